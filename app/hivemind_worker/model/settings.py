@@ -1,0 +1,214 @@
+"""The one declared table of settings: flags, environment, file, forms and the documentation come from it.
+
+Each field of `Settings` is a row: key, type and default, and in its metadata bounds,
+unit, environment name, help and whether a change needs a restart. Sources are read
+elsewhere (store.settings_file); here values are only parsed and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off"})
+
+
+def setting(
+    default: Any,
+    help_text: str,
+    *,
+    env: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    restart: bool = True,
+    auto: bool = False,
+) -> Any:
+    """One row of the table. `auto`: a zero or empty value means "found by the program"."""
+    return field(
+        default=default,
+        metadata={
+            "help": help_text, "env": env, "low": low, "high": high, "unit": unit,
+            "choices": choices, "restart": restart, "auto": auto,
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, checked. Zero or "" stands for "found by the program" where the help says so."""
+
+    master_address: str = setting("10.0.0.1:50051", "Address of the pool, HOST:PORT.", env="MASTER_ADDRESS")
+    node_port: int = setting(
+        50053, "Port on which the pool reaches this worker.", env="NODE_PORT", low=0, high=65535
+    )
+    web_port: int = setting(
+        5000, "Port of the local dashboard and API; the next free one when taken and not set by hand.",
+        env="FLASK_PORT", low=0, high=65535,
+    )  # fmt: skip
+    node_id: str = setting(
+        "", "Name of this worker in its own displays; empty: worker-<host>-<port>.", env="NODE_ID", auto=True
+    )
+    pool_name: str = setting(
+        "account", "Name under which the pool knows this worker: account (paid) or machine (unpaid).",
+        choices=("account", "machine"), env="HIVEMIND_POOL_NAME",
+    )  # fmt: skip
+    bind_address: str = setting(
+        "", "Own address to listen on and to announce; empty: the VPN's, else loopback.",
+        env="HIVEMIND_BIND_ADDRESS", auto=True,
+    )  # fmt: skip
+    pool_peers: str = setting(
+        "", "Addresses that may send tasks, with commas; empty: that of the pool.",
+        env="HIVEMIND_POOL_PEERS", auto=True,
+    )  # fmt: skip
+    region: str = setting(
+        "Unknown", "Region told to the pool.", env="HIVEMIND_REGION",
+        choices=("Asia", "Africa", "North America", "South America", "Europe", "Oceania", "Unknown"),
+    )  # fmt: skip
+    runtime: str = setting(
+        "auto", "Where tasks run: auto, docker, or wasm (the built-in sandbox).",
+        env="HIVEMIND_RUNTIME", choices=("auto", "docker", "wasm"),
+    )  # fmt: skip
+    docker_enabled: bool = setting(True, "Whether Docker may be used at all.", env="DOCKER_ENABLED")
+    docker_network: str = setting(
+        "hivemind", "Docker network of tasks that may use a network.", env="DOCKER_NETWORK"
+    )
+    max_cpu_cores: float = setting(
+        4.0, "Processor cores lent at most; at most half of the machine's when not set.",
+        env="MAX_CPU_CORES", low=0.1, high=1024, unit="cores",
+    )  # fmt: skip
+    max_memory_gb: float = setting(
+        8.0, "Memory lent at most; at most half of the machine's when not set.",
+        env="MAX_MEMORY_GB", low=0.5, high=65536, unit="GiB",
+    )  # fmt: skip
+    max_concurrent_tasks: int = setting(
+        3, "Tasks at once at most.", env="MAX_CONCURRENT_TASKS", low=1, high=256
+    )
+    session_timeout_h: float = setting(
+        24.0, "Length of a dashboard session.", env="SESSION_TIMEOUT", low=0.1, high=8760, unit="h"
+    )
+    trust_threshold: int = setting(
+        50, "Trust score marked in displays; it never refuses work.", env="TRUST_THRESHOLD", low=0, high=100,
+        restart=False,
+    )  # fmt: skip
+    task_time_limit_h: float = setting(
+        24.0,
+        "Running time of a task at most.",
+        env="HIVEMIND_TASK_TIME_LIMIT_H",
+        low=0.001,
+        high=8760,
+        unit="h",
+    )
+    task_disk_gb: float = setting(
+        4.0, "Disk of a task at most.", env="HIVEMIND_TASK_DISK_GB", low=0.01, high=65536, unit="GiB"
+    )
+    task_log_mb: float = setting(
+        64.0, "Log file of a task at most; then a cut mark.", env="HIVEMIND_TASK_LOG_MB",
+        low=0.01, high=65536, unit="MiB",
+    )  # fmt: skip
+    keep_free_gb: float = setting(
+        2.0, "Disk that stays free: below it no new task.", env="HIVEMIND_KEEP_FREE_GB",
+        low=0, high=65536, unit="GiB",
+    )  # fmt: skip
+    result_keep_days: float = setting(
+        7.0, "Time for which delivered results are kept.", env="HIVEMIND_RESULT_KEEP_DAYS",
+        low=0, high=3650, unit="days",
+    )  # fmt: skip
+    result_quota_gb: float = setting(
+        2.0, "Disk for kept results at most, oldest removed first.", env="HIVEMIND_RESULT_QUOTA_GB",
+        low=0, high=65536, unit="GiB",
+    )  # fmt: skip
+    language: str = setting(
+        "", "Language of displays; empty: the system's.", env="HIVEMIND_LANGUAGE", auto=True
+    )
+
+
+def rows() -> tuple[Field[Any], ...]:
+    """The table's rows in display order."""
+    return fields(Settings)
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise ValueError("must be true or false")
+
+
+def parse_value(row: Field[Any], untrusted_value: object) -> Any:
+    """One value, of the row's type and inside its bounds.
+
+    Raises:
+        ValueError: says what is wrong, naming the row.
+    """
+    kind = type(row.default)
+    try:
+        value = _of_type(kind, untrusted_value)
+        _check_bounds(row, value)
+    except (ValueError, OverflowError) as error:
+        name = row.metadata["env"] or row.name
+        raise ValueError(f"{name} (setting {row.name}): {untrusted_value!r} {error}") from error
+    return value
+
+
+def _of_type(kind: type, untrusted_value: object) -> Any:
+    if kind is bool:
+        return untrusted_value if isinstance(untrusted_value, bool) else _boolean(str(untrusted_value))
+    if isinstance(untrusted_value, bool):
+        raise ValueError(f"must be a {'text' if kind is str else 'number'}")
+    if kind is str:
+        if not isinstance(untrusted_value, str):
+            raise ValueError("must be a text")
+        if any(ord(letter) < 32 for letter in untrusted_value):
+            raise ValueError("must not hold control characters")
+        return untrusted_value.strip()
+    try:
+        number = float(str(untrusted_value))
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if kind is int:
+        if not number.is_integer():
+            raise ValueError("must be a whole number")
+        return int(number)
+    return number
+
+
+def _check_bounds(row: Field[Any], value: Any) -> None:
+    low, high, choices = row.metadata["low"], row.metadata["high"], row.metadata["choices"]
+    if choices and value not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}")
+    if low is not None and not value >= low:
+        raise ValueError(f"must be at least {low:g}")
+    if high is not None and not value <= high:
+        raise ValueError(f"must be at most {high:g}")
+
+
+def apply(base: Settings, untrusted_values: Mapping[str, object]) -> tuple[Settings, tuple[Problem, ...]]:
+    """`base` with the named values, or `base` unchanged and every reason why not."""
+    known = {row.name: row for row in rows()}
+    parsed: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, untrusted_value in untrusted_values.items():
+        try:
+            if name not in known:
+                raise ValueError(f"{name}: there is no such setting")
+            parsed[name] = parse_value(known[name], untrusted_value)
+        except ValueError as error:
+            problems.append(Problem(code=FaultCode.BAD_SETTING, about=str(error)))
+    if problems:
+        return base, tuple(problems)
+    return replace(base, **parsed), ()
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    """Values by key from the variables that the table names; absent and empty ones are left out."""
+    names = {row.name: row.metadata["env"] for row in rows() if row.metadata["env"]}
+    return {key: environment[env] for key, env in names.items() if environment.get(env, "") != ""}

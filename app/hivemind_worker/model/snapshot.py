@@ -1,0 +1,86 @@
+"""What every front end sees: one read-only picture of the worker, published after each decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.task import Problem, Task
+
+
+class Mode(StrEnum):
+    """What the owner wants."""
+
+    RUN = "run"
+    PAUSED = "paused"
+    FINISHING = "finishing"
+    STOPPING = "stopping"
+
+
+class LinkState(StrEnum):
+    """How things stand with the pool."""
+
+    NOT_LOGGED_IN = "not_logged_in"
+    CONNECTING = "connecting"
+    REGISTERED = "registered"
+    WAITING = "waiting"  # deliberately silent: paused with nothing running
+    UNREACHABLE = "unreachable"
+    LOGIN_REFUSED = "login_refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """The owner's wishes and the node's standing, kept in the journal."""
+
+    mode: Mode = Mode.RUN
+    mode_since_s: float = 0.0
+    until_s: float | None = None  # end of a snooze
+    quit_after: bool = False
+    trust_score: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolView:
+    """The pool as the link sees it."""
+
+    address: str
+    link: LinkState
+    since_s: float
+    user: str = ""
+    problem: Problem | None = None
+    balance: int | None = None
+    last_heard_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeView:
+    """The sandbox in use."""
+
+    name: str  # "wasm" or "docker"; "" when there is none
+    ready: bool
+    detail: str = ""  # interpreter and pack, e.g. "CPython 3.12 (small)"
+    problem: Problem | None = None
+    docker_available: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The worker at one moment. `tasks` are the open ones in order of acceptance."""
+
+    at_s: float
+    node_id: str
+    version: str
+    node: NodeState
+    tasks: tuple[Task, ...]
+    total: Resources
+    available: Resources
+    trust_group: str
+    max_tasks: int
+    trust_threshold: int
+    pool: PoolView
+    runtime: RuntimeView
+    blocker: Problem | None = None
+    owed_results: int = 0
+    grpc_address: str = ""
+    recovery: str = ""  # what the last start found, "" when there was nothing to recover

@@ -1,0 +1,111 @@
+"""Where things lie: HIVEMIND_HOME, or the platform's folders, and the files shipped with the program."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+APP_NAME = "HiveMind Worker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The four folders of one worker. `portable` when HIVEMIND_HOME holds them all."""
+
+    config: Path
+    data: Path
+    state: Path
+    logs: Path
+    portable: bool
+
+    @property
+    def settings_file(self) -> Path:
+        return self.config / "settings.toml"
+
+    @property
+    def journal(self) -> Path:
+        return self.data / "journal.sqlite3"
+
+    @property
+    def spool(self) -> Path:
+        """Archives of offers, by task key."""
+        return self.data / "spool"
+
+    @property
+    def tasks(self) -> Path:
+        """One folder a task, by task key: `workspace/` and `output.log`."""
+        return self.data / "tasks"
+
+    @property
+    def results(self) -> Path:
+        """Packed result archives, by task key."""
+        return self.data / "results"
+
+    @property
+    def sandbox(self) -> Path:
+        """Interpreter packs added later, and compiled modules."""
+        return self.data / "sandbox"
+
+    @property
+    def token_file(self) -> Path:
+        """The local API's token, mode 0600."""
+        return self.state / "api-token"
+
+    @property
+    def endpoint_file(self) -> Path:
+        """Address of the running worker's local API, JSON, mode 0600."""
+        return self.state / "endpoint.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.state / "worker.lock"
+
+    def make(self) -> None:
+        """Create all folders, private to the owner.
+
+        Raises:
+            OSError: a folder cannot be made or made private.
+        """
+        for folder in (
+            self.config,
+            self.data,
+            self.state,
+            self.logs,
+            self.spool,
+            self.tasks,
+            self.results,
+            self.sandbox,
+        ):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.name == "posix":
+                folder.chmod(0o700)
+
+
+def find_places(home: str | None) -> Places:
+    """The folders under `home` (HIVEMIND_HOME), or the platform's when it is None or empty."""
+    if home:
+        root = Path(home).expanduser().absolute()
+        return Places(
+            config=root / "config",
+            data=root / "data",
+            state=root / "state",
+            logs=root / "logs",
+            portable=True,
+        )
+    dirs = platformdirs.PlatformDirs(APP_NAME, appauthor=False)
+    return Places(
+        config=dirs.user_config_path,
+        data=dirs.user_data_path,
+        state=dirs.user_state_path,
+        logs=dirs.user_log_path,
+        portable=False,
+    )
+
+
+def resources() -> Path:
+    """The shipped files: inside the installed package, or beside it in a checkout."""
+    packaged = Path(__file__).parent / "resources"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "resources"
