@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hivemind_worker.engine.ports import StoryLine
 from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
+from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Task, TaskId, TaskKey

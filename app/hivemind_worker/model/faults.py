@@ -56,7 +56,7 @@ class FaultCode(StrEnum):
     POOL_UNREACHABLE = "pool_unreachable"
     POOL_MUTE = "pool_mute"
     POOL_REFUSED = "pool_refused"
-    WRONG_PASSWORD = "wrong_password"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a code, not a secret
     NOT_LOGGED_IN = "not_logged_in"
     PLAIN_LOGIN = "plain_login"
     BAD_ADDRESS = "bad_address"
