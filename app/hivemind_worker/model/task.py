@@ -11,7 +11,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import Resources
 
 TaskId = NewType("TaskId", str)
-"""Free text of the requester, 1 to 512 bytes of UTF-8 without control characters: for the wire and the eye."""
+"""Free text of the requester, 1 to 512 bytes of UTF-8 without control characters: for wire and eye."""
 
 TaskKey = NewType("TaskKey", str)
 """32 lower-case hex digits made from the id: the only name used for folders, containers and rows."""
