@@ -1,0 +1,50 @@
+"""How commands speak: plain text for people, one JSON object a line with --json.
+
+Results go to standard output, problems to standard error. Sentences come from the
+faults table alone, so that every front end says the same.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from collections.abc import Mapping
+
+from hivemind_worker.model.faults import FAULTS, sentence
+from hivemind_worker.model.task import Problem
+
+# What a terminal would act upon instead of showing: control characters and changes of direction.
+UNSHOWN = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for code in (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F),
+                 *range(0x2066, 0x206A))
+}  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """The text with everything that a terminal would act upon written out; tabs and line ends stay."""
+    return text.encode("utf-8", "replace").decode("utf-8").translate(UNSHOWN)
+
+
+def say(text: str) -> None:
+    """Print one plain line (or lines) on standard output at once."""
+    print(plain(text), flush=True)
+
+
+def say_json(values: Mapping[str, object]) -> None:
+    """Print one JSON object on a line of its own at once."""
+    print(json_format.dumps(values, ensure_ascii=True, separators=(",", ":")), flush=True)
+
+
+def fail(problem: Problem, json: bool) -> int:
+    """Print a problem on standard error, with its next step; returns the exit code of its fault."""
+    fault = FAULTS[problem.code]
+    message = sentence(problem.code, problem.about)
+    if json:
+        values = {"error": problem.code.value, "message": message, "next": fault.next_step}
+        print(
+            json_format.dumps(values, ensure_ascii=True, separators=(",", ":")), file=sys.stderr, flush=True
+        )
+    else:
+        print(f"{plain(message)}\n{fault.next_step}", file=sys.stderr, flush=True)
+    return fault.exit_code
