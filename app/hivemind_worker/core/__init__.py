@@ -1,0 +1,1 @@
+"""Decisions only: synchronous, no clock, no chance, no I/O. Only the engine imports this room."""

@@ -15,8 +15,11 @@ class TaskEffect:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unpack(TaskEffect):
-    """Fill the workspace from the spooled archive."""
+    """Fill the workspace from the spooled archive, then remove that."""
+
+    spool: str
 
 
 class StartRun(TaskEffect):
@@ -47,8 +50,11 @@ class UploadResult(TaskEffect):
     """Send the archive to the pool until it is acknowledged."""
 
 
-class ForgetSpool(TaskEffect):
-    """Remove the spooled archive of an offer that was not taken."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetSpool:
+    """Remove the spooled archive of an offer that starts nothing."""
+
+    spool: str
 
 
 class RemoveWorkspace(TaskEffect):

@@ -24,11 +24,13 @@ class Restarted(Event):
 class TaskOffered(Event):
     """The pool offers a task.
 
-    `known` is the journal's row of the same id when the state does not hold it; `result_kept`
-    says whether its packed archive is still there. `problem` is what the inspection found.
+    `spool` names the file that holds its archive. `known` is the journal's row of the same id when
+    the state does not hold it; `result_kept` says whether its packed archive is still there.
+    `problem` is what the inspection found.
     """
 
     offer: Offer
+    spool: str
     known: Task | None = None
     result_kept: bool = False
     problem: Problem | None = None

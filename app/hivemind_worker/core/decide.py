@@ -1,0 +1,301 @@
+"""The one door: `decide(state, event)` says what changes and what is to be done about it.
+
+The engine commits `changed`, `node` and `lines` to the journal before it performs `effects`.
+What an event does to a single task stands in `core.transitions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from hivemind_worker.core import admission, trust
+from hivemind_worker.core.state import State
+from hivemind_worker.core.transitions import Step, after, interrupted
+from hivemind_worker.model.effects import (
+    Accepted,
+    AnyEffect,
+    ForgetSpool,
+    PackResult,
+    PauseRun,
+    Quit,
+    Refused,
+    Reply,
+    ResumeRun,
+    Unpack,
+    UploadResult,
+)  # fmt: skip
+from hivemind_worker.model.events import (
+    AnyEvent,
+    ClockTicked,
+    FactsChanged,
+    FinishAsked,
+    PauseAsked,
+    Restarted,
+    ResumeAsked,
+    ShutdownAsked,
+    StopAsked,
+    TaskEvent,
+    TaskOffered,
+)  # fmt: skip
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.snapshot import Mode, NodeState
+from hivemind_worker.model.task import (
+    Delivery,
+    Phase,
+    Problem,
+    StopReason,
+    Task,
+    TaskKey,
+    TaskState,
+)  # fmt: skip
+
+MAX_REFUSALS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The new state, what of it the journal must hold, and what to do then."""
+
+    state: State
+    changed: tuple[Task, ...] = ()
+    node: NodeState | None = None
+    lines: tuple[StoryLine, ...] = ()
+    effects: tuple[AnyEffect, ...] = ()
+    reply: Reply | None = None
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A decision being made: each change is applied to the state at once."""
+
+    state: State
+    changed: dict[TaskKey, Task] = field(default_factory=dict)
+    lines: list[StoryLine] = field(default_factory=list)
+    effects: list[AnyEffect] = field(default_factory=list)
+    node_changed: bool = False
+
+    def put(self, task: Task, at_s: float, what: str, text: str = "") -> None:
+        self.state = self.state.with_task(task)
+        self.changed[task.key] = task
+        self.lines.append(StoryLine(key=task.key, at_s=at_s, what=what, text=text))
+
+    def set_node(self, node: NodeState) -> None:
+        self.node_changed = self.node_changed or node != self.state.node
+        self.state = replace(self.state, node=node)
+
+    def take(self, step: Step, at_s: float, what: str) -> None:
+        self.put(self._scored(step.task), at_s, what, step.text)
+        self.effects.extend(step.effects)
+
+    def _scored(self, task: Task) -> Task:
+        """The row with its trust change, when this step ended it."""
+        before = self.state.tasks.get(task.key)
+        if not task.state.has_ended or (before is not None and before.state.has_ended):
+            return task
+        score = self.state.node.trust_score
+        moved = trust.moved(score, task.state)
+        self.set_node(replace(self.state.node, trust_score=moved))
+        return replace(task, trust_change=moved - score)
+
+    def done(self, reply: Reply | None = None) -> Decision:
+        return Decision(
+            state=self.state,
+            changed=tuple(self.changed.values()),
+            node=self.state.node if self.node_changed else None,
+            lines=tuple(self.lines),
+            effects=tuple(self.effects),
+            reply=reply,
+        )
+
+
+def decide(state: State, event: AnyEvent) -> Decision:
+    """What follows from the event. Late and doubled events change nothing."""
+    draft = _Draft(state)
+    reply: Reply | None = Accepted()
+    match event:
+        case TaskOffered():
+            reply = _offered(draft, event)
+        case StopAsked():
+            reply = _stop_asked(draft, event)
+        case TaskEvent():
+            _task_event(draft, event)
+        case PauseAsked():
+            _set_mode(draft, Mode.PAUSED, event.at_s, until_s=event.until_s)
+        case ResumeAsked():
+            _set_mode(draft, Mode.RUN, event.at_s)
+        case FinishAsked():
+            _set_mode(draft, Mode.FINISHING, event.at_s, quit_after=event.quit_after)
+        case ClockTicked():
+            _clock_ticked(draft, event)
+        case FactsChanged():
+            draft.state = replace(draft.state, total=event.total, blocker=event.blocker)
+        case ShutdownAsked():
+            _shutdown(draft, event)
+        case Restarted():
+            _restarted(draft, event)
+    _finish_when_empty(draft, event.at_s)
+    return draft.done(reply)
+
+
+# --- offers -----------------------------------------------------------------------------------
+
+
+def _offered(draft: _Draft, event: TaskOffered) -> Reply:
+    known = draft.state.tasks.get(event.offer.key) or event.known
+    if known is not None and (answer := admission.known_answer(event, known)) is not None:
+        draft.effects.append(ForgetSpool(spool=event.spool))
+        if isinstance(answer, Accepted) and admission.owes_again(event, known):
+            draft.put(
+                replace(known, delivery=Delivery.OWED), event.at_s, "OfferedAgain", "its result is sent again"
+            )
+            draft.effects.append(UploadResult(key=known.key, attempt=known.attempt))
+        return answer
+    attempt = known.attempt + 1 if known is not None else 1
+    problem = admission.new_offer_problem(draft.state, event)
+    if problem is None:
+        return _accept(draft, event, attempt)
+    draft.effects.append(ForgetSpool(spool=event.spool))
+    if problem is event.problem:
+        count = admission.times_refused(draft.state, event) + 1
+        if count >= admission.PATIENCE:
+            return _accept_hopeless(draft, event, attempt, problem)
+        _remember_refusal(draft, event, count)
+    return Refused(problem=problem)
+
+
+def _new_task(event: TaskOffered, attempt: int) -> Task:
+    return Task(
+        task_id=event.offer.task_id,
+        key=event.offer.key,
+        attempt=attempt,
+        body_sha256=event.offer.body_sha256,
+        demand=event.offer.demand,
+        state=TaskState.ALLOCATED,
+        phase=Phase.UNPACKING,
+        accepted_at_s=event.at_s,
+    )
+
+
+def _accept(draft: _Draft, event: TaskOffered, attempt: int) -> Reply:
+    task = _new_task(event, attempt)
+    draft.put(task, event.at_s, "TaskAccepted", f"archive of {event.offer.archive_bytes} bytes")
+    draft.effects.append(Unpack(key=task.key, attempt=attempt, spool=event.spool))
+    return Accepted(fresh=True)
+
+
+def _accept_hopeless(draft: _Draft, event: TaskOffered, attempt: int, problem: Problem) -> Reply:
+    """Take the task only to answer it with its reason: the pool would offer it for ever."""
+    task = replace(_new_task(event, attempt), demand=event.offer.demand)
+    draft.put(task, event.at_s, "TaskAccepted", "only to return the reason for its refusal")
+    ended = replace(task, state=TaskState.FAILED, phase=Phase.PACKING, ended_at_s=event.at_s, problem=problem)
+    pack = PackResult(key=task.key, attempt=attempt)
+    draft.take(Step(task=ended, effects=(pack,), text=problem.code.value), event.at_s, "TaskRefusedLate")
+    draft.state = replace(
+        draft.state, refusals={k: v for k, v in draft.state.refusals.items() if k != task.key}
+    )
+    return Accepted(fresh=True)
+
+
+def _remember_refusal(draft: _Draft, event: TaskOffered, count: int) -> None:
+    refusals = {k: v for k, v in draft.state.refusals.items() if k != event.offer.key}
+    while len(refusals) >= MAX_REFUSALS:
+        del refusals[next(iter(refusals))]
+    refusals[event.offer.key] = (event.offer.body_sha256, count)
+    draft.state = replace(draft.state, refusals=refusals)
+
+
+# --- single tasks -----------------------------------------------------------------------------
+
+
+def _task_event(draft: _Draft, event: TaskEvent) -> None:
+    task = draft.state.tasks.get(event.key)
+    if task is None or task.attempt != event.attempt:
+        return
+    step = after(task, event, paused=draft.state.node.mode is Mode.PAUSED)
+    if step is not None:
+        draft.take(step, event.at_s, type(event).__name__)
+
+
+def _stop_asked(draft: _Draft, event: StopAsked) -> Reply:
+    task = draft.state.tasks.get(event.key)
+    if task is None:
+        return Refused(problem=Problem(code=FaultCode.UNKNOWN_TASK))
+    step = after(task, event, paused=False)
+    if step is not None:
+        draft.take(step, event.at_s, type(event).__name__)
+    return Accepted()
+
+
+# --- the whole node ---------------------------------------------------------------------------
+
+
+def _set_mode(
+    draft: _Draft, mode: Mode, at_s: float, *, until_s: float | None = None, quit_after: bool = False
+) -> None:
+    node = draft.state.node
+    since_s = node.mode_since_s if node.mode is mode else at_s
+    draft.set_node(replace(node, mode=mode, mode_since_s=since_s, until_s=until_s, quit_after=quit_after))
+    if mode is Mode.PAUSED:
+        _freeze(draft, at_s)
+    else:
+        _thaw(draft, at_s)
+
+
+def _in_state(draft: _Draft, state: TaskState) -> Iterable[Task]:
+    return tuple(task for task in draft.state.tasks.values() if task.state is state)
+
+
+def _freeze(draft: _Draft, at_s: float) -> None:
+    for task in _in_state(draft, TaskState.RUNNING):
+        draft.put(replace(task, state=TaskState.PAUSED), at_s, "TaskPaused")
+        draft.effects.append(PauseRun(key=task.key, attempt=task.attempt))
+
+
+def _thaw(draft: _Draft, at_s: float) -> None:
+    for task in _in_state(draft, TaskState.PAUSED):
+        draft.put(replace(task, state=TaskState.RUNNING), at_s, "TaskResumed")
+        draft.effects.append(ResumeRun(key=task.key, attempt=task.attempt))
+
+
+def _clock_ticked(draft: _Draft, event: ClockTicked) -> None:
+    node = draft.state.node
+    if node.mode is Mode.PAUSED and node.until_s is not None and event.at_s >= node.until_s:
+        _set_mode(draft, Mode.RUN, event.at_s)
+
+
+def _finish_when_empty(draft: _Draft, at_s: float) -> None:
+    """`finish` is reached when nothing runs and every archive is packed; then pause, or quit."""
+    node = draft.state.node
+    if node.mode is not Mode.FINISHING or draft.state.stopping:
+        return
+    if any(task.delivery is Delivery.NONE for task in draft.state.tasks.values()):
+        return
+    if node.quit_after:
+        # The next start is the owner's wish to work again: a kept "paused" would be forgotten about.
+        draft.set_node(replace(node, mode=Mode.RUN, mode_since_s=at_s, quit_after=False))
+        draft.state = replace(draft.state, stopping=True)
+        draft.effects.append(Quit())
+    else:
+        draft.set_node(replace(node, mode=Mode.PAUSED, mode_since_s=at_s))
+
+
+def _shutdown(draft: _Draft, event: ShutdownAsked) -> None:
+    draft.state = replace(draft.state, stopping=True)
+    for task in draft.state.unended():
+        _stop_asked(draft, StopAsked(at_s=event.at_s, key=task.key, reason=StopReason.SHUTDOWN))
+
+
+def _restarted(draft: _Draft, event: Restarted) -> None:
+    """Owe every accepted task an archive: what was cut off is never run a second time (F2)."""
+    if draft.state.node.mode is Mode.FINISHING:
+        draft.set_node(replace(draft.state.node, mode=Mode.RUN, mode_since_s=event.at_s, quit_after=False))
+    for task in tuple(draft.state.tasks.values()):
+        if not task.state.has_ended:
+            draft.take(interrupted(task, event.at_s), event.at_s, "Interrupted")
+        elif task.delivery is Delivery.NONE:
+            draft.effects.append(PackResult(key=task.key, attempt=task.attempt))
+        else:
+            draft.effects.append(UploadResult(key=task.key, attempt=task.attempt))
+    _clock_ticked(draft, ClockTicked(at_s=event.at_s))

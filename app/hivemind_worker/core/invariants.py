@@ -1,0 +1,42 @@
+"""What must hold after every decision; the tests look after each step."""
+
+from __future__ import annotations
+
+from hivemind_worker.core.ledger import available
+from hivemind_worker.core.state import State
+from hivemind_worker.core.trust import HIGHEST, LOWEST
+from hivemind_worker.model.snapshot import Mode
+from hivemind_worker.model.task import Delivery, Task, TaskState, key_of
+
+
+def broken(state: State) -> tuple[str, ...]:
+    """Every rule that the state breaks, in words; empty when all is well."""
+    found: list[str] = []
+    if not available(state).fits_in(state.total):
+        found.append("more is available than there is")
+    if not LOWEST <= state.node.trust_score <= HIGHEST:
+        found.append(f"trust score {state.node.trust_score}")
+    for key, task in state.tasks.items():
+        if key != task.key or key != key_of(task.task_id):
+            found.append(f"{key} holds a task of another key")
+        found.extend(f"{task.task_id}: {text}" for text in _broken_task(state, task))
+    return tuple(found)
+
+
+def _broken_task(state: State, task: Task) -> list[str]:
+    found: list[str] = []
+    if not task.is_open:
+        found.append("is closed but still in the state")
+    if task.state.has_ended != (task.ended_at_s is not None):
+        found.append("its end and its state disagree")
+    if not task.state.has_ended and task.delivery is not Delivery.NONE:
+        found.append("owes a result before its end")
+    if task.state is TaskState.PAUSED and state.node.mode is not Mode.PAUSED:
+        found.append("is paused while the node is not")
+    if task.state is TaskState.RUNNING and state.node.mode is Mode.PAUSED and task.stop_reason is None:
+        found.append("runs while the node is paused")
+    if task.state is TaskState.COMPLETED and task.exit_code != 0:
+        found.append("is completed without exit code 0")
+    if task.state is TaskState.FAILED and task.problem is None:
+        found.append("failed without a reason")
+    return found
