@@ -1,0 +1,108 @@
+"""The kept login: in the system's keyring, or where there is none in a 0600 file that the owner allowed.
+
+With HIVEMIND_HOME the file is used always: that folder holds everything of its worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+from hivemind_worker.store.private_file import write_private
+
+SERVICE = "hivemind-worker"
+ENTRY = "pool-login"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A pool account. The password never shows in a repr."""
+
+    pool: str
+    user: str
+    password: str = field(repr=False)
+
+
+class LoginStore:
+    """Keeps at most one login. All calls block (a keyring may ask its owner)."""
+
+    def __init__(self, file: Path, *, use_keyring: bool) -> None:
+        self._file = file
+        self._use_keyring = use_keyring
+
+    def keep(self, login: Login) -> Problem | None:
+        """Keep the login for later starts."""
+        text = json.dumps({"pool": login.pool, "user": login.user, "password": login.password})
+        if self._use_keyring and _keyring_set(text):
+            with contextlib.suppress(FileNotFoundError):
+                self._file.unlink()
+            return None
+        try:
+            write_private(self._file, text.encode())
+        except OSError as error:
+            return Problem(code=FaultCode.NO_PERMISSION, about=f"{self._file}: {error.strerror}")
+        return None
+
+    def find(self) -> Login | None:
+        """The kept login, or None. A file that others may read is not trusted."""
+        text = self._from_file() or (_keyring_get() if self._use_keyring else None)
+        if text is None:
+            return None
+        try:
+            row = json.loads(text)
+            return Login(pool=str(row["pool"]), user=str(row["user"]), password=str(row["password"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def forget(self) -> None:
+        """Remove the login wherever it is kept."""
+        with contextlib.suppress(FileNotFoundError):
+            self._file.unlink()
+        if self._use_keyring:
+            _keyring_delete()
+
+    def _from_file(self) -> str | None:
+        try:
+            descriptor = os.open(self._file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:
+            return None
+        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and (not stat.S_ISREG(mode) or mode & 0o077):
+                return None
+            return file.read(65536)
+
+
+def _keyring_set(text: str) -> bool:
+    import keyring  # noqa: PLC0415 - 100 ms, and only where a login is kept
+    from keyring.errors import KeyringError  # noqa: PLC0415
+
+    try:
+        keyring.set_password(SERVICE, ENTRY, text)
+    except (KeyringError, RuntimeError):
+        return False
+    return True
+
+
+def _keyring_get() -> str | None:
+    import keyring  # noqa: PLC0415
+    from keyring.errors import KeyringError  # noqa: PLC0415
+
+    try:
+        return keyring.get_password(SERVICE, ENTRY)
+    except (KeyringError, RuntimeError):
+        return None
+
+
+def _keyring_delete() -> None:
+    import keyring  # noqa: PLC0415
+    from keyring.errors import KeyringError  # noqa: PLC0415
+
+    with contextlib.suppress(KeyringError, RuntimeError):
+        keyring.delete_password(SERVICE, ENTRY)
