@@ -175,6 +175,7 @@ def _new_task(event: TaskOffered, attempt: int) -> Task:
         state=TaskState.ALLOCATED,
         phase=Phase.UNPACKING,
         accepted_at_s=event.at_s,
+        entry=event.entry,
     )
 
 
@@ -187,7 +188,7 @@ def _accept(draft: _Draft, event: TaskOffered, attempt: int) -> Reply:
 
 def _accept_hopeless(draft: _Draft, event: TaskOffered, attempt: int, problem: Problem) -> Reply:
     """Take the task only to answer it with its reason: the pool would offer it for ever."""
-    task = replace(_new_task(event, attempt), demand=event.offer.demand)
+    task = _new_task(event, attempt)
     draft.put(task, event.at_s, "TaskAccepted", "only to return the reason for its refusal")
     ended = replace(task, state=TaskState.FAILED, phase=Phase.PACKING, ended_at_s=event.at_s, problem=problem)
     pack = PackResult(key=task.key, attempt=attempt)

@@ -1,0 +1,1 @@
+"""The asyncio driver: one writer decides, journals, then has the effects performed."""

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
 from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.machine import LogEntry, Sample
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Task, TaskId, TaskKey
 
+__all__ = ["Command", "LogEntry", "NodeFace", "Sample"]
+
 Command = StopAsked | PauseAsked | ResumeAsked | FinishAsked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """The computer at one moment: percentages of the whole machine, free memory and disk in GiB."""
-
-    cpu_percent: float
-    memory_percent: float
-    memory_available_gb: float
-    disk_available_gb: float
-    gpu_percent: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
-    """One line of the worker's own log; `number` grows by one a line."""
-
-    number: int
-    timestamp: str
-    level: str
-    message: str
 
 
 class NodeFace(Protocol):

@@ -26,11 +26,12 @@ class TaskOffered(Event):
 
     `spool` names the file that holds its archive. `known` is the journal's row of the same id when
     the state does not hold it; `result_kept` says whether its packed archive is still there.
-    `problem` is what the inspection found.
+    `problem` is what the inspection found, `entry` the script that it would start.
     """
 
     offer: Offer
     spool: str
+    entry: str = ""
     known: Task | None = None
     result_kept: bool = False
     problem: Problem | None = None

@@ -117,6 +117,7 @@ class Task:
     demand: Resources
     state: TaskState
     accepted_at_s: float
+    entry: str = ""  # the script that is started, inside the workspace
     phase: Phase = Phase.NONE
     started_at_s: float | None = None
     ended_at_s: float | None = None

@@ -1,0 +1,270 @@
+"""Carries out the engine's orders and answers with events. It never raises and never decides.
+
+Orders about one task are carried out one after another; pause, resume and stop at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from hivemind_worker.core.transitions import after
+from hivemind_worker.engine.folders import Folders
+from hivemind_worker.engine.outbox import Outbox
+from hivemind_worker.engine.output import TaskOutput
+from hivemind_worker.engine.ports import PoolLink, Runtime, Workspaces
+from hivemind_worker.engine.report import execution_log, last_line, stopped_note
+from hivemind_worker.model.effects import (
+    AnyEffect,
+    ForgetSpool,
+    PackResult,
+    PauseRun,
+    Quit,
+    Reclaim,
+    RemoveWorkspace,
+    ResumeRun,
+    StartRun,
+    StopRun,
+    Unpack,
+    UploadResult,
+)  # fmt: skip
+from hivemind_worker.model.events import AnyEvent, ResultPacked, RunEnded, RunStarted, Unpacked
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
+from hivemind_worker.model.task import Outcome, Problem, Task, TaskKey, TaskState
+from hivemind_worker.model.work import Packed, RunOrder
+from hivemind_worker.nursery import NamedThread, Nursery
+
+log = logging.getLogger(__name__)
+
+GIB = 1024**3
+MIN_CORES = 0.1
+DISK_RETRY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """What the owner allows one task, beside what it asked for."""
+
+    time_limit_s: float
+    disk_bytes: int
+    log_bytes: int
+    max_cores: float
+
+
+class Performer:
+    """One for the worker; `perform` is called by the engine's loop only."""
+
+    def __init__(
+        self, *, folders: Folders, workspaces: Workspaces, runtime: Runtime, link: PoolLink, outbox: Outbox,
+        files: NamedThread, nursery: Nursery, limits: RunLimits, node_id: str, version: str,
+        clock: Callable[[], float], tell: Callable[[AnyEvent], Awaitable[object]],
+        task: Callable[[TaskKey], Task | None], quit_asked: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._folders = folders
+        self._workspaces = workspaces
+        self._runtime = runtime
+        self._link = link
+        self._outbox = outbox
+        self._files = files
+        self._nursery = nursery
+        self._limits = limits
+        self._node_id = node_id
+        self._version = version
+        self._clock = clock
+        self._tell = tell
+        self._task = task
+        self._quit_asked = quit_asked
+        self._chains: dict[str, asyncio.Lock] = {}
+        self._controls: dict[str, asyncio.Lock] = {}
+        self._streams: dict[str, asyncio.Task[None]] = {}
+
+    def perform(self, effect: AnyEffect) -> None:
+        """Start carrying out the order; returns at once."""
+        match effect:
+            case Quit():
+                self._quit_asked()
+            case ForgetSpool():
+                self._start(self._forget_spool(effect), "forget", None)
+            case UploadResult():
+                self._start(self._upload(effect), f"send {effect.key}", None)
+            case PauseRun() | ResumeRun() | StopRun():
+                lock = self._controls.setdefault(effect.key, asyncio.Lock())
+                self._start(self._control(effect), f"control {effect.key}", lock)
+            case Unpack() | StartRun() | PackResult() | Reclaim() | RemoveWorkspace():
+                lock = self._chains.setdefault(effect.key, asyncio.Lock())
+                self._start(self._chained(effect), f"{type(effect).__name__} {effect.key}", lock)
+            case _:
+                assert_never(effect)
+
+    def _start(self, work: Awaitable[None], name: str, lock: asyncio.Lock | None) -> None:
+        self._nursery.start(name, self._guarded(work, name, lock))
+
+    async def _guarded(self, work: Awaitable[None], name: str, lock: asyncio.Lock | None) -> None:
+        """The performer's door: an unexpected error is a bug of ours, never the end of the loop."""
+        async with lock or asyncio.Lock():
+            try:
+                await work
+            except Exception:
+                log.exception("bug in %s", name)
+
+    async def _chained(self, effect: Unpack | StartRun | PackResult | Reclaim | RemoveWorkspace) -> None:
+        match effect:
+            case RemoveWorkspace():
+                await self._remove(effect.key)
+                return
+            case Unpack():
+                await self._unpack(effect)
+                return
+        task = self._task(effect.key)
+        if task is None or task.attempt != effect.attempt:
+            return
+        match effect:
+            case StartRun():
+                await self._run(task)
+            case PackResult():
+                await self._pack(task)
+            case Reclaim():
+                await self._runtime.reclaim(task.key, task.attempt, task.where)
+            case _:
+                assert_never(effect)
+
+    async def _control(self, effect: PauseRun | ResumeRun | StopRun) -> None:
+        match effect:
+            case PauseRun():
+                await self._runtime.pause(effect.key, effect.attempt)
+            case ResumeRun():
+                await self._runtime.resume(effect.key, effect.attempt)
+            case StopRun():
+                await self._runtime.stop(effect.key, effect.attempt)
+            case _:
+                assert_never(effect)
+
+    # --- steps ------------------------------------------------------------------------------
+
+    async def _forget_spool(self, effect: ForgetSpool) -> None:
+        await self._files.call(_unlink, self._folders.spooled(effect.spool))
+
+    async def _unpack(self, effect: Unpack) -> None:
+        problem = await self._files.call(
+            self._fill, self._folders.spooled(effect.spool), self._folders.workspace(effect.key)
+        )
+        await self._tell(
+            Unpacked(at_s=self._clock(), key=effect.key, attempt=effect.attempt, problem=problem)
+        )
+
+    def _fill(self, archive: Path, folder: Path) -> Problem | None:
+        """Runs in the files thread. What an earlier attempt left is removed first."""
+        try:
+            self._workspaces.remove(folder.parent)
+            folder.parent.mkdir(mode=0o700, parents=True)
+            return self._workspaces.unpack(archive, folder)
+        except OSError as error:
+            return Problem(code=FaultCode.DISK_FULL, about=str(error.strerror))
+        finally:
+            _unlink(archive)
+
+    async def _run(self, task: Task) -> None:
+        output = TaskOutput(
+            task_id=task.task_id,
+            path=self._folders.log(task.key),
+            limit_bytes=self._limits.log_bytes,
+            files=self._files,
+            link=self._link,
+            start=lambda name, work: self._nursery.start(f"{name} {task.key}", work),
+        )
+        outcome = await self._outcome(task, output)
+        await output.close_file()
+        event = RunEnded(at_s=self._clock(), key=task.key, attempt=task.attempt, outcome=outcome)
+        line = self._last_line(task, event)
+        # While the archive is packed the pool gets the end of the log; the upload waits for it.
+        self._streams[task.key] = self._nursery.start(f"log end {task.key}", output.close_stream(line))
+        await self._tell(event)
+
+    async def _upload(self, effect: UploadResult) -> None:
+        if (stream := self._streams.pop(effect.key, None)) is not None:
+            await asyncio.wait({stream})
+        if (task := self._task(effect.key)) is not None:
+            self._outbox.send(task)
+
+    async def _outcome(self, task: Task, output: TaskOutput) -> Outcome:
+        async def started(where: str) -> None:
+            event = RunStarted(
+                at_s=self._clock(),
+                key=task.key,
+                attempt=task.attempt,
+                runtime=self._runtime.name,
+                where=where,
+            )
+            await self._tell(event)
+
+        try:
+            return await self._runtime.run(self._order(task), output.write, started)
+        except Exception as error:
+            log.exception("bug in the runtime")
+            problem = Problem(code=FaultCode.SANDBOX_FAILED, about=type(error).__name__)
+            return Outcome(exit_code=None, problem=problem)
+
+    def _order(self, task: Task) -> RunOrder:
+        cores = min(task.demand.cpu / CPU_SCORE_PER_CORE, self._limits.max_cores)
+        return RunOrder(
+            key=task.key,
+            attempt=task.attempt,
+            task_id=task.task_id,
+            workspace=self._folders.workspace(task.key),
+            entry=task.entry,
+            cpu_cores=max(cores, MIN_CORES),
+            memory_bytes=int(task.demand.memory_gb * GIB),
+            disk_bytes=self._limits.disk_bytes,
+            time_limit_s=self._limits.time_limit_s,
+            gpu=task.demand.gpu,
+        )
+
+    def _last_line(self, task: Task, event: RunEnded) -> str:
+        now = self._task(task.key) or task
+        step = after(now, event, paused=False)
+        return last_line(step.task.state if step else TaskState.FAILED, event.outcome.exit_code)
+
+    async def _pack(self, task: Task) -> None:
+        while True:
+            packed = await self._files.call(self._pack_now, task)
+            if packed is not None:
+                break
+            await asyncio.sleep(DISK_RETRY_S)  # the task is over and its files are safe: wait for room
+        await self._tell(
+            ResultPacked(
+                at_s=self._clock(), key=task.key, attempt=task.attempt,
+                result_bytes=packed.result_bytes, problem=packed.problem,
+            )
+        )  # fmt: skip
+
+    def _pack_now(self, task: Task) -> Packed | None:
+        """Runs in the files thread; None when the disk would not take it."""
+        own: list[tuple[str, Path | bytes]] = [
+            ("execution_log.txt", execution_log(task, self._node_id, self._version))
+        ]
+        log_path = self._folders.log(task.key)
+        if log_path.exists() and log_path.stat().st_size:
+            own.append(("task_logs.txt", log_path))
+        if task.state is TaskState.STOPPED:
+            own.append(("task_stopped.txt", stopped_note(task)))
+        try:
+            return self._workspaces.pack(
+                self._folders.workspace(task.key), self._folders.result(task.key), own
+            )
+        except OSError as error:
+            log.error("a result could not be packed, trying again: %s", error.strerror)
+            return None
+
+    async def _remove(self, key: TaskKey) -> None:
+        await self._files.call(self._workspaces.remove, self._folders.workspace(key))
+        self._chains.pop(key, None)
+        self._controls.pop(key, None)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)

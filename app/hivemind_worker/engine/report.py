@@ -1,0 +1,55 @@
+"""execution_log.txt: what happened to a task, in words, for its author."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hivemind_worker.model.faults import FAULTS, sentence
+from hivemind_worker.model.task import StopReason, Task, TaskState
+
+
+def moment(at_s: float | None) -> str:
+    """ISO 8601 in UTC, or a dash."""
+    return "-" if at_s is None else datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
+
+
+def execution_log(task: Task, node_id: str, version: str) -> bytes:
+    """The text as it goes into the archive. `Status:` is a line of its own, for programs to read."""
+    lines = [
+        f"Task: {task.task_id}",
+        f"Status: {task.state}",
+        f"Exit code: {'-' if task.exit_code is None else task.exit_code}",
+        f"Node: {node_id}",
+        f"Worker: HiveMind Worker {version}",
+        f"Sandbox: {task.runtime or '-'}",
+        f"Script: {task.entry or '-'}",
+        f"Accepted: {moment(task.accepted_at_s)}",
+        f"Started: {moment(task.started_at_s)}",
+        f"Ended: {moment(task.ended_at_s)}",
+        f"Processor seconds: {task.usage.cpu_s:.2f}",
+        f"Largest memory: {task.usage.peak_memory_bytes / 1024**2:.0f} MiB",
+    ]
+    if task.problem is not None:
+        lines += [
+            f"Reason: {sentence(task.problem.code, task.problem.about)} ({task.problem.code})",
+            f"What to do: {FAULTS[task.problem.code].next_step}",
+        ]
+    return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
+
+
+def stopped_note(task: Task) -> bytes:
+    """task_stopped.txt: who stopped the task and when."""
+    who = {
+        StopReason.POOL: "its requester, through the pool",
+        StopReason.OWNER: "the owner of the computer it ran on",
+        StopReason.SHUTDOWN: "the end of the worker",
+    }.get(task.stop_reason or StopReason.POOL)
+    return (
+        f"Stopped by {who} at {moment(task.ended_at_s)}. What it had written until then is here.\n".encode()
+    )
+
+
+def last_line(state: TaskState, exit_code: int | None) -> str:
+    """The line that ends a task's log at the pool."""
+    code = "" if exit_code is None else f", exit code {exit_code}"
+    return f"[worker] {state.value.lower()}{code}"
