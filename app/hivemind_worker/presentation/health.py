@@ -1,0 +1,244 @@
+"""Why the worker is (not) working: one ordered list for every front end.
+
+The first verdict is the cause why no work runs; while tasks run, it is that they do.
+Each check looks at one cause and says nothing when it does not hold. Counterpart:
+presentation.status, which shows the list beside the figures.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
+from hivemind_worker.model.task import Problem, Task, TaskState
+from hivemind_worker.presentation.amounts import duration_words, iso
+from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.faults import words
+
+RESUME = "Resume with: hivemind-worker resume"
+CONNECTED = (LinkState.REGISTERED, LinkState.WAITING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One cause: its stable code, a sentence, since and until when (UTC epoch seconds), the next step."""
+
+    code: str
+    text: str
+    since_s: float | None = None
+    ends_at_s: float | None = None
+    action: str = ""
+
+    def as_json(self) -> dict[str, str | None]:
+        """As the API shows it: times in ISO 8601."""
+        return {
+            "code": self.code,
+            "text": self.text,
+            "since": iso(self.since_s),
+            "ends_at": iso(self.ends_at_s),
+            "action": self.action,
+        }
+
+
+def verdicts(snapshot: Snapshot) -> tuple[Verdict, ...]:
+    """All that holds now, most important first; never empty."""
+    return tuple(verdict for check in CHECKS if (verdict := check(snapshot)) is not None)
+
+
+def status_word(snapshot: Snapshot) -> str:
+    """One of starting, offline, idle, running, paused, finishing, stopping."""
+    wish = {Mode.STOPPING: "stopping", Mode.PAUSED: "paused", Mode.FINISHING: "finishing"}
+    if snapshot.node.mode in wish:
+        return wish[snapshot.node.mode]
+    if unended(snapshot):
+        return "running"
+    if snapshot.pool.link in CONNECTED:
+        return "idle"
+    if snapshot.pool.link is LinkState.CONNECTING and snapshot.pool.last_heard_s is None:
+        return "starting"
+    return "offline"
+
+
+def unended(snapshot: Snapshot) -> tuple[Task, ...]:
+    """The tasks that hold resources: starting, running or held."""
+    return tuple(task for task in snapshot.tasks if not task.state.has_ended)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether HOST or HOST:PORT names this computer only; names other than localhost count as elsewhere."""
+    host = host_of(address)
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(address: str) -> str:
+    """The host of HOST, HOST:PORT or [HOST]:PORT, without brackets."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
+
+
+def reaches_loopback_only(snapshot: Snapshot) -> bool:
+    """Whether the pool is elsewhere while this worker listens to its own computer alone."""
+    announced, pool = snapshot.grpc_address, snapshot.pool.address
+    return bool(announced and pool) and is_loopback(announced) and not is_loopback(pool)
+
+
+def _since(at_s: float) -> float | None:
+    return at_s or None  # the journal's 0.0 stands for "since ever"
+
+
+def _stopping(snapshot: Snapshot) -> Verdict | None:
+    if snapshot.node.mode is not Mode.STOPPING:
+        return None
+    return Verdict(
+        code="stopping", text=_("The worker is stopping."), since_s=_since(snapshot.node.mode_since_s)
+    )
+
+
+def _active(snapshot: Snapshot) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    """Tasks that run, and tasks that are about to; none counts while the worker pauses or stops."""
+    running = tuple(task for task in snapshot.tasks if task.state is TaskState.RUNNING)
+    starting = tuple(task for task in snapshot.tasks if task.state is TaskState.ALLOCATED)
+    if snapshot.node.mode is Mode.STOPPING:
+        return (), ()
+    return running, () if snapshot.node.mode is Mode.PAUSED else starting
+
+
+def _working(snapshot: Snapshot) -> Verdict | None:
+    running, starting = _active(snapshot)
+    if running:
+        text = translate_many("Working on {count} task.", "Working on {count} tasks.", len(running))
+    elif starting:
+        text = translate_many("Starting {count} task.", "Starting {count} tasks.", len(starting))
+    else:
+        return None
+    since_s = min(task.started_at_s or task.accepted_at_s for task in running or starting)
+    return Verdict(code="working", text=text, since_s=since_s)
+
+
+def _full(snapshot: Snapshot) -> Verdict | None:
+    running, starting = _active(snapshot)
+    if not (running or starting) or len(unended(snapshot)) < snapshot.max_tasks:
+        return None
+    text = translate_many(
+        "The only place for a task is taken.", "All {count} places for tasks are taken.", snapshot.max_tasks
+    )
+    return Verdict(code="full", text=text)
+
+
+def _owner_wish(snapshot: Snapshot) -> Verdict | None:
+    if snapshot.node.mode is Mode.FINISHING:
+        return _finishing(snapshot)
+    if snapshot.node.mode is not Mode.PAUSED:
+        return None
+    since_s, until_s = _since(snapshot.node.mode_since_s), snapshot.node.until_s
+    if until_s is None:
+        text = _("Paused: no task runs until you resume.")
+        return Verdict(code="paused", text=text, since_s=since_s, action=_(RESUME))
+    text = _("Snoozed: work resumes in {time}.", time=duration_words(until_s - snapshot.at_s))
+    return Verdict(code="snoozed", text=text, since_s=since_s, ends_at_s=until_s, action=_(RESUME))
+
+
+def _finishing(snapshot: Snapshot) -> Verdict:
+    left = len(unended(snapshot))
+    if snapshot.node.quit_after:
+        text = translate_many(
+            "Finishing: no new task is taken; the worker ends after the last one.",
+            "Finishing: no new task is taken; the worker ends after these {count}.",
+            left,
+        )
+    else:
+        text = translate_many(
+            "Finishing: no new task is taken; it pauses after the last one.",
+            "Finishing: no new task is taken; it pauses after these {count}.",
+            left,
+        )
+    return Verdict(code="finishing", text=text, since_s=_since(snapshot.node.mode_since_s), action=_(RESUME))
+
+
+def _blocked(snapshot: Snapshot) -> Verdict | None:
+    if snapshot.blocker is None:
+        return None
+    text, action = words(snapshot.blocker)
+    return Verdict(code=snapshot.blocker.code.value, text=text, action=action)
+
+
+def _link(snapshot: Snapshot) -> Verdict | None:
+    pool = snapshot.pool
+    if pool.link in CONNECTED:
+        return None
+    since_s = _since(pool.since_s)
+    if pool.link is LinkState.CONNECTING and pool.problem is None:
+        text = _("Connecting to the pool at {address}.", address=pool.address)
+        return Verdict(code="connecting", text=text, since_s=since_s)
+    code, default = LINK_FAULTS[pool.link]
+    if pool.problem is not None and pool.problem.code is FaultCode.POOL_MUTE:
+        code = "pool_mute"
+    text, action = words(pool.problem or Problem(code=default, about=pool.address))
+    return Verdict(code=code, text=text, since_s=since_s, action=action)
+
+
+LINK_FAULTS = {
+    LinkState.NOT_LOGGED_IN: ("not_logged_in", FaultCode.NOT_LOGGED_IN),
+    LinkState.LOGIN_REFUSED: ("login_refused", FaultCode.WRONG_PASSWORD),
+    LinkState.UNREACHABLE: ("pool_unreachable", FaultCode.POOL_UNREACHABLE),
+    LinkState.CONNECTING: ("pool_unreachable", FaultCode.POOL_UNREACHABLE),
+}
+
+
+def _loopback_only(snapshot: Snapshot) -> Verdict | None:
+    if not reaches_loopback_only(snapshot):
+        return None
+    text = _(
+        "The pool at {pool} cannot send tasks here: only this computer reaches {own}.",
+        pool=snapshot.pool.address, own=snapshot.grpc_address,
+    )  # fmt: skip
+    action = _("Connect the pool's VPN, or set HIVEMIND_BIND_ADDRESS.")
+    return Verdict(code="loopback_only", text=text, action=action)
+
+
+def _results_waiting(snapshot: Snapshot) -> Verdict | None:
+    if not snapshot.owed_results or snapshot.pool.link in CONNECTED:
+        return None
+    text = translate_many(
+        "{count} finished result is kept safely until the pool is back.",
+        "{count} finished results are kept safely until the pool is back.",
+        snapshot.owed_results,
+    )
+    return Verdict(code="results_waiting", text=text)
+
+
+def _waiting(snapshot: Snapshot) -> Verdict | None:
+    wanted = snapshot.node.mode is Mode.RUN and snapshot.blocker is None
+    if not wanted or snapshot.pool.link not in CONNECTED or any(_active(snapshot)):
+        return None
+    text = _("Connected to {pool}. Waiting for work.", pool=snapshot.pool.address)
+    return Verdict(code="waiting_for_work", text=text, since_s=_since(snapshot.pool.since_s))
+
+
+def _recovered(snapshot: Snapshot) -> Verdict | None:
+    if not snapshot.recovery:
+        return None
+    return Verdict(code="recovered", text=_(snapshot.recovery))
+
+
+CHECKS: tuple[Callable[[Snapshot], Verdict | None], ...] = (
+    _stopping,
+    _working,
+    _full,
+    _owner_wish,
+    _blocked,
+    _link,
+    _loopback_only,
+    _results_waiting,
+    _waiting,
+    _recovered,
+)
