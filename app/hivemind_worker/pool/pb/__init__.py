@@ -1,0 +1,1 @@
+"""Generated from proto/nodepool.proto by `make proto`; never edited by hand."""
