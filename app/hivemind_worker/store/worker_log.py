@@ -1,0 +1,102 @@
+"""The worker's own log: `[time] LEVEL: message` on standard output, in a ring, and in rotated files."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TextIO
+
+from hivemind_worker.model.machine import LogEntry
+
+RING_FULL, RING_KEEPS = 1000, 500
+FILE_BYTES, FILES = 2 * 1024 * 1024, 10
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+FILE_NAME = "worker.log"
+
+
+def one_line(text: str) -> str:
+    """The text with control characters written out, so that nobody's words can forge a line or a colour."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+class LineFormatter(logging.Formatter):
+    """`[2026-11-24 14:32:05] INFO: message`; a bug's trace follows, each line indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        stamp = datetime.fromtimestamp(record.created).strftime(TIME_FORMAT)
+        line = f"[{stamp}] {record.levelname}: {one_line(record.getMessage())}"
+        if record.exc_info and record.exc_info[0] is not None:
+            trace = self.formatException(record.exc_info)
+            line += "".join(f"\n    {one_line(part)}" for part in trace.splitlines())
+        return line
+
+
+class Ring(logging.Handler):
+    """The latest entries in memory: over 1000 they are cut to the latest 500."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[LogEntry] = []
+        self._number = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        self._number += 1
+        self._entries.append(
+            LogEntry(
+                number=self._number,
+                timestamp=datetime.fromtimestamp(record.created).strftime(TIME_FORMAT),
+                level=record.levelname,
+                message=one_line(record.getMessage()),
+            )
+        )
+        if len(self._entries) > RING_FULL:
+            self._entries = self._entries[-RING_KEEPS:]
+
+    def entries(self, after: int = 0) -> tuple[LogEntry, ...]:
+        """Entries with a number above `after`, oldest first."""
+        return tuple(entry for entry in self._entries if entry.number > after)
+
+
+class _QuietFile(RotatingFileHandler):
+    """A log that cannot be written (a full disk) must not end what it tells of."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        pass
+
+
+class _QuietStream(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
+class WorkerLog:
+    """Installs the handlers on the program's logger; `close` takes them away again."""
+
+    def __init__(self, folder: Path, *, to_stdout: bool = True, level: int = logging.INFO) -> None:
+        self.ring = Ring()
+        path = folder / FILE_NAME
+        path.touch(mode=0o600)
+        file = _QuietFile(
+            path, maxBytes=FILE_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="backslashreplace"
+        )
+        self._handlers: list[logging.Handler] = [self.ring, file]
+        if to_stdout:
+            self._handlers.append(_QuietStream(sys.stdout))
+        self._logger = logging.getLogger("hivemind_worker")
+        self._logger.setLevel(level)
+        self._logger.propagate = False
+        for handler in self._handlers:
+            handler.setFormatter(LineFormatter())
+            self._logger.addHandler(handler)
+
+    def close(self) -> None:
+        """Flush and close everything."""
+        for handler in self._handlers:
+            self._logger.removeHandler(handler)
+            handler.close()
+        self._logger.propagate = True

@@ -1,0 +1,88 @@
+"""Random orders of events: whatever comes, the invariants hold and every accepted task is answered for."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hivemind_worker.core.decide import decide
+from hivemind_worker.core.invariants import broken
+from hivemind_worker.core.state import State
+from hivemind_worker.model import events
+from hivemind_worker.model.effects import Accepted, PackResult, UploadResult
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.task import Delivery, Offer, Outcome, Problem, StopReason, TaskId, key_of
+
+IDS = st.sampled_from(["a", "b", "c", "d"]).map(TaskId)
+ATTEMPTS = st.integers(1, 2)
+TIMES = st.floats(0, 10_000)
+PROBLEMS = st.none() | st.sampled_from([FaultCode.BAD_ARCHIVE, FaultCode.OUT_OF_MEMORY]).map(
+    lambda code: Problem(code=code)
+)
+OUTCOMES = st.sampled_from(
+    [
+        Outcome(exit_code=0, problem=None),
+        Outcome(exit_code=3, problem=Problem(code=FaultCode.EXIT_CODE, about="3")),
+        Outcome(exit_code=None, problem=Problem(code=FaultCode.TIMED_OUT)),
+        Outcome(exit_code=None, problem=None),
+    ]
+)
+AMOUNTS = st.floats(0, 300)
+OFFERS = st.builds(
+    Offer, task_id=IDS, body_sha256=st.sampled_from(["x", "y"]), archive_bytes=st.just(1),
+    demand=st.builds(Resources, cpu=AMOUNTS, memory_gb=st.floats(0, 5)),
+)  # fmt: skip
+KEYED = {"at_s": TIMES, "key": IDS.map(key_of), "attempt": ATTEMPTS}
+EVENTS = st.one_of(
+    st.builds(
+        events.TaskOffered, at_s=TIMES, offer=OFFERS, spool=st.just("s"), known=st.none(), problem=PROBLEMS
+    ),
+    st.builds(events.Unpacked, problem=PROBLEMS, **KEYED),
+    st.builds(events.RunPrepared, phase=st.just("pulling"), **KEYED),
+    st.builds(events.RunStarted, runtime=st.just("wasm"), where=st.just("1"), **KEYED),
+    st.builds(events.RunEnded, outcome=OUTCOMES, **KEYED),
+    st.builds(events.ResultPacked, result_bytes=st.just(1), problem=st.none(), **KEYED),
+    st.builds(events.ResultDelivered, **KEYED),
+    st.builds(events.ResultRefused, problem=st.just(Problem(code=FaultCode.POOL_REFUSED)), **KEYED),
+    st.builds(events.StopAsked, at_s=TIMES, key=IDS.map(key_of), reason=st.sampled_from(StopReason)),
+    st.builds(events.PauseAsked, at_s=TIMES, until_s=st.none() | TIMES),
+    st.builds(events.ResumeAsked, at_s=TIMES),
+    st.builds(events.FinishAsked, at_s=TIMES, quit_after=st.booleans()),
+    st.builds(events.ClockTicked, at_s=TIMES),
+    st.builds(events.Restarted, at_s=TIMES),
+    st.builds(
+        events.FactsChanged, at_s=TIMES, total=st.just(Resources(cpu=400, memory_gb=8)), blocker=PROBLEMS
+    ),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(EVENTS, max_size=60))
+def test_invariants_hold_after_every_step_of_any_walk(walk: list[events.AnyEvent]) -> None:
+    state = State(total=Resources(cpu=400, memory_gb=8), max_tasks=3)
+    for event in walk:
+        decision = decide(state, event)
+        assert broken(decision.state) == ()
+        for task in decision.changed:
+            if task.key not in decision.state.tasks:  # nothing leaves before its result is settled
+                assert task.delivery in (Delivery.DELIVERED, Delivery.KEPT)
+        if (
+            isinstance(event, events.TaskOffered)
+            and isinstance(decision.reply, Accepted)
+            and decision.reply.fresh
+        ):
+            assert event.offer.key in decision.state.tasks
+        state = decision.state
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(EVENTS, max_size=60))
+def test_a_restart_owes_an_archive_for_every_task_still_open(walk: list[events.AnyEvent]) -> None:
+    state = State(total=Resources(cpu=400, memory_gb=8), max_tasks=3)
+    for event in walk:
+        state = decide(state, event).state
+    decision = decide(State(total=state.total, tasks=state.tasks, node=state.node), events.Restarted(at_s=1))
+    owed = {effect.key for effect in decision.effects if isinstance(effect, PackResult | UploadResult)}
+    assert owed == set(state.tasks)
+    assert all(task.state.has_ended for task in decision.state.tasks.values())
