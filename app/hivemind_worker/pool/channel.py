@@ -1,0 +1,141 @@
+"""One connection to a pool: calls that return what was answered or a `Failure`, never raise.
+
+Owns the connection's options and the reading of gRPC's errors; knows no session and no
+token's meaning. Counterparts: `pool.session`, `pool.wire`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+import grpc.aio
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+from hivemind_worker.pool.wire import clean_words
+
+KEEPALIVE: tuple[tuple[str, int], ...] = (
+    ("grpc.keepalive_time_ms", 30000),
+    ("grpc.keepalive_timeout_ms", 10000),
+    ("grpc.keepalive_permit_without_calls", True),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_time_between_pings_ms", 10000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 300000),
+)
+"""All six of the original documentation, exactly."""
+OPTIONS: tuple[tuple[str, int], ...] = (
+    *KEEPALIVE,
+    ("grpc.max_send_message_length", 100 << 20),
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_metadata_size", 16 << 10),
+    ("grpc.absolute_max_metadata_size", 16 << 10),
+    ("grpc.enable_http_proxy", 0),  # a proxy of the environment cannot reach into the tunnel
+)
+PROMPT_RESULTS = "hivemind-prompt-results"
+TOKEN_MARKERS = frozenset({"TOKEN_EXPIRED", "INVALID_TOKEN", "Token is required"})
+"""The only words of a pool that mean anything to us: the token is not (or no longer) good."""
+TRY_AGAIN = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.UNKNOWN,  # what a Python pool says when its own database is away
+        grpc.StatusCode.INTERNAL,
+    }
+)
+
+Message = TypeVar("Message")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Generic[Message]):
+    """A response of the pool and the metadata around it."""
+
+    message: Message
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def takes_prompt_results(self) -> bool:
+        """Whether the pool says that it has no race with early results (quirk 4)."""
+        return (PROMPT_RESULTS, "1") in self.metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """No response: the gRPC status and its words."""
+
+    status: grpc.StatusCode
+    words: str = ""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may work later."""
+        return self.status in TRY_AGAIN
+
+    def problem(self, address: str) -> Problem:
+        """The fault that it shows: unreachable, mute, or a no."""
+        if self.status is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return Problem(code=FaultCode.POOL_MUTE, about=address)
+        if self.may_pass and self.status is not grpc.StatusCode.UNAUTHENTICATED:
+            return Problem(code=FaultCode.POOL_UNREACHABLE, about=address)
+        return Problem(code=FaultCode.POOL_REFUSED, about=self.words or str(self.status.name))
+
+
+def wants_login(outcome: Answer[Any] | Failure) -> bool:
+    """Whether the pool does not accept the token that came with the call (quirk 20)."""
+    if isinstance(outcome, Failure):
+        return outcome.status is grpc.StatusCode.UNAUTHENTICATED
+    message = outcome.message
+    return not message.success and message.message.strip() in TOKEN_MARKERS
+
+
+class Channel:
+    """A connection to one checked address (`target`: IP and port). Close it when done."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+
+    async def ready(self, limit_s: float) -> bool:
+        """Whether the connection stands within `limit_s`."""
+        try:
+            await asyncio.wait_for(self._channel.channel_ready(), limit_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def call(
+        self, path: str, request: bytes, read: Callable[[bytes], Message], *, limit_s: float, token: str = ""
+    ) -> Answer[Message] | Failure:
+        """Call a method with ready bytes; `token` goes into the header as well (the body has its own)."""
+        metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        try:
+            call = self._channel.unary_unary(path, None, read)(request, timeout=limit_s, metadata=metadata)
+            del request  # a result may be 99 MiB: the library has its own copy by now
+            message = await call
+            around = (*_pairs(await call.initial_metadata()), *_pairs(await call.trailing_metadata()))
+            return Answer(message=message, metadata=around)
+        except grpc.aio.AioRpcError as error:
+            return Failure(status=error.code(), words=clean_words(error.details() or ""))
+        except grpc.aio.UsageError:
+            return Failure(status=grpc.StatusCode.UNAVAILABLE, words="the connection was closed")
+        except asyncio.CancelledError:
+            # The library raises this when the channel is closed under a call: only then is it no order to us.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return Failure(status=grpc.StatusCode.CANCELLED, words="the connection was closed")
+
+    async def close(self) -> None:
+        """End the connection and what is under way on it."""
+        await self._channel.close()
+
+
+def _pairs(metadata: Iterable[tuple[str, str | bytes]] | None) -> list[tuple[str, str]]:
+    return [(str(key), value) for key, value in metadata or () if isinstance(value, str)]
