@@ -1,0 +1,95 @@
+"""The local control API: one server on loopback, from its sockets to its routes.
+
+Counterparts: engine.face.NodeFace, which it shows, and commands.remote, which calls it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from hivemind_worker.model.task import Problem
+from hivemind_worker.nursery import NamedThread
+from hivemind_worker.web.connection import HEAD_LIMIT_S, MAX_CONNECTIONS, Doorway
+from hivemind_worker.web.door import add_headers, make_door
+from hivemind_worker.web.guard import BODY_BYTES, Guard
+from hivemind_worker.web.listening import open_sockets
+from hivemind_worker.web.seed import SeedRoutes
+from hivemind_worker.web.token import proof_of
+from hivemind_worker.web.v1 import V1Routes
+
+if TYPE_CHECKING:
+    from hivemind_worker.engine.face import NodeFace
+
+CLOSE_LIMIT_S = 2.0
+
+
+class LocalApi:
+    """Serves the node to programs of this computer that know the token. One use: start, then close."""
+
+    def __init__(
+        self,
+        node: NodeFace,
+        token: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        head_limit_s: float = HEAD_LIMIT_S,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self._guard = Guard(token)
+        self._files = NamedThread("web-files", threads=2)
+        self._head_limit_s = head_limit_s
+        self._max_connections = max_connections
+        self._servers: list[asyncio.Server] = []
+        self._port = 0
+        app = web.Application(middlewares=[make_door(self._guard)], client_max_size=BODY_BYTES)
+        app.on_response_prepare.append(add_headers)
+        app.add_routes(SeedRoutes(node, self._guard, partial(proof_of, token), clock).table())
+        app.add_routes(V1Routes(node, self._files, clock).table())
+        self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_LIMIT_S, access_log=None)
+
+    @property
+    def port(self) -> int:
+        """The port in use; 0 before the start."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The address for other programs on this computer."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def start(self, host: str = "127.0.0.1", port: int = 5000, search: bool = True) -> int | Problem:
+        """Listen; returns the port. Taken: the next free one with `search`, else the problem.
+
+        Raises:
+            ValueError: the host is not a loopback address.
+        """
+        sockets = open_sockets(host, port, search=search)
+        if isinstance(sockets, Problem):
+            return sockets
+        self._port = sockets[0].getsockname()[1]
+        self._guard.serve_port(self._port)
+        await self._serve(sockets)
+        return self._port
+
+    async def _serve(self, sockets: tuple[socket.socket, ...]) -> None:
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        doorway = Doorway(server, head_limit_s=self._head_limit_s, max_connections=self._max_connections)
+        loop = asyncio.get_running_loop()
+        for own in sockets:
+            self._servers.append(await loop.create_server(doorway, sock=own))
+
+    async def close(self) -> None:
+        """Take no more requests, give those under way 2 s, and end every connection."""
+        for server in self._servers:
+            server.close()
+        await self._runner.cleanup()
+        self._files.close(wait=False)
