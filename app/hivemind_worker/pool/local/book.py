@@ -1,0 +1,108 @@
+"""What the embedded pool expects of its book. `store.pool_book` fits it; it is handed in, never imported.
+
+Every call is one transaction: what it reports is durable when it returns, and
+two calls never mix. The book is the only truth; the pool keeps nothing else that
+must outlive it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hivemind_worker.model.pool_records import (
+    Moved,
+    PoolAccount,
+    PoolNode,
+    PoolResult,
+    PoolTask,
+    PoolTaskState,
+)
+from hivemind_worker.model.task import TaskKey
+
+
+class PoolBook(Protocol):
+    """Accounts, nodes, tasks and their logs."""
+
+    async def add_account(self, name: str, salt: bytes, digest: bytes, balance: int) -> bool:
+        """Open an account; False when the name is taken."""
+        ...
+
+    async def account(self, name: str) -> PoolAccount | None: ...
+
+    async def accounts(self) -> tuple[PoolAccount, ...]:
+        """All accounts by name."""
+        ...
+
+    async def transfer(self, sender: str, receiver: str, amount: int) -> Moved:
+        """Move tokens; the sender is known, the amount above zero."""
+        ...
+
+    async def charge(self, key: TaskKey, receiver: str, amount: int) -> Moved:
+        """Move a minute's pay from the task's owner and count the minute, when DONE."""
+        ...
+
+    async def put_node(self, node: PoolNode) -> None: ...
+
+    async def nodes(self) -> tuple[PoolNode, ...]: ...
+
+    async def add_task(self, task: PoolTask) -> bool:
+        """Keep a new task; False when its key is taken."""
+        ...
+
+    async def task(self, key: TaskKey) -> PoolTask | None: ...
+
+    async def tasks_in(self, state: PoolTaskState) -> tuple[PoolTask, ...]:
+        """Tasks in PENDING or RUNNING, oldest first."""
+        ...
+
+    async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
+        """The owner's latest tasks, newest first."""
+        ...
+
+    async def untold_stops(self) -> tuple[PoolTask, ...]:
+        """Stopped tasks whose node has not heard of it and has not sent a result."""
+        ...
+
+    async def offer(self, key: TaskKey, node_id: str) -> None:
+        """Note, before it is called, that this node may hold the task from now on."""
+        ...
+
+    async def withdraw(self, key: TaskKey, node_id: str) -> None:
+        """Note that this node certainly does not hold the task."""
+        ...
+
+    async def offered_to(self, key: TaskKey) -> tuple[str, ...]:
+        """Nodes that may hold the task."""
+        ...
+
+    async def holder(self, key: TaskKey, account: str) -> str | None:
+        """The account's node that holds (or may hold) the task."""
+        ...
+
+    async def begin(self, key: TaskKey, node_id: str, at_s: float) -> PoolTask:
+        """A node took the task: PENDING becomes RUNNING, a later state stays. Returns the row now."""
+        ...
+
+    async def end(self, key: TaskKey, state: PoolTaskState, message: str, at_s: float) -> bool:
+        """An open task ends without a result; False when it was not open."""
+        ...
+
+    async def told(self, key: TaskKey) -> None:
+        """The node heard of the stop."""
+        ...
+
+    async def finish(self, result: PoolResult) -> PoolTask:
+        """Keep the one result of a task, with its reward.
+
+        STOPPED stays STOPPED; a second result changes nothing. Returns the row now.
+        """
+        ...
+
+    async def append_log(self, key: TaskKey, texts: Sequence[str], keep_bytes: int) -> None:
+        """Append texts in order, keeping (at least) the last `keep_bytes` of the log."""
+        ...
+
+    async def log(self, key: TaskKey) -> tuple[int, str]:
+        """Bytes cut off at the start so far, and the text that is left."""
+        ...
