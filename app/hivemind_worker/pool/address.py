@@ -1,11 +1,12 @@
 """Addresses: the pool's, our own, and whether a password may travel between them.
 
-Pure but for `resolve`. The list of interfaces is passed in, {name: its IPv4 addresses}.
+Pure but for `find_pool` and `resolve`. The list of interfaces is passed in, {name: its IPv4 addresses}.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
@@ -23,6 +24,7 @@ POOL_IN_TUNNEL = "10.0.0.1"
 LOOPBACK, LOOPBACK_NAME = "127.0.0.1", "localhost"
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 RESOLVE_LIMIT_S = 10.0
+KNOCK_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,36 @@ def _look_up(host: str) -> list[str]:
     rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     # IPv4 first: the tunnel and our announced addresses are IPv4.
     return [str(row[4][0]) for row in sorted(rows, key=lambda row: row[0] != socket.AF_INET)]
+
+
+async def find_pool(
+    text: str, interfaces: Interfaces, names: NamedThread, *, insist_plain_login: bool = False
+) -> str | Problem:
+    """Where to connect, as IP:PORT: parsed, looked up, allowed for a plain login, and listening.
+
+    The checked address itself is used from here on, so no later look-up can lead elsewhere.
+    """
+    address = parse_address(text)
+    if isinstance(address, Problem):
+        return address
+    ips = await resolve(address.host, names)
+    if not insist_plain_login and (problem := login_problem(address, ips, interfaces)):
+        return problem
+    for ip in ips:
+        if await _listens(ip, address.port):
+            return join(ip, address.port)
+    return Problem(code=FaultCode.POOL_UNREACHABLE, about=str(address))
+
+
+async def _listens(ip: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(ip, port), KNOCK_LIMIT_S)
+    except (TimeoutError, OSError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
 
 
 def is_loopback(ip: str) -> bool:

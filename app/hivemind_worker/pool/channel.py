@@ -82,17 +82,18 @@ class Failure:
         """The fault that it shows: unreachable, mute, or a no."""
         if self.status is grpc.StatusCode.DEADLINE_EXCEEDED:
             return Problem(code=FaultCode.POOL_MUTE, about=address)
-        if self.may_pass and self.status is not grpc.StatusCode.UNAUTHENTICATED:
+        if self.status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
             return Problem(code=FaultCode.POOL_UNREACHABLE, about=address)
         return Problem(code=FaultCode.POOL_REFUSED, about=self.words or str(self.status.name))
 
 
-def wants_login(outcome: Answer[Any] | Failure) -> bool:
+def wants_login(outcome: object) -> bool:
     """Whether the pool does not accept the token that came with the call (quirk 20)."""
     if isinstance(outcome, Failure):
         return outcome.status is grpc.StatusCode.UNAUTHENTICATED
-    message = outcome.message
-    return not message.success and message.message.strip() in TOKEN_MARKERS
+    if not isinstance(outcome, Answer):
+        return False
+    return not outcome.message.success and outcome.message.message.strip() in TOKEN_MARKERS
 
 
 class Channel:
@@ -117,7 +118,6 @@ class Channel:
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
         try:
             call = self._channel.unary_unary(path, None, read)(request, timeout=limit_s, metadata=metadata)
-            del request  # a result may be 99 MiB: the library has its own copy by now
             message = await call
             around = (*_pairs(await call.initial_metadata()), *_pairs(await call.trailing_metadata()))
             return Answer(message=message, metadata=around)

@@ -27,15 +27,14 @@ from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.gate import PLACES, Gate
 from hivemind_worker.pool.peers import PeerCheck
 from hivemind_worker.pool.spool import remove, spool_request
-from hivemind_worker.pool.wire import answer, read_stop
+from hivemind_worker.pool.wire import WORKERS, answer, read_stop
 
 log = logging.getLogger(__name__)
 
-SERVICE = "/nodepool.WorkerNodeService/"
-EXECUTE, STOP = SERVICE + "ExecuteTask", SERVICE + "StopTaskExecution"
+EXECUTE, STOP = WORKERS + "ExecuteTask", WORKERS + "StopTaskExecution"
 SERVED = (EXECUTE, STOP)
 NOT_SERVED = tuple(
-    SERVICE + name for name in ("TaskOutput", "TaskOutputUpload", "TaskResultUpload", "TaskUsage")
+    WORKERS + name for name in ("TaskOutput", "TaskOutputUpload", "TaskResultUpload", "TaskUsage")
 )
 RECEIVE_LIMIT_S = 150.0  # the pool's own deadline is at most 120 s
 SMALL_RECEIVE_LIMIT_S = 10.0

@@ -17,6 +17,11 @@ from hivemind_worker.model.resources import Resources, normal_demand
 from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.pool.scanner import BYTES, FIXED32, VARINT, MalformedError, scan
 
+USERS, NODES, WORKERS = (
+    "/nodepool.UserService/",
+    "/nodepool.NodeManagerService/",
+    "/nodepool.WorkerNodeService/",
+)
 MAX_TASK_ID_BYTES = 512
 MAX_ARCHIVE_BYTES = 100 << 20
 INT32_MAX = (1 << 31) - 1

@@ -1,0 +1,95 @@
+"""Output and results on their way to a pool: what each answer means for trying again.
+
+A result must reach the pool, and only once (quirks 6 and 8): whatever leaves that open is
+"try again", only the pool's own no is final. Counterpart: the engine's outbox and output stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import grpc
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem, TaskId
+from hivemind_worker.model.work import Sent
+from hivemind_worker.nursery import NamedThread
+from hivemind_worker.pool.channel import Answer, Failure, wants_login
+from hivemind_worker.pool.framing import MAX_RESULT_BYTES, result_request
+from hivemind_worker.pool.pb import nodepool_pb2 as pb
+from hivemind_worker.pool.session import Session
+from hivemind_worker.pool.wire import WORKERS, clean_words
+
+MIB = 1 << 20
+RESULTS_AT_ONCE = 1  # each holds its archive in memory twice while it is being sent
+
+
+def sent_of(outcome: Answer[Any] | Failure, address: str) -> Sent:
+    """What one call came to."""
+    if isinstance(outcome, Failure):
+        if outcome.status is grpc.StatusCode.ALREADY_EXISTS:
+            return Sent(delivered=True)
+        return Sent(delivered=False, retry=outcome.may_pass, problem=outcome.problem(address))
+    if outcome.message.success:
+        return Sent(delivered=True)
+    refused = Problem(code=FaultCode.POOL_REFUSED, about=clean_words(outcome.message.message))
+    return Sent(delivered=False, retry=wants_login(outcome), problem=refused)
+
+
+class Delivery:
+    """Sends for all tasks through whatever session there is."""
+
+    def __init__(self, files: NamedThread) -> None:
+        self._files = files
+        self._turns: WeakValueDictionary[TaskId, asyncio.Lock] = WeakValueDictionary()
+        self._results = asyncio.Semaphore(RESULTS_AT_ONCE)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a result is on its way."""
+        return self._results.locked()
+
+    async def output(self, session: Session, task_id: TaskId, text: str) -> Sent:
+        """Append text to the task's log: one call at a time for a task (quirk 16)."""
+        valid = text.encode("utf-8", "replace").decode("utf-8")
+        turn = self._turns.setdefault(task_id, asyncio.Lock())
+        async with turn:  # each call ahead has its own time limit
+            outcome = await session.call(
+                WORKERS + "TaskOutputUpload",
+                lambda token: pb.TaskOutputUploadRequest(task_id=task_id, output=valid, token=token),
+                pb.TaskOutputUploadResponse.FromString,
+                session.deadlines.output_s,
+            )
+        return sent_of(outcome, session.channel.target)
+
+    async def result(self, session: Session, task_id: TaskId, archive: Path) -> Sent:
+        """Hand over an archive of at most 99 MiB; one at a time."""
+        async with self._results:  # each ahead has its own time limit
+            limit_s = session.deadlines.result_s + session.deadlines.result_per_mib_s * _mib(archive)
+            outcome = await session.with_token(
+                lambda token: self._upload(session, task_id, archive, token, limit_s)
+            )
+        if isinstance(outcome, Problem):
+            return Sent(delivered=False, problem=outcome)
+        return sent_of(outcome, session.channel.target)
+
+    async def _upload(
+        self, session: Session, task_id: TaskId, archive: Path, token: str, limit_s: float
+    ) -> Answer[Any] | Failure | Problem:
+        request = await self._files.call(result_request, task_id, token, archive)
+        if isinstance(request, Problem):
+            return request
+        return await session.channel.call(
+            WORKERS + "TaskResultUpload", request, pb.TaskResultUploadResponse.FromString,
+            limit_s=limit_s, token=token,
+        )  # fmt: skip
+
+
+def _mib(archive: Path) -> float:
+    try:
+        return min(archive.stat().st_size, MAX_RESULT_BYTES) / MIB
+    except OSError:
+        return 0.0
