@@ -1,0 +1,148 @@
+"""A worker that front ends can talk to: fits engine.face.NodeFace, holds values, runs nothing.
+
+It answers wishes as the engine does (pause, snooze, resume, finish, stop) so that what a
+front end shows after one can be checked. The real node passes the same contract tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hivemind_worker.engine.face import Command, LogEntry, NodeFace, Sample
+from hivemind_worker.model.effects import Accepted, Refused, Reply
+from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, RuntimeView, Snapshot
+from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
+
+NOW_S = 1_795_530_720.0  # 2026-11-24 14:32 UTC
+TOTAL = Resources(cpu=200.0, memory_gb=4.0)
+
+
+def make_task(task_id: str = "task_1", state: TaskState = TaskState.RUNNING, **fields: Any) -> Task:
+    """A task of 10 s ago with sensible values; any field may be given."""
+    base = Task(
+        task_id=TaskId(task_id),
+        key=key_of(TaskId(task_id)),
+        attempt=1,
+        body_sha256="0" * 64,
+        demand=Resources(cpu=100.0, memory_gb=1.0),
+        state=state,
+        accepted_at_s=NOW_S - 10,
+        started_at_s=None if state is TaskState.ALLOCATED else NOW_S - 8,
+        runtime="" if state is TaskState.ALLOCATED else "wasm",
+        ended_at_s=NOW_S - 1 if state.has_ended else None,
+        delivery=Delivery.DELIVERED if state.has_ended else Delivery.NONE,
+    )
+    return replace(base, **fields)
+
+
+def make_snapshot(
+    *tasks: Task, mode: Mode = Mode.RUN, link: LinkState = LinkState.REGISTERED, **fields: Any
+) -> Snapshot:
+    """A worker that is registered at a pool on another computer; any field may be given."""
+    base = Snapshot(
+        at_s=NOW_S,
+        node_id="worker-larch-50053",
+        version="0.1.0",
+        node=NodeState(mode=mode, mode_since_s=NOW_S - 60, trust_score=12),
+        tasks=tasks,
+        total=TOTAL,
+        available=TOTAL,
+        trust_group="low",
+        max_tasks=3,
+        trust_threshold=50,
+        pool=PoolView(address="10.0.0.1:50051", link=link, since_s=NOW_S - 120, user="anna", balance=7,
+                      last_heard_s=NOW_S - 2),
+        runtime=RuntimeView(name="wasm", ready=True, detail="CPython 3.12 (small)"),
+        grpc_address="10.0.0.7:50053",
+    )  # fmt: skip
+    return replace(base, **fields)
+
+
+class FakeNode:
+    """Set `picture`, `ended`, `lines` and files under `folder`; read `asked`."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = lambda: NOW_S) -> None:
+        self.settings = Settings()
+        self.picture = make_snapshot()
+        self.ended: list[Task] = []
+        self.lines: list[StoryLine] = []
+        self.log: list[LogEntry] = []
+        self.asked: list[Command] = []
+        self.refuse_with: Problem | None = None
+        self.folder = folder
+        self._clock = clock
+
+    def snapshot(self) -> Snapshot:
+        return replace(self.picture, at_s=self._clock())
+
+    async def ask(self, command: Command) -> Reply:
+        self.asked.append(command)
+        if self.refuse_with is not None:
+            return Refused(problem=self.refuse_with)
+        node = self.picture.node
+        match command:
+            case PauseAsked():
+                node = replace(node, mode=Mode.PAUSED, until_s=command.until_s, mode_since_s=command.at_s)
+            case ResumeAsked():
+                node = replace(node, mode=Mode.RUN, until_s=None, mode_since_s=command.at_s)
+            case FinishAsked():
+                node = replace(node, mode=Mode.FINISHING, quit_after=command.quit_after)
+            case StopAsked():
+                return self._stop(command)
+        self.picture = replace(self.picture, node=node)
+        return Accepted()
+
+    def _stop(self, command: StopAsked) -> Reply:
+        task = next((t for t in self.picture.tasks if t.key == command.key), None)
+        if task is None:
+            return Refused(problem=Problem(code=FaultCode.UNKNOWN_TASK))
+        self.put(replace(task, stop_reason=command.reason, phase=Phase.STOPPING))
+        return Accepted()
+
+    def put(self, task: Task) -> None:
+        """Add or replace an open task."""
+        others = tuple(t for t in self.picture.tasks if t.key != task.key)
+        self.picture = replace(self.picture, tasks=(*others, task))
+
+    async def sample(self) -> Sample:
+        return Sample(cpu_percent=25.0, memory_percent=50.0, memory_available_gb=4.0, disk_available_gb=100.0)
+
+    async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
+        return tuple(self.ended[:limit])
+
+    async def find_task(self, task_id: TaskId) -> Task | None:
+        for task in (*self.picture.tasks, *self.ended):
+            if task_id in (task.task_id, task.key) or (len(task_id) >= 8 and task.key.startswith(task_id)):
+                return task
+        return None
+
+    async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
+        return tuple(line for line in self.lines if line.key == key)
+
+    def output_log(self, key: TaskKey) -> Path:
+        return self.folder / key / "output.log"
+
+    def result_archive(self, key: TaskKey) -> Path:
+        return self.folder / f"{key}.zip"
+
+    def log_entries(self, after: int = 0) -> tuple[LogEntry, ...]:
+        return tuple(entry for entry in self.log if entry.number > after)
+
+    def write_log(self, task: Task, content: bytes) -> None:
+        """Append to a task's output."""
+        path = self.output_log(task.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(content)
+
+
+def _fits(node: FakeNode) -> NodeFace:
+    return node  # mypy checks the shape
