@@ -20,6 +20,7 @@ class Places:
     state: Path
     logs: Path
     portable: bool
+    shared_sandbox: Path | None = None  # HIVEMIND_SANDBOX: several homes may share what is compiled once
 
     @property
     def settings_file(self) -> Path:
@@ -47,7 +48,7 @@ class Places:
     @property
     def sandbox(self) -> Path:
         """Interpreter packs added later, and compiled modules."""
-        return self.data / "sandbox"
+        return self.shared_sandbox or self.data / "sandbox"
 
     @property
     def token_file(self) -> Path:
@@ -86,6 +87,8 @@ class Places:
 
 def find_places(home: str | None) -> Places:
     """The folders under `home` (HIVEMIND_HOME), or the platform's when it is None or empty."""
+    shared = os.environ.get("HIVEMIND_SANDBOX")
+    sandbox = Path(shared).absolute() if shared else None
     if home:
         root = Path(home).expanduser().absolute()
         return Places(
@@ -94,6 +97,7 @@ def find_places(home: str | None) -> Places:
             state=root / "state",
             logs=root / "logs",
             portable=True,
+            shared_sandbox=sandbox,
         )
     dirs = platformdirs.PlatformDirs(APP_NAME, appauthor=False)
     return Places(
@@ -102,6 +106,7 @@ def find_places(home: str | None) -> Places:
         state=dirs.user_state_path,
         logs=dirs.user_log_path,
         portable=False,
+        shared_sandbox=sandbox,
     )
 
 

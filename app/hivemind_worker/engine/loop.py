@@ -17,7 +17,7 @@ from hivemind_worker.model.effects import AnyEffect, ForgetSpool, Refused, Reply
 from hivemind_worker.model.events import AnyEvent, TaskOffered
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import JournalEntry
-from hivemind_worker.model.task import Problem, Task, TaskKey
+from hivemind_worker.model.task import Delivery, Problem, Task, TaskKey
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Engine:
         self._perform = perform
         self._changed = changed
         self._result_is_kept = result_is_kept
+        self._moved = asyncio.Event()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_LENGTH)
 
     async def tell(self, event: AnyEvent) -> Reply:
@@ -60,6 +61,12 @@ class Engine:
     def task(self, key: TaskKey) -> Task | None:
         """The open task of this key."""
         return self.state.tasks.get(key)
+
+    async def packed(self) -> None:
+        """Wait until every task has ended and its archive is packed."""
+        while any(task.delivery is Delivery.NONE for task in self.state.tasks.values()):
+            self._moved.clear()
+            await self._moved.wait()
 
     async def run(self) -> None:
         """Decide on events until cancelled."""
@@ -94,6 +101,7 @@ class Engine:
                 self._perform(effect)
             if not waiting.answer.done() and decision.reply is not None:
                 waiting.answer.set_result(decision.reply)
+        self._moved.set()
         self._changed()
 
     async def _informed(self, event: AnyEvent) -> AnyEvent:

@@ -93,6 +93,12 @@ class LogFile:
             file, self._file = self._file, None
             await self._files.call(file.close)
 
+    def abandon(self) -> None:
+        """Close the file as it is: the worker ends before the task has."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
 
 class PoolStream:
     """Sends text to the pool in batches of about a second or 4 KiB, one call at a time (quirk 16)."""
@@ -193,6 +199,10 @@ class TaskOutput:
         while True:
             await asyncio.sleep(WRITE_EVERY_S * 2)
             await self.file.flush()
+
+    def abandon(self) -> None:
+        """Let go of everything without waiting."""
+        self.file.abandon()
 
     async def close_file(self) -> None:
         """Write all that came; to be called when the program has ended."""

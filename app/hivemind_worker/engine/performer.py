@@ -177,8 +177,12 @@ class Performer:
             link=self._link,
             start=lambda name, work: self._nursery.start(f"{name} {task.key}", work),
         )
-        outcome = await self._outcome(task, output)
-        await output.close_file()
+        try:
+            outcome = await self._outcome(task, output)
+            await output.close_file()
+        except asyncio.CancelledError:
+            output.abandon()
+            raise
         event = RunEnded(at_s=self._clock(), key=task.key, attempt=task.attempt, outcome=outcome)
         line = self._last_line(task, event)
         # While the archive is packed the pool gets the end of the log; the upload waits for it.

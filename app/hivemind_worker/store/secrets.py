@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.places import Places
 from hivemind_worker.store.private_file import write_private
 
 SERVICE = "hivemind-worker"
@@ -106,3 +107,8 @@ def _keyring_delete() -> None:
 
     with contextlib.suppress(KeyringError, RuntimeError):
         keyring.delete_password(SERVICE, ENTRY)
+
+
+def login_store(places: Places) -> LoginStore:
+    """The store of this home: a portable home never uses the system's keyring."""
+    return LoginStore(places.state / "login.json", use_keyring=not places.portable)

@@ -1,0 +1,108 @@
+"""`login` and `logout`: the account under which this worker works for a pool."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import sys
+from pathlib import Path
+
+from hivemind_worker.commands.printing import fail, say, say_json
+from hivemind_worker.commands.resolve import home_places, resolve
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare `login` and `logout`."""
+    login = subparsers.add_parser("login", help="sign in to a pool and keep the login for `run`")
+    login.add_argument("--pool", metavar="HOST:PORT", help="the pool; default: the setting master_address")
+    login.add_argument("--user", required=True, help="name of the account")
+    login.add_argument("--password-file", metavar="FILE", help="file with the password; - reads standard input")
+    login.add_argument(
+        "--insecure", action="store_true", help="sign in although others on the network may read the password"
+    )
+    login.add_argument("--json", action="store_true")
+    login.set_defaults(func=log_in)
+    logout = subparsers.add_parser("logout", help="forget the kept login")
+    logout.add_argument("--json", action="store_true")
+    logout.set_defaults(func=log_out)
+
+
+def read_password(file: str | None) -> str | Problem:
+    """The password from a file, standard input or the terminal; never from the command line."""
+    try:
+        if file == "-":
+            text = sys.stdin.readline()
+        elif file is not None:
+            text = Path(file).read_text(encoding="utf-8")
+        elif sys.stdin.isatty():
+            text = getpass.getpass("Password: ")
+        else:
+            return Problem(code=FaultCode.BAD_USAGE, about="No terminal to ask for the password: use --password-file.")
+    except (OSError, UnicodeDecodeError) as error:
+        return Problem(code=FaultCode.BAD_PATH, about=f"the password file: {error}")
+    password = text.rstrip("\r\n")
+    if not password:
+        return Problem(code=FaultCode.BAD_USAGE, about="The password is empty.")
+    return password
+
+
+def log_in(args: argparse.Namespace) -> int:
+    """Try the login at the pool; only one that works is kept."""
+    resolved = resolve({} if args.pool is None else {"master_address": args.pool})
+    if isinstance(resolved, Problem):
+        return fail(resolved, args.json)
+    password = read_password(args.password_file)
+    if isinstance(password, Problem):
+        return fail(password, args.json)
+    pool = resolved.settings.master_address
+    balance = asyncio.run(_try(pool, args.user, password, insecure=args.insecure))
+    if isinstance(balance, Problem):
+        return fail(balance, args.json)
+    problem = _keep(pool, args.user, password)
+    if problem is not None:
+        return fail(problem, args.json)
+    if args.json:
+        say_json({"pool": pool, "user": args.user, "balance": balance})
+    else:
+        say(f"Signed in to {pool} as {args.user}. Balance: {balance} CPT.")
+        say("A running worker takes this up within seconds; start one with: hivemind-worker run")
+    return 0
+
+
+async def _try(pool: str, user: str, password: str, *, insecure: bool) -> int | Problem:
+    from hivemind_worker.machine.interfaces import ipv4_addresses
+    from hivemind_worker.pool.client import check_login
+
+    return await check_login(pool, user, password, interfaces=ipv4_addresses(), insecure=insecure)
+
+
+def _keep(pool: str, user: str, password: str) -> Problem | None:
+    """Store the login, and the pool as this worker's own."""
+    from hivemind_worker.store import settings_file
+    from hivemind_worker.store.secrets import Login, login_store
+
+    places = home_places()
+    try:
+        places.make()
+    except OSError as error:
+        return Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")
+    values = settings_file.load(places.settings_file)
+    if isinstance(values, Problem):
+        return values
+    problem = settings_file.save(places.settings_file, {**values, "master_address": pool})
+    return problem or login_store(places).keep(Login(pool=pool, user=user, password=password))
+
+
+def log_out(args: argparse.Namespace) -> int:
+    """Forget the login; a running worker stops announcing itself within seconds."""
+    from hivemind_worker.store.secrets import login_store
+
+    login_store(home_places()).forget()
+    if args.json:
+        say_json({"signed_in": False})
+    else:
+        say("Signed out. The worker keeps finished results until you sign in again.")
+    return 0

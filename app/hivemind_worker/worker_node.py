@@ -1,0 +1,371 @@
+"""Composition root: builds every part of a worker from its settings, starts and stops them in order.
+
+`python -m hivemind_worker.worker_node` runs it headless. Here, and only here, adapters meet
+the ports that they fit; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from hivemind_worker import __version__
+from hivemind_worker.engine.face import Command
+from hivemind_worker.engine.folders import Folders
+from hivemind_worker.engine.intake import Intake
+from hivemind_worker.engine.janitor import clear_spool, tidy
+from hivemind_worker.engine.loop import Engine
+from hivemind_worker.engine.outbox import Outbox
+from hivemind_worker.engine.performer import Performer, RunLimits
+from hivemind_worker.engine.picture import announcement, picture, start_state
+from hivemind_worker.machine.capacity import lent
+from hivemind_worker.machine.interfaces import ipv4_addresses
+from hivemind_worker.machine.sampler import available_memory_bytes, take_sample
+from hivemind_worker.machine.single_instance import SingleInstance
+from hivemind_worker.model.effects import Reply
+from hivemind_worker.model.events import AnyEvent, ClockTicked, FactsChanged, Restarted, ShutdownAsked
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.machine import LogEntry, Sample
+from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.snapshot import LinkState, PoolView, RuntimeView, Snapshot
+from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, key_of
+from hivemind_worker.model.work import Announcement
+from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.places import Places
+from hivemind_worker.pool.client import PoolClient
+from hivemind_worker.pool.server import TaskDoor
+from hivemind_worker.runtimes.wasm import WasmRuntime
+from hivemind_worker.runtimes.workspace import Workspace
+from hivemind_worker.store.journal import SqliteJournal
+from hivemind_worker.store.salvage import open_or_salvage
+from hivemind_worker.store.secrets import LoginStore
+from hivemind_worker.store.worker_log import WorkerLog
+from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
+from hivemind_worker.web.local_api import LocalApi
+from hivemind_worker.web.token import load_or_make_token
+
+log = logging.getLogger(__name__)
+
+GIB, MIB = 1024**3, 1024**2
+FACTS_EVERY_S = 5.0
+TIDY_EVERY_S = 3600.0
+STOP_TASKS_S, FLUSH_S, CLOSE_S = 4.0, 3.0, 2.0
+"""Shares of the 10 s in which a worker must have ended: tasks, uploads, everything else."""
+
+
+class WorkerNode:
+    """One worker: fits `engine.face.NodeFace`. Start it once, stop it once, from the loop's thread."""
+
+    def __init__(
+        self, *, settings: Settings, set_by_hand: Collection[str], places: Places, worker_log: WorkerLog
+    ) -> None:
+        self.settings = settings
+        self._by_hand = frozenset(set_by_hand)
+        self._places = places
+        self._log = worker_log
+        self._folders = Folders(places)
+        self._instance = SingleInstance(places.lock_file)
+        self._nursery = Nursery("worker")
+        self._journal_thread = NamedThread("journal")
+        self._files = NamedThread("files", threads=2)
+        self._probe = NamedThread("probe")
+        self._workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
+        self._runtime = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
+        self._runtime_view = RuntimeView(name="", ready=False)
+        self._logins = LoginStore(places.state / "login.json", use_keyring=not places.portable)
+        self._pool_view = PoolView(
+            address=settings.master_address, link=LinkState.NOT_LOGGED_IN, since_s=time.time()
+        )
+        self._sample = Sample(cpu_percent=0, memory_percent=0, memory_available_gb=0, disk_available_gb=0)
+        self._announced_host, self._port = "", settings.node_port
+        self._recovery = ""
+        self._blocker: Problem | None = None
+        self._quit = asyncio.Event()
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def start(self) -> Problem | None:
+        """Bring everything up, or say why not; after a problem call `stop` all the same."""
+        try:
+            self._places.make()
+            problem = self._instance.take()
+        except OSError as error:
+            return Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")
+        if problem is not None:
+            return problem
+        return await self._open_journal() or await self._open_doors()
+
+    async def _open_journal(self) -> Problem | None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        try:
+            connection, wrong = await self._journal_thread.call(open_or_salvage, self._places.journal, stamp)
+        except OSError as error:
+            return Problem(code=FaultCode.NO_PERMISSION, about=str(error))
+        self._journal = SqliteJournal(connection, self._journal_thread)
+        await self._files.call(clear_spool, self._folders)
+        open_tasks = await self._journal.open_tasks()
+        self._recovery = _recovery_words(open_tasks, wrong)
+        if self._recovery:
+            log.warning("%s", self._recovery)
+        await self._look_around()
+        self._build_engine(
+            start_state(
+                open_tasks, await self._journal.node(), lent(self.settings, self._by_hand),
+                self.settings.max_concurrent_tasks, self._blocker,
+            )
+        )  # fmt: skip
+        return None
+
+    def _build_engine(self, state: State) -> None:
+        settings = self.settings
+        self._link = PoolClient(
+            settings.master_address, credentials=self._logins.find, announcement=self._announcement,
+            on_change=self._pool_changed, own_name=settings.pool_name, machine_id=self.node_id,
+        )  # fmt: skip
+        self._engine = Engine(
+            journal=self._journal, state=state, perform=lambda effect: self._performer.perform(effect),
+            changed=lambda: None, result_is_kept=lambda key: self._folders.result(key).exists(),
+        )  # fmt: skip
+        self._outbox = Outbox(
+            link=self._link, folders=self._folders, nursery=self._nursery, clock=time.time, tell=self._engine.tell
+        )
+        self._performer = Performer(
+            folders=self._folders, workspaces=self._workspaces, runtime=self._runtime, link=self._link,
+            outbox=self._outbox, files=self._files, nursery=self._nursery, limits=self._limits(),
+            node_id=self.node_id, version=__version__, clock=time.time, tell=self._engine.tell,
+            task=self._engine.task, quit_asked=self._quit.set,
+        )  # fmt: skip
+        self._intake = Intake(
+            workspaces=self._workspaces, runtime=self._runtime, files=self._files, outbox=self._outbox,
+            clock=time.time, tell=self._engine.tell,
+        )  # fmt: skip
+        self._door: TaskDoor | None = None
+        self._api: LocalApi | None = None
+
+    def _limits(self) -> RunLimits:
+        settings = self.settings
+        return RunLimits(
+            time_limit_s=settings.task_time_limit_h * 3600,
+            disk_bytes=int(settings.task_disk_gb * GIB),
+            log_bytes=int(settings.task_log_mb * MIB),
+            max_cores=lent(settings, self._by_hand).cpu / CPU_SCORE_PER_CORE,
+        )
+
+    async def _open_doors(self) -> Problem | None:
+        """Everything is ready inside: let the pool and the owner in."""
+        self._nursery.start("engine", self._engine.run())
+        await self._engine.tell(Restarted(at_s=time.time()))
+        self._nursery.start("sandbox", self._prepare_sandbox())
+        problem = await self._open_door() or await self._open_api()
+        if problem is not None:
+            return problem
+        self._nursery.start("pool", self._link.run())
+        self._nursery.start("facts", self._keep_looking())
+        self._nursery.start("tidy", self._keep_tidy())
+        log.info("worker %s is up: %s, dashboard and API at %s", self.node_id, self._door_address, self.api_url)
+        return None
+
+    async def _open_door(self) -> Problem | None:
+        own = own_address(ipv4_addresses(), self.settings.master_address, self.settings.bind_address)
+        if isinstance(own, Problem):
+            return own
+        if own.warning:
+            log.warning("%s", own.warning)
+        self._door = TaskDoor(
+            self._intake, peers=await self._peers(), spool=self._places.spool, files=self._files
+        )
+        port = await self._door.open(own.bind, self.settings.node_port)
+        if isinstance(port, Problem):
+            return port
+        self._announced_host, self._port = own.announce, port
+        return None
+
+    async def _peers(self) -> tuple[str, ...]:
+        """Addresses that may send tasks: those set by hand, else the pool's own."""
+        if self.settings.pool_peers:
+            return tuple(part.strip() for part in self.settings.pool_peers.split(",") if part.strip())
+        pool = parse_address(self.settings.master_address)
+        if isinstance(pool, Problem):
+            return ()
+        return await resolve(pool.host, self._probe)
+
+    async def _open_api(self) -> Problem | None:
+        token = await self._files.call(load_or_make_token, self._places.token_file)
+        self._api = LocalApi(self, token)
+        searching = "web_port" not in self._by_hand
+        port = await self._api.start(port=self.settings.web_port, search=searching)
+        if isinstance(port, Problem):
+            return port
+        write_endpoint(self._places.endpoint_file, url=self._api.url, pid=os.getpid(), started_at_s=time.time())
+        return None
+
+    async def wait_for_quit(self) -> None:
+        """Return when the worker should end: `finish --quit`, or `quit` was called."""
+        await self._quit.wait()
+
+    def quit(self) -> None:
+        """Ask for an orderly end; safe to call from a signal handler of the loop."""
+        self._quit.set()
+
+    async def stop(self) -> None:
+        """End in order within 10 s: no new work, tasks stopped and packed, results sent or kept, doors closed."""
+        self._quit.set()
+        if hasattr(self, "_engine"):
+            await self._stop_tasks()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._close_doors(), CLOSE_S)
+        await self._nursery.close(CLOSE_S)
+        if hasattr(self, "_journal"):
+            await self._journal.close()
+        for thread in (self._probe, self._files, self._journal_thread):
+            thread.close(wait=False)
+        self._instance.give_up()
+
+    async def _stop_tasks(self) -> None:
+        """What cannot be sent in time stays owed in the journal and is sent at the next start."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TASKS_S):
+                await self._engine.tell(ShutdownAsked(at_s=time.time()))
+                await self._engine.packed()
+        if self._pool_view.link is LinkState.REGISTERED:
+            await self._outbox.settle(FLUSH_S)
+
+    async def _close_doors(self) -> None:
+        remove_endpoint(self._places.endpoint_file, pid=os.getpid())
+        if self._api is not None:
+            await self._api.close()
+        if self._door is not None:
+            await self._door.close()
+        await self._runtime.close()
+
+    # --- facts ------------------------------------------------------------------------------
+
+    async def _look_around(self) -> None:
+        self._sample = await self._probe.call(take_sample, self._places.data)
+        self._runtime_view = await self._runtime.view()
+        self._blocker = self._find_blocker()
+
+    def _find_blocker(self) -> Problem | None:
+        if self.settings.runtime == "docker":
+            return Problem(code=FaultCode.SANDBOX_MISSING, about="this version has no Docker runtime yet")
+        if not self._runtime_view.ready:
+            return self._runtime_view.problem or Problem(code=FaultCode.SANDBOX_MISSING, about="it is not ready")
+        needed_gb = self.settings.keep_free_gb + self.settings.task_disk_gb
+        free_gb = self._sample.disk_available_gb
+        if free_gb < needed_gb:
+            about = f"{free_gb:.1f} GiB free, a task needs {needed_gb:.1f} GiB"
+            return Problem(code=FaultCode.DISK_FULL, about=about)
+        return None
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(FACTS_EVERY_S)
+            await self._look_around()
+            await self._engine.tell(
+                FactsChanged(
+                    at_s=time.time(), total=lent(self.settings, self._by_hand), blocker=self._blocker
+                )
+            )
+            await self._engine.tell(ClockTicked(at_s=time.time()))
+
+    async def _keep_tidy(self) -> None:
+        while True:
+            await self._files.call(self._tidy, frozenset(self._engine.state.tasks))
+            await asyncio.sleep(TIDY_EVERY_S)
+
+    def _tidy(self, open_keys: frozenset[TaskKey]) -> None:
+        tidy(
+            self._folders, self._workspaces, open_keys, now_s=time.time(),
+            keep_s=self.settings.result_keep_days * 86400, quota_bytes=int(self.settings.result_quota_gb * GIB),
+        )  # fmt: skip
+
+    async def _prepare_sandbox(self) -> None:
+        await self._runtime.prepare(lambda _done, text: log.info("sandbox: %s", text))
+        await self._look_around()
+
+    def _announcement(self) -> Announcement | None:
+        return announcement(
+            self._engine.state, sample=self._sample, hostname=self._announced_host, port=self._port,
+            region=self.settings.region, docker=self._runtime_view.name == "docker",
+        )  # fmt: skip
+
+    def _pool_changed(self, view: PoolView) -> None:
+        came_back = view.link is LinkState.REGISTERED and self._pool_view.link is not LinkState.REGISTERED
+        self._pool_view = view
+        if came_back:
+            log.info("registered with the pool at %s", view.address)
+            self._outbox.wake()
+
+    # --- what front ends see ----------------------------------------------------------------
+
+    @property
+    def node_id(self) -> str:
+        """Name of this worker in its own displays."""
+        return self.settings.node_id or f"worker-{platform.node() or 'host'}-{self.settings.node_port}"
+
+    @property
+    def api_url(self) -> str:
+        return self._api.url if self._api is not None else ""
+
+    @property
+    def _door_address(self) -> str:
+        return self._door.address if self._door is not None else ""
+
+    def snapshot(self) -> Snapshot:
+        return picture(
+            self._engine.state, at_s=time.time(), node_id=self.node_id, version=__version__,
+            trust_threshold=self.settings.trust_threshold, pool=self._pool_view, runtime=self._runtime_view,
+            grpc_address=self._door_address, recovery=self._recovery,
+        )  # fmt: skip
+
+    async def ask(self, command: Command) -> Reply:
+        reply = await self._engine.tell(command)
+        self._link.wake()
+        return reply
+
+    async def sample(self) -> Sample:
+        self._sample = await self._probe.call(take_sample, self._places.data)
+        return self._sample
+
+    async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
+        return await self._journal.ended(limit)
+
+    async def find_task(self, task_id: TaskId) -> Task | None:
+        key = key_of(task_id)
+        found = self._engine.task(key) or await self._journal.find(key)
+        if found is None and len(task_id) >= MIN_KEY_DIGITS:
+            found = await self._journal.find_by_prefix(task_id)
+        return found
+
+    async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
+        return await self._journal.story(key)
+
+    def output_log(self, key: TaskKey) -> Path:
+        return self._folders.log(key)
+
+    def result_archive(self, key: TaskKey) -> Path:
+        return self._folders.result(key)
+
+    def log_entries(self, after: int = 0) -> tuple[LogEntry, ...]:
+        return self._log.ring.entries(after)
+
+
+def _recovery_words(open_tasks: tuple[Task, ...], journal_trouble: str) -> str:
+    """What the last life of the worker left, in one sentence; empty when it ended in order."""
+    cut_off = sum(not task.state.has_ended for task in open_tasks)
+    owed = len(open_tasks) - cut_off
+    parts = []
+    if journal_trouble:
+        parts.append(f"the journal was damaged and set aside ({journal_trouble})")
+    if cut_off:
+        parts.append(f"{cut_off} unfinished, reported to the pool with what they had written")
+    if owed:
+        parts.append(f"{owed} finished with a result still to deliver")
+    return "Found after the last run: " + "; ".join(parts) + "." if parts else ""

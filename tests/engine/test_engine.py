@@ -1,0 +1,334 @@
+"""The engine with its real journal and real archives: nothing lost, nothing twice, always an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from hivemind_worker.engine import outbox
+from hivemind_worker.model.effects import Accepted, Refused
+from hivemind_worker.model.events import PauseAsked, ResumeAsked, ShutdownAsked, StopAsked
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.task import Outcome, Problem, StopReason, TaskId, TaskState, key_of
+from hivemind_worker.model.work import RunOrder
+from tests.engine.harness import OK, ScriptedRuntime, rig, zip_of
+from tests.fakes.link import DELIVERED, NEVER, TRY_AGAIN, FakeLink
+
+Output = Callable[[bytes], Awaitable[None]]
+
+
+async def forever(order: RunOrder, output: Output) -> Outcome:
+    await output(b"started\n")
+    (order.workspace / "half.txt").write_text("half")
+    await asyncio.Event().wait()
+    return OK
+
+
+async def test_a_task_runs_and_its_archive_and_log_arrive(tmp_path: Path) -> None:
+    async with rig(tmp_path) as worker:
+        assert await worker.offer("a b/../c", zip_of()) == Accepted(fresh=True)
+        archive = await worker.delivered("a b/../c")
+        assert sorted(archive.namelist()) == ["execution_log.txt", "main.py", "out.txt", "task_logs.txt"]
+        assert "Status: COMPLETED" in archive.read("execution_log.txt").decode()
+        assert archive.read("task_logs.txt") == b"hello\n"
+        assert worker.link.output["a b/../c"] == "hello\n[worker] completed, exit code 0\n"
+        assert worker.engine.state.node.trust_score == 2
+        row = await worker.journal.find(key_of(TaskId("a b/../c")))
+        assert row is not None
+        assert row.state is TaskState.COMPLETED
+
+
+async def test_the_workspace_goes_on_delivery_and_the_packed_result_stays(tmp_path: Path) -> None:
+    async with rig(tmp_path) as worker:
+        await worker.offer("a", zip_of())
+        await worker.delivered("a")
+        key = key_of(TaskId("a"))
+        await worker.until(lambda: not worker.folders.workspace(key).exists())
+        assert worker.folders.result(key).exists()
+        assert list(worker.places.spool.iterdir()) == []
+
+
+async def test_three_run_at_once_and_the_fourth_is_refused_with_words(tmp_path: Path) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        replies = await asyncio.gather(*(worker.offer(f"t{n}", zip_of()) for n in range(150)))
+        assert sum(isinstance(reply, Accepted) for reply in replies) == 3
+        refused = [reply for reply in replies if isinstance(reply, Refused)]
+        assert {reply.problem.code for reply in refused} == {FaultCode.NO_SLOT}
+        await worker.until(lambda: len(worker.runtime.runs) == 3)
+        await worker.until(lambda: list(worker.places.spool.iterdir()) == [])
+
+
+async def test_eight_racing_offers_of_one_task_start_it_once(tmp_path: Path) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        replies = await asyncio.gather(*(worker.offer("a", zip_of()) for _ in range(8)))
+        assert sum(reply == Accepted(fresh=True) for reply in replies) == 1
+        assert sum(reply == Accepted(fresh=False) for reply in replies) == 7
+        await worker.until(lambda: len(worker.runtime.runs) == 1)
+
+
+async def test_a_reoffered_ended_task_gets_its_stored_result_again_and_never_runs_again(
+    tmp_path: Path,
+) -> None:
+    async with rig(tmp_path) as worker:
+        await worker.offer("a", zip_of())
+        first = (await worker.delivered("a")).read("out.txt")
+        worker.link.archives.clear()
+        assert await worker.offer("a", zip_of()) == Accepted(fresh=False)
+        assert (await worker.delivered("a")).read("out.txt") == first
+        assert len(worker.runtime.runs) == 1
+        assert isinstance(await worker.offer("a", zip_of({"main.py": "other"})), Refused)
+
+
+@pytest.mark.parametrize(
+    ("archive", "code"),
+    [
+        (b"", FaultCode.BAD_ARCHIVE),
+        (b"<html>not found</html>", FaultCode.BAD_ARCHIVE),
+        (zip_of({"readme.txt": "nothing to run"}), FaultCode.NO_ENTRY_POINT),
+        (zip_of({"main.py": "", "../evil.py": ""}), FaultCode.UNSAFE_NAME),
+    ],
+)
+async def test_the_third_offer_of_a_hopeless_archive_is_answered_by_an_archive(
+    tmp_path: Path, archive: bytes, code: FaultCode
+) -> None:
+    async with rig(tmp_path) as worker:
+        for _ in range(2):
+            reply = await worker.offer("a", archive)
+            assert isinstance(reply, Refused)
+            assert reply.problem.code is code
+        assert await worker.offer("a", archive) == Accepted(fresh=True)
+        log = (await worker.delivered("a")).read("execution_log.txt").decode()
+        assert "Status: FAILED" in log
+        assert f"({code})" in log
+        assert worker.runtime.runs == []
+
+
+async def test_missing_packages_are_named_in_the_refusal(tmp_path: Path) -> None:
+    async with rig(tmp_path) as worker:
+        worker.runtime.missing = ("torch",)
+        reply = await worker.offer("a", zip_of({"main.py": "", "requirements.txt": "torch\n"}))
+        assert reply == Refused(problem=Problem(code=FaultCode.MISSING_PACKAGES, about="torch"))
+
+
+async def test_after_a_crash_the_requester_gets_an_archive_with_what_there_was_once(tmp_path: Path) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        await worker.offer("a", zip_of())
+        await worker.until(
+            lambda: worker.folders.workspace(key_of(TaskId("a"))).joinpath("half.txt").exists()
+        )
+        await worker.until(lambda: worker.engine.state.tasks[key_of(TaskId("a"))].state is TaskState.RUNNING)
+    async with rig(tmp_path, ScriptedRuntime(forever)) as again:
+        archive = await again.delivered("a")
+        assert archive.read("half.txt") == b"half"
+        assert "(interrupted)" in archive.read("execution_log.txt").decode()
+        assert again.runtime.runs == []
+        assert ("reclaim", key_of(TaskId("a"))) in again.runtime.calls
+        assert len(again.link.tries) == 1
+    async with rig(tmp_path) as third:
+        assert third.engine.state.tasks == {}
+        assert third.link.tries == []
+
+
+async def test_a_finished_result_survives_a_crash_while_the_pool_is_away(tmp_path: Path) -> None:
+    link = FakeLink()
+    link.results = [TRY_AGAIN]
+    async with rig(tmp_path, link=link) as worker:
+        await worker.offer("a", zip_of())
+        await worker.until(lambda: len(link.tries) >= 1)
+        assert worker.engine.state.tasks[key_of(TaskId("a"))].delivery == "owed"
+    async with rig(tmp_path) as again:
+        assert (await again.delivered("a")).read("out.txt") == b"done"
+        assert again.runtime.runs == []
+
+
+async def test_a_transport_error_is_tried_again_and_the_pools_no_is_not(tmp_path: Path) -> None:
+    link = FakeLink()
+    link.results = [TRY_AGAIN, TRY_AGAIN, DELIVERED]
+    async with rig(tmp_path, link=link) as worker:
+        await worker.offer("a", zip_of())
+        await worker.delivered("a")
+        assert len(link.tries) == 3
+        link.results = [NEVER]
+        await worker.offer("b", zip_of())
+        await worker.until(lambda: key_of(TaskId("b")) not in worker.engine.state.tasks)
+        row = await worker.journal.find(key_of(TaskId("b")))
+        assert row is not None
+        assert row.delivery == "kept"
+        assert len(link.tries) == 4
+
+
+async def test_a_result_waits_two_seconds_for_a_pool_with_the_race(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "RACE_S", 0.4)
+    link = FakeLink(prompt=False)
+    async with rig(tmp_path, link=link) as worker:
+        await worker.offer("a", zip_of())
+        answered = asyncio.get_running_loop().time()
+        await worker.delivered("a")
+        assert link.tries[0][1] - answered >= 0.39
+
+
+def test_the_race_rule_is_two_seconds() -> None:
+    assert outbox.RACE_S == 2.0
+
+
+async def test_stop_ends_the_task_and_the_archive_says_who_stopped_it(tmp_path: Path) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        await worker.offer("a", zip_of())
+        await worker.until(lambda: len(worker.runtime.runs) == 1)
+        assert await worker.intake.stop(key_of(TaskId("a"))) == Accepted()
+        archive = await worker.delivered("a")
+        assert "requester" in archive.read("task_stopped.txt").decode()
+        assert archive.read("half.txt") == b"half"
+        assert "Status: STOPPED" in archive.read("execution_log.txt").decode()
+
+
+async def test_pause_freezes_and_resume_thaws_through_the_runtime(tmp_path: Path) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        await worker.offer("a", zip_of())
+        key = key_of(TaskId("a"))
+        await worker.until(lambda: worker.engine.state.tasks[key].state is TaskState.RUNNING)
+        await worker.engine.tell(PauseAsked(at_s=1))
+        await worker.engine.tell(ResumeAsked(at_s=2))
+        await worker.until(lambda: worker.runtime.calls == [("pause", key), ("resume", key)])
+
+
+async def test_the_owners_wish_survives_a_restart(tmp_path: Path) -> None:
+    async with rig(tmp_path) as worker:
+        await worker.engine.tell(PauseAsked(at_s=1, until_s=9e12))
+    async with rig(tmp_path) as again:
+        assert again.engine.state.node.mode == "paused"
+        assert again.engine.state.node.until_s == 9e12
+        assert isinstance(await again.offer("a", zip_of()), Refused)
+
+
+async def test_shutdown_packs_what_runs_and_leaves_it_owed_when_the_pool_is_away(tmp_path: Path) -> None:
+    link = FakeLink()
+    link.results = [TRY_AGAIN]
+    async with rig(tmp_path, ScriptedRuntime(forever), link) as worker:
+        await worker.offer("a", zip_of())
+        await worker.until(lambda: len(worker.runtime.runs) == 1)
+        await worker.engine.tell(ShutdownAsked(at_s=1))
+        await asyncio.wait_for(worker.engine.packed(), 5)
+    async with rig(tmp_path) as again:
+        archive = await again.delivered("a")
+        assert "shut down" in archive.read("execution_log.txt").decode()
+
+
+async def test_an_unwritable_journal_refuses_offers_and_keeps_what_happened(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def wait_for_gate(order: RunOrder, output: Output) -> Outcome:
+        await gate.wait()
+        return OK
+
+    async with rig(tmp_path, ScriptedRuntime(wait_for_gate)) as worker:
+        await worker.offer("a", zip_of())
+        await worker.until(lambda: worker.engine.state.tasks[key_of(TaskId("a"))].state is TaskState.RUNNING)
+        lock = sqlite3.connect(worker.places.journal, isolation_level=None)
+        lock.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+        reply = await worker.offer("b", zip_of())
+        assert isinstance(reply, Refused)
+        assert reply.problem.code is FaultCode.DISK_FULL
+        gate.set()
+        await worker.until(lambda: list(worker.places.spool.iterdir()) == [])
+        assert worker.engine.state.tasks[key_of(TaskId("a"))].state is TaskState.RUNNING
+        lock.execute("DROP TRIGGER full")
+        lock.close()
+        assert (await worker.delivered("a")).read("execution_log.txt")
+
+
+async def test_a_slow_pool_gets_a_mark_and_the_file_gets_every_line(tmp_path: Path) -> None:
+    async def talk(order: RunOrder, output: Output) -> Outcome:
+        for start in range(0, 20_000, 500):
+            await output(b"".join(b"line %d\n" % n for n in range(start, start + 500)))
+        return OK
+
+    link = FakeLink()
+    link.output_pause_s = 0.02
+    async with rig(tmp_path, ScriptedRuntime(talk), link) as worker:
+        await worker.offer("a", zip_of())
+        lines = (await worker.delivered("a")).read("task_logs.txt").decode().splitlines()
+        assert lines == [f"line {n}" for n in range(20_000)]
+        assert "lines left out here" in link.output["a"]
+        assert link.output["a"].endswith("line 19999\n[worker] completed, exit code 0\n")
+        assert max(map(len, link.output_calls)) <= 8 * 1024 + 100
+
+
+async def test_the_log_file_is_cut_with_a_mark_at_its_limit(tmp_path: Path) -> None:
+    async def flood(order: RunOrder, output: Output) -> Outcome:
+        for _ in range(40):
+            await output(b"x" * 65_536)
+        return OK
+
+    async with rig(tmp_path, ScriptedRuntime(flood)) as worker:
+        await worker.offer("a", zip_of())
+        text = (await worker.delivered("a")).read("task_logs.txt")
+        assert len(text) < (1 << 20) + 200
+        assert text.endswith(b"is reached]\n")
+
+
+async def test_bytes_that_are_no_text_reach_the_pool_as_text(tmp_path: Path) -> None:
+    async def noise(order: RunOrder, output: Output) -> Outcome:
+        await output(b"\xff\xfe \xe4\xbd")
+        await output(b"\xa0\n")
+        return OK
+
+    async with rig(tmp_path, ScriptedRuntime(noise)) as worker:
+        await worker.offer("a", zip_of())
+        await worker.delivered("a")
+        assert worker.link.output["a"].startswith("\ufffd\ufffd 你\n")
+
+
+async def test_a_runtime_that_breaks_fails_the_task_and_not_the_worker(tmp_path: Path) -> None:
+    async def broken(order: RunOrder, output: Output) -> Outcome:
+        raise RuntimeError("what now")
+
+    async with rig(tmp_path, ScriptedRuntime(broken)) as worker:
+        await worker.offer("a", zip_of())
+        assert "sandbox_failed" in (await worker.delivered("a")).read("execution_log.txt").decode()
+        assert await worker.offer("b", zip_of()) == Accepted(fresh=True)
+
+
+async def test_the_order_carries_the_limits_of_owner_and_request(tmp_path: Path) -> None:
+    async with rig(tmp_path) as worker:
+        await worker.offer("a", zip_of({"app.py": ""}), Resources(cpu=50, memory_gb=0.5))
+        await worker.delivered("a")
+        order = worker.runtime.runs[0]
+        assert (order.cpu_cores, order.memory_bytes, order.entry, order.time_limit_s) == (
+            0.5,
+            1 << 29,
+            "app.py",
+            60,
+        )
+
+
+async def test_stop_of_an_ended_task_says_it_is_not_there(tmp_path: Path) -> None:
+    async with rig(tmp_path) as worker:
+        await worker.offer("a", zip_of())
+        await worker.delivered("a")
+        reply = await worker.engine.tell(StopAsked(at_s=1, key=key_of(TaskId("a")), reason=StopReason.OWNER))
+        assert isinstance(reply, Refused)
+
+
+async def test_the_story_tells_each_step(tmp_path: Path) -> None:
+    async with rig(tmp_path) as worker:
+        await worker.offer("a", zip_of())
+        await worker.delivered("a")
+        steps = [line.what for line in await worker.journal.story(key_of(TaskId("a")))]
+        assert steps == [
+            "TaskAccepted",
+            "Unpacked",
+            "RunStarted",
+            "RunEnded",
+            "ResultPacked",
+            "ResultDelivered",
+        ]
