@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_records import (
@@ -25,9 +26,15 @@ from hivemind_worker.model.task import Problem, TaskKey
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.store.pool_tables import PoolTables
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
 
 class SqlitePoolBook:
-    """The book itself. `open` before use; `close` ends its thread."""
+    """The book itself. `open` before use; `close` ends its thread.
+
+    All other calls raise OSError when the disk fails or is full; nothing has changed then.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -100,99 +107,110 @@ class SqlitePoolBook:
             self._claim.close()
             self._claim = None
 
-    @property
-    def _open_tables(self) -> PoolTables:
-        if self._tables is None:
-            raise RuntimeError("the book is not open")
-        return self._tables
+    async def _call(
+        self,
+        function: Callable[Concatenate[PoolTables, Given], Result],
+        *values: Given.args,
+        **named: Given.kwargs,
+    ) -> Result:
+        def on_tables() -> Result:
+            if self._tables is None:
+                raise RuntimeError("the book is not open")
+            try:
+                return function(self._tables, *values, **named)
+            except sqlite3.OperationalError as error:
+                # A full or failing disk, in words that need no knowledge of SQLite.
+                raise OSError(f"{self._file}: {error}") from error
+
+        return await self._thread.call(on_tables)
 
     async def add_account(self, name: str, salt: bytes, digest: bytes, balance: int) -> bool:
         """Open an account; False when the name is taken."""
-        return await self._thread.call(self._open_tables.add_account, name, salt, digest, balance)
+        return await self._call(PoolTables.add_account, name, salt, digest, balance)
 
     async def account(self, name: str) -> PoolAccount | None:
         """One account by its name."""
-        return await self._thread.call(self._open_tables.account, name)
+        return await self._call(PoolTables.account, name)
 
     async def accounts(self) -> tuple[PoolAccount, ...]:
         """All accounts by name."""
-        return await self._thread.call(self._open_tables.accounts)
+        return await self._call(PoolTables.accounts)
 
     async def transfer(self, sender: str, receiver: str, amount: int) -> Moved:
         """Move tokens between two accounts."""
-        return await self._thread.call(self._open_tables.transfer, sender, receiver, amount)
+        return await self._call(PoolTables.transfer, sender, receiver, amount)
 
     async def charge(self, key: TaskKey, receiver: str, amount: int) -> Moved:
         """Move a minute's pay from the task's owner and count the minute."""
-        return await self._thread.call(self._open_tables.charge, key, receiver, amount)
+        return await self._call(PoolTables.charge, key, receiver, amount)
 
     async def put_node(self, node: PoolNode) -> None:
         """Keep a node's latest registration."""
-        await self._thread.call(self._open_tables.put_node, node)
+        await self._call(PoolTables.put_node, node)
 
     async def nodes(self) -> tuple[PoolNode, ...]:
         """All nodes ever registered."""
-        return await self._thread.call(self._open_tables.nodes)
+        return await self._call(PoolTables.nodes)
 
     async def add_task(self, task: PoolTask) -> bool:
         """Keep a new task; False when its key is taken."""
-        return await self._thread.call(self._open_tables.add_task, task)
+        return await self._call(PoolTables.add_task, task)
 
     async def task(self, key: TaskKey) -> PoolTask | None:
         """One task by its key."""
-        return await self._thread.call(self._open_tables.task, key)
+        return await self._call(PoolTables.task, key)
 
     async def tasks_in(self, state: PoolTaskState) -> tuple[PoolTask, ...]:
         """Tasks in PENDING or RUNNING, oldest first."""
-        return await self._thread.call(self._open_tables.tasks_in, state)
+        return await self._call(PoolTables.tasks_in, state)
 
     async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         """The owner's latest tasks, newest first."""
-        return await self._thread.call(self._open_tables.tasks_of, owner, limit)
+        return await self._call(PoolTables.tasks_of, owner, limit)
 
     async def untold_stops(self) -> tuple[PoolTask, ...]:
         """Stopped tasks whose node has not heard of it."""
-        return await self._thread.call(self._open_tables.untold_stops)
+        return await self._call(PoolTables.untold_stops)
 
     async def offer(self, key: TaskKey, node_id: str) -> None:
         """Note that this node may hold the task."""
-        await self._thread.call(self._open_tables.offer, key, node_id)
+        await self._call(PoolTables.offer, key, node_id)
 
     async def withdraw(self, key: TaskKey, node_id: str) -> None:
         """Note that this node does not hold the task."""
-        await self._thread.call(self._open_tables.withdraw, key, node_id)
+        await self._call(PoolTables.withdraw, key, node_id)
 
     async def offered_to(self, key: TaskKey) -> tuple[str, ...]:
         """Nodes that may hold the task."""
-        return await self._thread.call(self._open_tables.offered_to, key)
+        return await self._call(PoolTables.offered_to, key)
 
     async def holder(self, key: TaskKey, account: str) -> str | None:
         """The account's node that holds (or may hold) the task."""
-        return await self._thread.call(self._open_tables.holder, key, account)
+        return await self._call(PoolTables.holder, key, account)
 
     async def begin(self, key: TaskKey, node_id: str, at_s: float) -> PoolTask:
         """A node took the task."""
-        return await self._thread.call(self._open_tables.begin, key, node_id, at_s)
+        return await self._call(PoolTables.begin, key, node_id, at_s)
 
     async def end(self, key: TaskKey, state: PoolTaskState, message: str, at_s: float) -> bool:
         """An open task ends without a result."""
-        return await self._thread.call(self._open_tables.end, key, state, message, at_s)
+        return await self._call(PoolTables.end, key, state, message, at_s)
 
     async def told(self, key: TaskKey) -> None:
         """The node heard of the stop."""
-        await self._thread.call(self._open_tables.told, key)
+        await self._call(PoolTables.told, key)
 
     async def finish(self, result: PoolResult) -> PoolTask:
         """Keep the one result of a task, with its reward; a second one changes nothing."""
-        return await self._thread.call(self._open_tables.finish, result)
+        return await self._call(PoolTables.finish, result)
 
     async def append_log(self, key: TaskKey, texts: Sequence[str], keep_bytes: int) -> None:
         """Append texts in order, keeping the last `keep_bytes`."""
-        await self._thread.call(self._open_tables.append_log, key, texts, keep_bytes)
+        await self._call(PoolTables.append_log, key, texts, keep_bytes)
 
     async def log(self, key: TaskKey) -> tuple[int, str]:
         """Bytes cut off at the start so far, and the text that is left."""
-        return await self._thread.call(self._open_tables.log, key)
+        return await self._call(PoolTables.log, key)
 
 
 def _trouble(error: sqlite3.OperationalError, file: Path) -> Problem:

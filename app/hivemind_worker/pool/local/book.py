@@ -1,8 +1,8 @@
 """What the embedded pool expects of its book. `store.pool_book` fits it; it is handed in, never imported.
 
-Every call is one transaction: what it reports is durable when it returns, and
-two calls never mix. The book is the only truth; the pool keeps nothing else that
-must outlive it.
+Every call is one transaction: what it reports is durable when it returns, and two
+calls never mix; OSError says that the disk failed and nothing changed. The book is
+the only truth; the pool keeps nothing else that must outlive it.
 """
 
 from __future__ import annotations

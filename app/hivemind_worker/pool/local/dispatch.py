@@ -1,0 +1,198 @@
+"""Offers waiting tasks to nodes, at once: on an upload, a registration, a node that gets free.
+
+The book is the truth; here are only the offers on their way and the waits after
+refusals. An offer is written down before the call, so a result that comes sooner than
+the answer to ExecuteTask finds its task (the original pool loses that race).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hivemind_worker.model.pool_records import PoolNode, PoolTask, PoolTaskState
+from hivemind_worker.model.task import TaskKey
+from hivemind_worker.nursery import Nursery
+from hivemind_worker.pool.local.archives import Archives
+from hivemind_worker.pool.local.book import PoolBook
+from hivemind_worker.pool.local.callout import Callout, Said, WorkerAnswer
+from hivemind_worker.pool.local.patience import Patience
+from hivemind_worker.pool.local.placing import Load, by_preference, load_of
+from hivemind_worker.pool.local.roster import Roster
+from hivemind_worker.pool.local.stops import Stops
+from hivemind_worker.pool.local.task_log import TaskLog
+
+log = logging.getLogger(__name__)
+OFFERS_A_NODE = 4
+BYTES_ON_THEIR_WAY = 128 * 1024 * 1024  # archives in memory for offers, together (one alone may be larger)
+SAME_NODE_TRIES = 3
+IDLE_LOOK_S = 10.0
+AFTER_TROUBLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """One offer on its way."""
+
+    task: PoolTask
+    node: PoolNode
+
+
+class Dispatch:
+    """The one place from which tasks are offered."""
+
+    def __init__(
+        self,
+        *,
+        book: PoolBook,
+        roster: Roster,
+        archives: Archives,
+        callout: Callout,
+        stops: Stops,
+        task_log: TaskLog,
+        nursery: Nursery,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._book, self._roster, self._archives, self._callout = book, roster, archives, callout
+        self._stops, self._log, self._nursery, self._clock = stops, task_log, nursery, clock
+        self._patience = Patience(monotonic)
+        self._wake = asyncio.Event()
+        self._flights: dict[TaskKey, Flight] = {}
+        self._unclear: dict[TaskKey, str] = {}
+        self._last_words: dict[TaskKey, str] = {}
+        self._running: Counter[str] = Counter()
+
+    async def load(self) -> None:
+        """After a restart: nodes that may hold a waiting task are asked first."""
+        for task in await self._book.tasks_in(PoolTaskState.PENDING):
+            for node_id in await self._book.offered_to(task.key):
+                self._unclear[task.key] = node_id
+
+    def wake(self) -> None:
+        """Look for work to hand out now."""
+        self._wake.set()
+
+    def freed(self, node_id: str) -> None:
+        """A node has room again, or is new."""
+        self._patience.freed(node_id)
+        self.wake()
+
+    def ended(self, key: TaskKey) -> None:
+        """The task is not offered any more."""
+        self._patience.forget(key)
+        self._unclear.pop(key, None)
+        self._last_words.pop(key, None)
+
+    async def run(self) -> None:
+        """Hand out tasks until cancelled."""
+        while True:
+            self._wake.clear()
+            limit = await self._round_or_trouble()
+            try:
+                async with asyncio.timeout(limit):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _round_or_trouble(self) -> float:
+        try:
+            await self._round()
+        except OSError as error:
+            log.warning("tasks wait, the pool's disk failed: %s", error)
+            return AFTER_TROUBLE_S
+        return min(IDLE_LOOK_S, self._patience.next_s() or IDLE_LOOK_S)
+
+    async def _round(self) -> None:
+        waiting = await self._book.tasks_in(PoolTaskState.PENDING)
+        running = await self._book.tasks_in(PoolTaskState.RUNNING)
+        self._running = Counter(task.node_id for task in running)
+        load = load_of(running)
+        for flight in self._flights.values():
+            load.add(flight.node.node_id, flight.task)
+        nodes = self._roster.awake()
+        for task in waiting:
+            if task.key not in self._flights and self._fits_on_the_way(task):
+                node = self._choice(task, nodes, load)
+                if node is not None:
+                    load.add(node.node_id, task)
+                    self._start(task, node)
+
+    def _fits_on_the_way(self, task: PoolTask) -> bool:
+        under_way = sum(flight.task.archive_bytes for flight in self._flights.values())
+        return not self._flights or under_way + task.archive_bytes <= BYTES_ON_THEIR_WAY
+
+    def _choice(self, task: PoolTask, nodes: list[PoolNode], load: Load) -> PoolNode | None:
+        asked = Counter(flight.node.node_id for flight in self._flights.values())
+        usable = [
+            node
+            for node in self._sure_first(task, by_preference(nodes, load))
+            if asked[node.node_id] < OFFERS_A_NODE
+            and self._patience.is_over(task.key, node.node_id)
+            and load.has_room(node, task)
+        ]
+        return usable[0] if usable else None
+
+    def _sure_first(self, task: PoolTask, nodes: list[PoolNode]) -> list[PoolNode]:
+        """Only the node whose answer was lost, a few times, before the task may run twice."""
+        node_id = self._unclear.get(task.key)
+        same = [node for node in nodes if node.node_id == node_id]
+        return same if same and self._patience.tries(task.key, same[0].node_id) <= SAME_NODE_TRIES else nodes
+
+    def _start(self, task: PoolTask, node: PoolNode) -> None:
+        self._flights[task.key] = flight = Flight(task=task, node=node)
+        self._nursery.start(f"offer {task.key[:8]}", self._offer(flight))
+
+    async def _offer(self, flight: Flight) -> None:
+        task, node = flight.task, flight.node
+        # Refused until it says otherwise: whatever goes wrong below, there is a pause.
+        self._patience.refused(task.key, node.node_id, is_idle=not self._running[node.node_id])
+        try:
+            await self._book.offer(task.key, node.node_id)
+            await self._settle(flight, await self._callout.execute(node, task, self._archives.task(task.key)))
+        except FileNotFoundError:
+            await self._lost_archive(task)
+        except OSError as error:
+            log.warning("an offer was given up: %s", error)
+        finally:
+            del self._flights[task.key]
+            self.wake()
+
+    async def _settle(self, flight: Flight, answer: WorkerAnswer) -> None:
+        task, node = flight.task, flight.node
+        match answer.said:
+            case Said.YES:
+                await self._taken(task, node)
+            case Said.UNCLEAR:
+                self._unclear[task.key] = node.node_id
+            case Said.NO | Said.NOTHING:
+                self._unclear.pop(task.key, None)
+                await self._book.withdraw(task.key, node.node_id)
+        if answer.said is not Said.YES:
+            await self._note(
+                task, f"{node.node_id} did not take the task: {answer.text or 'no reason given'}"
+            )
+
+    async def _note(self, task: PoolTask, text: str) -> None:
+        """A refusal is told once, not each time that it comes again."""
+        if self._last_words.get(task.key) != text:
+            self._last_words[task.key] = text
+            await self._log.system(task.key, text)
+
+    async def _taken(self, task: PoolTask, node: PoolNode) -> None:
+        self._patience.accepted(task.key, node.node_id)
+        self.ended(task.key)
+        now = await self._book.begin(task.key, node.node_id, self._clock())
+        if now.state is PoolTaskState.RUNNING:
+            await self._log.system(task.key, f"Running on {node.node_id}.")
+        elif now.state is PoolTaskState.STOPPED and not now.has_result:
+            self._stops.tell(now)  # it was stopped while the offer was on its way
+
+    async def _lost_archive(self, task: PoolTask) -> None:
+        text = "The task's archive is gone from the pool's disk."
+        if await self._book.end(task.key, PoolTaskState.FAILED, text, self._clock()):
+            await self._log.system(task.key, text)
+        self.ended(task.key)

@@ -1,0 +1,80 @@
+"""When a task that was refused may be offered again, and to whom.
+
+The original pool tries one node each 10 s, for ever. Here each pair of task and node
+waits 1 s after its first refusal and doubles to 10 s, other nodes are tried at once,
+and a node that gets free is asked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hivemind_worker.model.task import TaskKey
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 10.0
+ODD_TASKS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Refusals in a row, and the (monotonic) time before which nothing is tried."""
+
+    tries: int = 0
+    until: float = 0.0
+
+
+class Patience:
+    """Remembers refusals. A node as a whole waits too: when it is full, it is full for all tasks."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._pairs: dict[tuple[TaskKey, str], Wait] = {}
+        self._nodes: dict[str, Wait] = {}
+
+    def refused(self, key: TaskKey, node_id: str, *, is_idle: bool) -> None:
+        """Note a refusal (or no answer)."""
+        self._pairs[key, node_id] = self._longer(self._pairs.get((key, node_id), Wait()))
+        wait = self._longer(self._nodes.get(node_id, Wait()))
+        # A node that does nothing else and refuses may dislike just this task: others are
+        # tried without delay until it has refused a few of them in a row.
+        if is_idle and wait.tries <= ODD_TASKS:
+            wait = replace(wait, until=0.0)
+        self._nodes[node_id] = wait
+
+    def _longer(self, wait: Wait) -> Wait:
+        delay = min(FIRST_WAIT_S * 2**wait.tries, LONGEST_WAIT_S) if wait.tries < 8 else LONGEST_WAIT_S
+        return Wait(tries=wait.tries + 1, until=self._monotonic() + delay)
+
+    def tries(self, key: TaskKey, node_id: str) -> int:
+        """Refusals of this task by this node so far."""
+        return self._pairs.get((key, node_id), Wait()).tries
+
+    def is_over(self, key: TaskKey, node_id: str) -> bool:
+        """Whether the node may be offered the task now."""
+        now = self._monotonic()
+        pair, node = self._pairs.get((key, node_id), Wait()), self._nodes.get(node_id, Wait())
+        return pair.until <= now and node.until <= now
+
+    def accepted(self, key: TaskKey, node_id: str) -> None:
+        """The node took the task: it is in the mood."""
+        self.forget(key)
+        self._nodes.pop(node_id, None)
+
+    def freed(self, node_id: str) -> None:
+        """The node has room again, or is new: whatever it refused may be offered now."""
+        self._nodes.pop(node_id, None)
+        for pair in [pair for pair in self._pairs if pair[1] == node_id]:
+            self._pairs[pair] = replace(self._pairs[pair], until=0.0)
+
+    def forget(self, key: TaskKey) -> None:
+        """The task is not offered any more."""
+        for pair in [pair for pair in self._pairs if pair[0] == key]:
+            del self._pairs[pair]
+
+    def next_s(self) -> float | None:
+        """Seconds until some wait is over; None when nothing waits."""
+        now = self._monotonic()
+        waits = [*self._pairs.values(), *self._nodes.values()]
+        return min((wait.until - now for wait in waits if wait.until > now), default=None)
