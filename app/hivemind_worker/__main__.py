@@ -1,20 +1,31 @@
-"""The one executable: app, command line and sandbox child.
+"""The one executable: app, command line, and the children that run sandboxed programs.
 
-A frozen build has no other interpreter, so the child of a task is this same
-program with a first word that is dispatched before anything heavy is imported.
+A frozen build has no other interpreter, so a child is this same program with a first
+word that is dispatched before anything heavy is imported.
 """
 
 import sys
 
 SANDBOX_WORD = "--run-sandbox"
+COMPILE_WORD = "--compile-sandbox"
+KEEPER_WORD = "--run-keeper"
 
 
 def main() -> int:
-    """Run the sandbox child or the command line; returns the exit code."""
-    if len(sys.argv) > 1 and sys.argv[1] == SANDBOX_WORD:
+    """Run one of the children or the command line; returns the exit code."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if word == SANDBOX_WORD:
         from hivemind_worker.runtimes.wasm import child
 
-        return child.main(sys.argv[2:])
+        child.main(sys.argv[2:])
+    if word == COMPILE_WORD:
+        from hivemind_worker.runtimes.wasm import compiler
+
+        return compiler.main(sys.argv[2:])
+    if word == KEEPER_WORD:
+        from hivemind_worker.nursery import keepers
+
+        return keepers.main()
     from hivemind_worker import cli
 
     return cli.main(sys.argv[1:])
