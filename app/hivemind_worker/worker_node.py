@@ -29,23 +29,26 @@ from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.sampler import available_memory_bytes, take_sample
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.effects import Reply
-from hivemind_worker.model.events import AnyEvent, ClockTicked, FactsChanged, Restarted, ShutdownAsked
-from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.events import ClockTicked, FactsChanged, Restarted, ShutdownAsked
+from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings
-from hivemind_worker.model.snapshot import LinkState, PoolView, RuntimeView, Snapshot
+from hivemind_worker.model.snapshot import LinkState, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, key_of
 from hivemind_worker.model.work import Announcement
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.places import Places
+from hivemind_worker.pool.address import choose_own_address, parse_address, resolve
 from hivemind_worker.pool.client import PoolClient
 from hivemind_worker.pool.server import TaskDoor
-from hivemind_worker.runtimes.wasm import WasmRuntime
+from hivemind_worker.pool.session import Credentials
+from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
 from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.journal import SqliteJournal
 from hivemind_worker.store.salvage import open_or_salvage
-from hivemind_worker.store.secrets import LoginStore
+from hivemind_worker.store.secrets import login_store
 from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi
@@ -54,6 +57,7 @@ from hivemind_worker.web.token import load_or_make_token
 log = logging.getLogger(__name__)
 
 GIB, MIB = 1024**3, 1024**2
+MIN_KEY_DIGITS = 8
 FACTS_EVERY_S = 5.0
 TIDY_EVERY_S = 3600.0
 STOP_TASKS_S, FLUSH_S, CLOSE_S = 4.0, 3.0, 2.0
@@ -79,7 +83,7 @@ class WorkerNode:
         self._workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
         self._runtime = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
         self._runtime_view = RuntimeView(name="", ready=False)
-        self._logins = LoginStore(places.state / "login.json", use_keyring=not places.portable)
+        self._logins = login_store(places)
         self._pool_view = PoolView(
             address=settings.master_address, link=LinkState.NOT_LOGGED_IN, since_s=time.time()
         )
@@ -115,26 +119,28 @@ class WorkerNode:
         if self._recovery:
             log.warning("%s", self._recovery)
         await self._look_around()
-        self._build_engine(
-            start_state(
-                open_tasks, await self._journal.node(), lent(self.settings, self._by_hand),
-                self.settings.max_concurrent_tasks, self._blocker,
-            )
-        )  # fmt: skip
+        self._build_engine(open_tasks, await self._journal.node())
         return None
 
-    def _build_engine(self, state: State) -> None:
+    def _build_engine(self, open_tasks: tuple[Task, ...], node: NodeState) -> None:
         settings = self.settings
+        total = lent(settings, self._by_hand)
+        state = start_state(open_tasks, node, total, settings.max_concurrent_tasks, self._blocker)
         self._link = PoolClient(
-            settings.master_address, credentials=self._logins.find, announcement=self._announcement,
-            on_change=self._pool_changed, own_name=settings.pool_name, machine_id=self.node_id,
+            settings.master_address, self._credentials, self._announcement, self._pool_changed,
+            files=self._files, interfaces=ipv4_addresses,
+            machine_name=self.node_id if settings.pool_name == "machine" else "",
         )  # fmt: skip
         self._engine = Engine(
-            journal=self._journal, state=state, perform=lambda effect: self._performer.perform(effect),
+            journal=self._journal, state=state,
             changed=lambda: None, result_is_kept=lambda key: self._folders.result(key).exists(),
         )  # fmt: skip
         self._outbox = Outbox(
-            link=self._link, folders=self._folders, nursery=self._nursery, clock=time.time, tell=self._engine.tell
+            link=self._link,
+            folders=self._folders,
+            nursery=self._nursery,
+            clock=time.time,
+            tell=self._engine.tell,
         )
         self._performer = Performer(
             folders=self._folders, workspaces=self._workspaces, runtime=self._runtime, link=self._link,
@@ -160,7 +166,7 @@ class WorkerNode:
 
     async def _open_doors(self) -> Problem | None:
         """Everything is ready inside: let the pool and the owner in."""
-        self._nursery.start("engine", self._engine.run())
+        self._nursery.start("engine", self._engine.run(self._performer.perform))
         await self._engine.tell(Restarted(at_s=time.time()))
         self._nursery.start("sandbox", self._prepare_sandbox())
         problem = await self._open_door() or await self._open_api()
@@ -169,17 +175,27 @@ class WorkerNode:
         self._nursery.start("pool", self._link.run())
         self._nursery.start("facts", self._keep_looking())
         self._nursery.start("tidy", self._keep_tidy())
-        log.info("worker %s is up: %s, dashboard and API at %s", self.node_id, self._door_address, self.api_url)
+        log.info(
+            "worker %s is up: %s, dashboard and API at %s", self.node_id, self._door_address, self.api_url
+        )
         return None
 
+    async def _credentials(self) -> Credentials | None:
+        """The kept login, when it is one for the pool in use."""
+        login = await self._probe.call(self._logins.find)
+        if login is None or login.pool != self.settings.master_address:
+            return None
+        return Credentials(user=login.user, password=login.password)
+
     async def _open_door(self) -> Problem | None:
-        own = own_address(ipv4_addresses(), self.settings.master_address, self.settings.bind_address)
+        pool_ips = await self._pool_ips()
+        own = choose_own_address(ipv4_addresses(), pool_ips, self.settings.bind_address)
         if isinstance(own, Problem):
             return own
         if own.warning:
             log.warning("%s", own.warning)
         self._door = TaskDoor(
-            self._intake, peers=await self._peers(), spool=self._places.spool, files=self._files
+            self._intake, peers=self._peers(pool_ips), spool=self._places.spool, files=self._files
         )
         port = await self._door.open(own.bind, self.settings.node_port)
         if isinstance(port, Problem):
@@ -187,14 +203,14 @@ class WorkerNode:
         self._announced_host, self._port = own.announce, port
         return None
 
-    async def _peers(self) -> tuple[str, ...]:
+    def _peers(self, pool_ips: tuple[str, ...]) -> tuple[str, ...]:
         """Addresses that may send tasks: those set by hand, else the pool's own."""
-        if self.settings.pool_peers:
-            return tuple(part.strip() for part in self.settings.pool_peers.split(",") if part.strip())
+        by_hand = tuple(part.strip() for part in self.settings.pool_peers.split(",") if part.strip())
+        return by_hand or pool_ips
+
+    async def _pool_ips(self) -> tuple[str, ...]:
         pool = parse_address(self.settings.master_address)
-        if isinstance(pool, Problem):
-            return ()
-        return await resolve(pool.host, self._probe)
+        return () if isinstance(pool, Problem) else await resolve(pool.host, self._probe)
 
     async def _open_api(self) -> Problem | None:
         token = await self._files.call(load_or_make_token, self._places.token_file)
@@ -203,7 +219,9 @@ class WorkerNode:
         port = await self._api.start(port=self.settings.web_port, search=searching)
         if isinstance(port, Problem):
             return port
-        write_endpoint(self._places.endpoint_file, url=self._api.url, pid=os.getpid(), started_at_s=time.time())
+        write_endpoint(
+            self._places.endpoint_file, url=self._api.url, pid=os.getpid(), started_at_s=time.time()
+        )
         return None
 
     async def wait_for_quit(self) -> None:
@@ -215,7 +233,7 @@ class WorkerNode:
         self._quit.set()
 
     async def stop(self) -> None:
-        """End in order within 10 s: no new work, tasks stopped and packed, results sent or kept, doors closed."""
+        """End in order within 10 s: tasks stopped and packed, results sent or kept, doors closed."""
         self._quit.set()
         if hasattr(self, "_engine"):
             await self._stop_tasks()
@@ -256,7 +274,10 @@ class WorkerNode:
         if self.settings.runtime == "docker":
             return Problem(code=FaultCode.SANDBOX_MISSING, about="this version has no Docker runtime yet")
         if not self._runtime_view.ready:
-            return self._runtime_view.problem or Problem(code=FaultCode.SANDBOX_MISSING, about="it is not ready")
+            preparing = Problem(
+                code=FaultCode.SANDBOX_MISSING, about="it is being prepared, which takes a minute at most"
+            )
+            return self._runtime_view.problem or preparing
         needed_gb = self.settings.keep_free_gb + self.settings.task_disk_gb
         free_gb = self._sample.disk_available_gb
         if free_gb < needed_gb:
@@ -267,13 +288,15 @@ class WorkerNode:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(FACTS_EVERY_S)
-            await self._look_around()
-            await self._engine.tell(
-                FactsChanged(
-                    at_s=time.time(), total=lent(self.settings, self._by_hand), blocker=self._blocker
-                )
-            )
+            await self._look_again()
             await self._engine.tell(ClockTicked(at_s=time.time()))
+            if self._pool_view.link in (LinkState.NOT_LOGGED_IN, LinkState.LOGIN_REFUSED):
+                self._link.wake()  # the owner may have signed in from another terminal
+
+    async def _look_again(self) -> None:
+        await self._look_around()
+        total = lent(self.settings, self._by_hand)
+        await self._engine.tell(FactsChanged(at_s=time.time(), total=total, blocker=self._blocker))
 
     async def _keep_tidy(self) -> None:
         while True:
@@ -282,13 +305,21 @@ class WorkerNode:
 
     def _tidy(self, open_keys: frozenset[TaskKey]) -> None:
         tidy(
-            self._folders, self._workspaces, open_keys, now_s=time.time(),
-            keep_s=self.settings.result_keep_days * 86400, quota_bytes=int(self.settings.result_quota_gb * GIB),
-        )  # fmt: skip
+            self._folders,
+            self._workspaces,
+            open_keys,
+            now_s=time.time(),
+            keep_s=self.settings.result_keep_days * 86400,
+            quota_bytes=int(self.settings.result_quota_gb * GIB),
+        )
 
     async def _prepare_sandbox(self) -> None:
-        await self._runtime.prepare(lambda _done, text: log.info("sandbox: %s", text))
-        await self._look_around()
+        problem = await self._runtime.prepare()
+        await self._look_again()
+        if problem is None:
+            log.info("sandbox ready: %s", self._runtime_view.detail)
+        else:
+            log.error("%s", sentence(problem.code, problem.about))
 
     def _announcement(self) -> Announcement | None:
         return announcement(
@@ -369,3 +400,11 @@ def _recovery_words(open_tasks: tuple[Task, ...], journal_trouble: str) -> str:
     if owed:
         parts.append(f"{owed} finished with a result still to deliver")
     return "Found after the last run: " + "; ".join(parts) + "." if parts else ""
+
+
+if __name__ == "__main__":
+    import runpy
+    import sys
+
+    sys.argv[1:1] = ["run"]
+    runpy.run_module("hivemind_worker", run_name="__main__")

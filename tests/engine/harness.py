@@ -114,7 +114,6 @@ class Rig:
         self.engine = Engine(
             journal=self.journal,
             state=state,
-            perform=lambda effect: self.performer.perform(effect),  # noqa: PLW0108 - made below
             changed=lambda: None,
             result_is_kept=lambda key: self.folders.result(key).exists(),
         )
@@ -145,7 +144,7 @@ class Rig:
             clock=time.time,
             tell=self.engine.tell,
         )
-        self.nursery.start("engine", self.engine.run())
+        self.nursery.start("engine", self.engine.run(self.performer.perform))
         await self.engine.tell(Restarted(at_s=time.time()))
 
     def _count_quit(self) -> None:

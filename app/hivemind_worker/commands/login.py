@@ -19,7 +19,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     login = subparsers.add_parser("login", help="sign in to a pool and keep the login for `run`")
     login.add_argument("--pool", metavar="HOST:PORT", help="the pool; default: the setting master_address")
     login.add_argument("--user", required=True, help="name of the account")
-    login.add_argument("--password-file", metavar="FILE", help="file with the password; - reads standard input")
+    login.add_argument(
+        "--password-file", metavar="FILE", help="file with the password; - reads standard input"
+    )
     login.add_argument(
         "--insecure", action="store_true", help="sign in although others on the network may read the password"
     )
@@ -40,7 +42,9 @@ def read_password(file: str | None) -> str | Problem:
         elif sys.stdin.isatty():
             text = getpass.getpass("Password: ")
         else:
-            return Problem(code=FaultCode.BAD_USAGE, about="No terminal to ask for the password: use --password-file.")
+            return Problem(
+                code=FaultCode.BAD_USAGE, about="No terminal to ask for the password: use --password-file."
+            )
     except (OSError, UnicodeDecodeError) as error:
         return Problem(code=FaultCode.BAD_PATH, about=f"the password file: {error}")
     password = text.rstrip("\r\n")
@@ -67,16 +71,18 @@ def log_in(args: argparse.Namespace) -> int:
     if args.json:
         say_json({"pool": pool, "user": args.user, "balance": balance})
     else:
-        say(f"Signed in to {pool} as {args.user}. Balance: {balance} CPT.")
+        told = "" if balance is None else f" Balance: {balance} CPT."
+        say(f"Signed in to {pool} as {args.user}.{told}")
         say("A running worker takes this up within seconds; start one with: hivemind-worker run")
     return 0
 
 
-async def _try(pool: str, user: str, password: str, *, insecure: bool) -> int | Problem:
+async def _try(pool: str, user: str, password: str, *, insecure: bool) -> int | Problem | None:
     from hivemind_worker.machine.interfaces import ipv4_addresses
-    from hivemind_worker.pool.client import check_login
+    from hivemind_worker.pool.login import check_login
 
-    return await check_login(pool, user, password, interfaces=ipv4_addresses(), insecure=insecure)
+    interfaces = ipv4_addresses()
+    return await check_login(pool, user, password, interfaces=interfaces, insist_plain_login=insecure)
 
 
 def _keep(pool: str, user: str, password: str) -> Problem | None:

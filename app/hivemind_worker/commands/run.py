@@ -50,7 +50,10 @@ async def _serve(resolved: Resolved) -> Problem | None:
 
     worker_log = WorkerLog(resolved.places.logs)
     node = WorkerNode(
-        settings=resolved.settings, set_by_hand=resolved.sources, places=resolved.places, worker_log=worker_log
+        settings=resolved.settings,
+        set_by_hand=resolved.sources,
+        places=resolved.places,
+        worker_log=worker_log,
     )
     _listen_for_signals(node.quit)
     try:

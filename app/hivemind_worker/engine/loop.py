@@ -40,13 +40,12 @@ class Engine:
         *,
         journal: Journal,
         state: State,
-        perform: Callable[[AnyEffect], None],
         changed: Callable[[], None],
         result_is_kept: Callable[[TaskKey], bool],
     ) -> None:
         self.state = state
         self._journal = journal
-        self._perform = perform
+        self._perform: Callable[[AnyEffect], None] = _nobody
         self._changed = changed
         self._result_is_kept = result_is_kept
         self._moved = asyncio.Event()
@@ -68,8 +67,9 @@ class Engine:
             self._moved.clear()
             await self._moved.wait()
 
-    async def run(self) -> None:
-        """Decide on events until cancelled."""
+    async def run(self, perform: Callable[[AnyEffect], None]) -> None:
+        """Decide on events until cancelled; `perform` starts what follows from them."""
+        self._perform = perform
         while True:
             batch = [await self._queue.get()]
             # One commit serves all that came meanwhile: under load the disk decides the pace.
@@ -117,6 +117,10 @@ class Engine:
         problem = Problem(code=FaultCode.DISK_FULL, about="the journal cannot be written")
         if not waiting.answer.done():
             waiting.answer.set_result(Refused(problem=problem))
+
+
+def _nobody(effect: AnyEffect) -> None:
+    raise RuntimeError(f"{effect} before the engine runs")
 
 
 def _groups(batch: list[_Waiting]) -> list[list[_Waiting]]:
