@@ -1,0 +1,169 @@
+"""The command line: a table of verbs, each in a module that is imported only when asked for.
+
+Verbs declare themselves (`add_parser`) and run themselves (`func`); here is only what is
+the same for all: finding the verb, help, suggestions, and quiet ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from hivemind_worker.commands.printing import fail, say
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+
+PROGRAM = "hivemind-worker"
+INTERRUPTED = 130  # as a shell counts an end by SIGINT
+PIPE_CLOSED = 141  # and by SIGPIPE
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One command: its word, the module of `commands` that has it, and its line of help."""
+
+    word: str
+    module: str
+    help: str
+
+
+VERBS = (
+    Verb("run", "run", "run the worker without a window"),
+    Verb("demo", "demo", "run sample tasks through a pool and a worker on this computer"),
+    Verb("pool", "pool", "run the embedded pool alone, or make an account in it"),
+    Verb("submit", "submit", "send a folder or a zip to a pool and fetch its result"),
+    Verb("status", "status", "show how the running worker is, and why it does (not) work"),
+    Verb("tasks", "tasks", "list the open tasks, then the last ended ones"),
+    Verb("logs", "logs", "show what a task has printed; --follow as it comes"),
+    Verb("story", "tasks", "tell what happened to a task, and where it lies"),
+    Verb("stop", "tasks", "end one task"),
+    Verb("pause", "mode", "freeze all tasks until resumed"),
+    Verb("resume", "mode", "go on, and take work again"),
+    Verb("snooze", "mode", "freeze all tasks for 15m, 1h, 4h or until tomorrow"),
+    Verb("finish", "mode", "take no new task; pause (or --quit) after the running ones"),
+    Verb("login", "login", "sign in to a pool and keep the login for run"),
+    Verb("logout", "login", "forget the kept login"),
+    Verb("doctor", "doctor", "look for what keeps this computer from working"),
+    Verb("config", "config", "show or change settings"),
+    Verb("sandbox", "sandbox", "add interpreter packs to the built-in sandbox"),
+    Verb("version", "version", "show the version"),
+)
+
+ENDING = f"""\
+Each command explains itself with: {PROGRAM} COMMAND --help
+HIVEMIND_HOME names one folder to keep everything in.
+Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 no worker running, 4 refused.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, with the nearest flag, and remembers its flags for that."""
+
+    def __init__(self, **options: Any) -> None:
+        self.flags: list[str] = []
+        super().__init__(**options, allow_abbrev=False)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        action = super().add_argument(*names, **options)
+        self.flags += action.option_strings
+        return action
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Unknown flags end here, where the flags of the verb are known, and not at the top."""
+        found, rest = super().parse_known_args(args, namespace)
+        for word in rest:
+            if word.startswith("-"):
+                self.error(f"There is no flag {word.partition('=')[0]}.{_nearest(word, self.flags)}")
+        return found, rest
+
+    def error(self, message: str) -> NoReturn:
+        text = message if message.endswith((".", "?")) else f"{message[:1].upper()}{message[1:]}."
+        sys.exit(fail(Problem(code=FaultCode.BAD_USAGE, about=text), "--json" in sys.argv))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line; returns the exit code."""
+    _show_any_letter()
+    try:
+        code = _run(list(argv))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _let_go_of_output()
+        return PIPE_CLOSED
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 0
+    return code
+
+
+def _run(argv: list[str]) -> int:
+    if not argv:
+        return _hint()
+    word = argv[0]
+    if word in ("-h", "--help", "help"):
+        say(help_text())
+        return 0
+    if word == "--version":
+        argv = ["version", *argv[1:]]
+    verb = next((verb for verb in VERBS if verb.word == argv[0]), None)
+    if verb is None:
+        return _unknown(word, "--json" in argv)
+    args = _parser_of(verb).parse_args(argv)
+    code = args.func(args)
+    assert isinstance(code, int)
+    return code
+
+
+def _parser_of(verb: Verb) -> Parser:
+    parser = Parser(prog=PROGRAM)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    importlib.import_module(f"hivemind_worker.commands.{verb.module}").add_parser(subparsers)
+    return parser
+
+
+def help_text() -> str:
+    """All commands with a line each, from the table alone: nothing is imported for it."""
+    width = max(len(verb.word) for verb in VERBS)
+    lines = [f"  {verb.word:<{width}}  {verb.help}" for verb in VERBS]
+    head = f"usage: {PROGRAM} COMMAND [...]\n\nLends this computer to a HiveMind pool."
+    return "\n".join([head, "", "commands:", *lines, "", ENDING.rstrip()])
+
+
+def _hint() -> int:
+    """Without a verb: there is no window to open, so tell what there is."""
+    about = f"Which command? {PROGRAM} demo shows it at work; {PROGRAM} run starts the worker."
+    return fail(Problem(code=FaultCode.BAD_USAGE, about=about), json=False)
+
+
+def _unknown(word: str, json: bool) -> int:
+    kind = "flag" if word.startswith("-") else "command"
+    known = ["--help", "--version"] if kind == "flag" else [verb.word for verb in VERBS]
+    about = f"There is no {kind} {word!a:.60}.{_nearest(word, known)}"
+    return fail(Problem(code=FaultCode.BAD_USAGE, about=about), json)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word.partition("=")[0].lower(), list(known), n=1, cutoff=0.5)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def _show_any_letter() -> None:
+    """A terminal that cannot show a letter gets its number; a trace would help nobody."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_output() -> None:
+    """The reader has gone (`| head`): without this the interpreter complains at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
