@@ -45,7 +45,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", 64 << 10),
     ("grpc.max_metadata_size", 16 << 10),
     ("grpc.absolute_max_metadata_size", 16 << 10),
-    ("grpc.max_concurrent_streams", 64),
+    ("grpc.max_concurrent_streams", 256),
     ("grpc.max_allowed_incoming_connections", 64),
     ("grpc.max_connection_idle_ms", 60_000),  # a silent stranger does not keep a connection
     ("grpc.server_handshake_timeout_ms", 10_000),
@@ -86,6 +86,7 @@ class TaskDoor:
         self._server: Any = None
         self.peers = PeerCheck(peers)
         self.address = ""
+        self.calls_open = 0
 
     async def open(self, bind_address: str, port: int) -> int | Problem:
         """Listen on exactly this own address; the port (0: a free one) or why not."""
@@ -116,11 +117,14 @@ class TaskDoor:
             return await _speak(context, Problem(code=FaultCode.STRANGER))
         if method not in SERVED and method not in NOT_SERVED:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "There is no such call.")
+        self.calls_open += 1
         try:
             outcome = await self._dispatch(method, context)
         except Exception:
             log.exception("bug in serving %s", method)
             outcome = Problem(code=FaultCode.BUG, about="see its log")
+        finally:
+            self.calls_open -= 1
         return await _speak(context, outcome)
 
     async def _dispatch(self, method: str, context: Any) -> Reply | Problem:

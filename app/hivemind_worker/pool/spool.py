@@ -68,7 +68,7 @@ def _write(archive: memoryview, path: Path) -> str:
 
 def _disk_problem(error: OSError) -> Problem:
     words = error.strerror or type(error).__name__
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return Problem(code=FaultCode.DISK_FULL if full else FaultCode.NO_PERMISSION, about=f"spool, {words}")
 
 

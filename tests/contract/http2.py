@@ -1,0 +1,59 @@
+"""Requests that no gRPC library sends: half a body, a body with a lying length."""
+
+from __future__ import annotations
+
+import asyncio
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
+END_STREAM, END_HEADERS, ACK = 1, 4, 1
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def _header(name: str, value: str) -> bytes:
+    return b"".join((b"\0", bytes([len(name)]), name.encode(), bytes([len(value)]), value.encode()))
+
+
+def request_head(path: str) -> bytes:
+    """Preface, settings and the headers of one call on stream 1."""
+    named = {
+        ":method": "POST", ":scheme": "http", ":path": path, ":authority": "worker",
+        "content-type": "application/grpc", "te": "trailers",
+    }  # fmt: skip
+    block = b"".join(_header(name, value) for name, value in named.items())
+    return PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, END_HEADERS, 1, block)
+
+
+def message_head(size: int) -> bytes:
+    """The five bytes before a message that is said to be so long."""
+    return b"\0" + size.to_bytes(4, "big")
+
+
+async def half_sent(address: str, path: str) -> asyncio.StreamWriter:
+    """A call whose message of 1000 bytes stops after 100; close the writer to be gone."""
+    host, _, port = address.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request_head(path) + frame(DATA, 0, 1, message_head(1000) + bytes(100)))
+    await writer.drain()
+    return writer
+
+
+async def status_of(address: str, path: str, body: bytes, limit_s: float = 10.0) -> int:
+    """Send ready DATA and read the call's grpc-status."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(request_head(path) + frame(DATA, END_STREAM, 1, body))
+        async with asyncio.timeout(limit_s):
+            while True:
+                head = await reader.readexactly(9)
+                payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+                _, found, rest = payload.partition(b"grpc-status")
+                if head[3] == HEADERS and found:
+                    return int(rest[1 : 1 + rest[0]])
+    finally:
+        writer.close()
+        await writer.wait_closed()
