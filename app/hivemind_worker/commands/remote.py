@@ -69,21 +69,30 @@ class Remote:
         return _understood(connection.getresponse())
 
     def _proved(self) -> http.client.HTTPConnection | None:
-        """A connection whose other end has shown that it knows the token, or None."""
+        """The connection, whose other end has shown that it knows the token, or None."""
         if self._connection is None:
             connection = http.client.HTTPConnection(
                 self._endpoint.host, self._endpoint.port, timeout=TIMEOUT_S
             )
+            try:
+                proved = _proves(connection, self._token)
+            except BaseException:
+                connection.close()
+                raise
+            if not proved:
+                connection.close()
+                return None
             self._connection = connection
-            nonce = secrets.token_hex(16)
-            connection.request("GET", "/livez", headers={PROOF_HEADER: nonce})
-            response = connection.getresponse()
-            response.read(MAX_ANSWER_BYTES)
-            if not hmac.compare_digest(
-                response.headers.get(PROOF_HEADER, "").encode(), proof_of(self._token, nonce).encode()
-            ):
-                self.close()
         return self._connection
+
+
+def _proves(connection: http.client.HTTPConnection, token: str) -> bool:
+    nonce = secrets.token_hex(16)
+    connection.request("GET", "/livez", headers={PROOF_HEADER: nonce})
+    response = connection.getresponse()
+    response.read(MAX_ANSWER_BYTES)
+    answer = response.headers.get(PROOF_HEADER, "")
+    return hmac.compare_digest(answer.encode("utf-8", "replace"), proof_of(token, nonce).encode())
 
 
 def _understood(response: http.client.HTTPResponse) -> Values | Problem:

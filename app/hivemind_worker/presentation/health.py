@@ -148,7 +148,7 @@ def _owner_wish(snapshot: Snapshot) -> Verdict | None:
 
 
 def _finishing(snapshot: Snapshot) -> Verdict:
-    left = len(unended(snapshot))
+    left = max(1, len(unended(snapshot)))
     if snapshot.node.quit_after:
         text = translate_many(
             "Finishing: no new task is taken; the worker ends after the last one.",
@@ -182,7 +182,8 @@ def _link(snapshot: Snapshot) -> Verdict | None:
     code, default = LINK_FAULTS[pool.link]
     if pool.problem is not None and pool.problem.code is FaultCode.POOL_MUTE:
         code = "pool_mute"
-    text, action = words(pool.problem or Problem(code=default, about=pool.address))
+    about = _("it gave no reason.") if default is FaultCode.WRONG_PASSWORD else pool.address
+    text, action = words(pool.problem or Problem(code=default, about=about))
     return Verdict(code=code, text=text, since_s=since_s, action=action)
 
 
