@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -40,6 +41,8 @@ from hivemind_worker.model.work import Packed, RunOrder
 from hivemind_worker.nursery import NamedThread, Nursery
 
 log = logging.getLogger(__name__)
+
+Work = Callable[[], Awaitable[None]]
 
 GIB = 1024**3
 MIN_CORES = 0.1
@@ -89,26 +92,26 @@ class Performer:
             case Quit():
                 self._quit_asked()
             case ForgetSpool():
-                self._start(self._forget_spool(effect), "forget", None)
+                self._start(partial(self._forget_spool, effect), "forget", None)
             case UploadResult():
-                self._start(self._upload(effect), f"send {effect.key}", None)
+                self._start(partial(self._upload, effect), f"send {effect.key}", None)
             case PauseRun() | ResumeRun() | StopRun():
                 lock = self._controls.setdefault(effect.key, asyncio.Lock())
-                self._start(self._control(effect), f"control {effect.key}", lock)
+                self._start(partial(self._control, effect), f"control {effect.key}", lock)
             case Unpack() | StartRun() | PackResult() | Reclaim() | RemoveWorkspace():
                 lock = self._chains.setdefault(effect.key, asyncio.Lock())
-                self._start(self._chained(effect), f"{type(effect).__name__} {effect.key}", lock)
+                self._start(partial(self._chained, effect), f"{type(effect).__name__} {effect.key}", lock)
             case _:
                 assert_never(effect)
 
-    def _start(self, work: Awaitable[None], name: str, lock: asyncio.Lock | None) -> None:
+    def _start(self, work: Work, name: str, lock: asyncio.Lock | None) -> None:
         self._nursery.start(name, self._guarded(work, name, lock))
 
-    async def _guarded(self, work: Awaitable[None], name: str, lock: asyncio.Lock | None) -> None:
+    async def _guarded(self, work: Work, name: str, lock: asyncio.Lock | None) -> None:
         """The performer's door: an unexpected error is a bug of ours, never the end of the loop."""
         async with lock or asyncio.Lock():
             try:
-                await work
+                await work()
             except Exception:
                 log.exception("bug in %s", name)
 
