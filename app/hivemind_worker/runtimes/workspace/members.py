@@ -79,6 +79,9 @@ def _member(file: BinaryIO, row: Row, directory_start: int) -> Member:
     _check_method(row)
     name = _name_of(row)
     is_folder = _check_kind(row, name)
+    # Before anything is read there: an offset can be larger than a file can be.
+    if row.offset >= directory_start:
+        raise bad(f"{shown(name)} is not where the directory says")
     start = _data_start(file, row)
     if start + row.packed_bytes > directory_start:
         raise bad(f"{shown(name)} lies beyond the end of the files")

@@ -6,6 +6,7 @@ worker works on all (Windows devices, streams and trailing dots; case and Unicod
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -59,8 +60,8 @@ class NameBook:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._spellings: dict[str, tuple[str, bool]] = {}
-        self._explicit: set[str] = set()
+        self._spellings: dict[bytes, tuple[str, bool]] = {}
+        self._explicit: set[bytes] = set()
         self._folders: set[str] = set()
 
     def add(self, name: str, *, is_folder: bool) -> None:
@@ -111,5 +112,7 @@ class NameBook:
         if len(self._folders) > self._limits.folders:
             raise too_big(f"more than {self._limits.folders} folders")
 
-    def _key(self, path: str) -> str:
-        return fold(path) if self._limits.portable_names else path
+    def _key(self, path: str) -> bytes:
+        # A digest, since 10,000 folded names of full length would be half of the memory that there is.
+        text = fold(path) if self._limits.portable_names else path
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
