@@ -12,7 +12,7 @@ from hivemind_worker.commands.remote import Values, ask_worker
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 
-_LENGTH = re.compile(r"(\d{1,4})([mh])")
+_LENGTH = re.compile(r"([0-9]{1,4})([mh])")
 MORNING = time(6, 0)
 SNOOZE_HELP = "how long: 15m, 1h, 4h, any number of m or h, or tomorrow (06:00)"
 
