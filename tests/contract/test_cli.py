@@ -32,10 +32,10 @@ from hivemind_worker.web.token import load_or_make_token, load_token
 from tests.fakes.node import NOW_S, FakeNode, make_snapshot, make_task
 
 LIMIT_S = 20.0
-NEEDS_NO_FRONT_END = (
-    "run demo pool submit status tasks logs story stop pause resume snooze finish "
-    "login logout doctor config sandbox version"
-).split()
+NEEDS_NO_FRONT_END = [
+    "run", "demo", "pool", "submit", "status", "tasks", "logs", "story", "stop", "pause", "resume", "snooze",
+    "finish", "login", "logout", "doctor", "config", "sandbox", "version",
+]  # fmt: skip
 
 
 @dataclass
