@@ -96,13 +96,13 @@ def _add_own(draft: Draft, own_files: OwnFiles, left_out: Listing) -> None:
 
 def _add_own_file(draft: Draft, name: str, source: Path) -> None:
     try:
+        seen = source.lstat()
+        if not stat.S_ISREG(seen.st_mode):
+            raise Unreadable("not a plain file")
         descriptor = os.open(source, OPEN_FILE)
     except OSError as error:
         raise Unreadable(reason(error)) from error
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        seen = os.fstat(descriptor)
-        if not stat.S_ISREG(seen.st_mode):
-            raise Unreadable("not a plain file")
         draft.add(name, file.read, seen.st_size, seen.st_mtime)
 
 
