@@ -20,7 +20,7 @@ def load(path: Path) -> dict[str, object] | Problem:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         return Problem(code=FaultCode.BAD_SETTINGS_FILE, about=f"{path.name}: {error.strerror}")
