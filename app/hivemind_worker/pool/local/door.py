@@ -78,7 +78,7 @@ class Door:
     def __init__(self, name: str, entrance: Entrance) -> None:
         self._name, self._entrance = name, entrance
 
-    async def __call__(self, raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    async def serve(self, raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
         if self._entrance.announces:
             await context.send_initial_metadata((PROMPT_RESULTS,))
         answer = await self._answer(raw, _caller(context))
@@ -121,7 +121,7 @@ class Door:
 def handlers(service: str, entrances: Mapping[str, Entrance]) -> grpc.GenericRpcHandler:
     """The service for a grpc server; no serialisers: messages pass as bytes."""
     methods = {
-        name: grpc.unary_unary_rpc_method_handler(Door(f"{service}.{name}", entrance))
+        name: grpc.unary_unary_rpc_method_handler(Door(f"{service}.{name}", entrance).serve)
         for name, entrance in entrances.items()
     }
     return grpc.method_handlers_generic_handler(f"nodepool.{service}", methods)
