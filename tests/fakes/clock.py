@@ -15,6 +15,10 @@ class _Waiter:
     event: asyncio.Event
     done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    @property
+    def is_open(self) -> bool:
+        return not self.done.done() and not self.event.is_set()
+
 
 class VirtualClock:
     """`waits` lists every wait that was asked for, in seconds, in order."""
@@ -50,7 +54,9 @@ class VirtualClock:
     async def resting(self, limit_s: float = 5.0) -> float:
         """Until something waits on this clock: how long the shortest of those waits still is."""
         async with asyncio.timeout(limit_s):
-            while not (open_waits := [w for w in self._waiters if not w.done.done()]):
+            while not (
+                open_waits := [w for w in self._waiters if not w.done.done() and not w.event.is_set()]
+            ):
                 self._changed.clear()
                 await self._changed.wait()
         return min(waiter.due_s for waiter in open_waits) - self.elapsed_s

@@ -177,7 +177,7 @@ class ScriptedPool:
         return self.of(method)
 
     async def until(self, condition: Callable[[], bool], limit_s: float = 10.0) -> None:
-        """Wait until something about this pool holds; looked at after each call."""
+        """Wait until something about this pool holds; looked at when a call comes and when it is answered."""
         async with asyncio.timeout(limit_s):
             while not condition():
                 self._arrived.clear()
@@ -208,6 +208,7 @@ class ScriptedPool:
             metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
             call = Call(time.monotonic(), method, fields, metadata, context.peer())
             self.calls.append(call)
+            self._arrived.set()
             if self.prompt:
                 await context.send_initial_metadata(PROMPT)
             try:
@@ -224,7 +225,6 @@ class ScriptedPool:
             await asyncio.sleep(script.seconds)
             script = script.then
         if script is HANG:
-            self._arrived.set()
             await asyncio.Event().wait()
         if script is SWALLOWED:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the connection broke")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
@@ -117,12 +118,14 @@ class Channel:
         """Call a method with ready bytes; `token` goes into the header as well (the body has its own)."""
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
         try:
-            call = self._channel.unary_unary(path, None, read)(request, timeout=limit_s, metadata=metadata)
-            message = await call
+            call = self._channel.unary_unary(path)(request, timeout=limit_s, metadata=metadata)
+            message = read(await call)
             around = (*_pairs(await call.initial_metadata()), *_pairs(await call.trailing_metadata()))
             return Answer(message=message, metadata=around)
         except grpc.aio.AioRpcError as error:
             return Failure(status=error.code(), words=clean_words(error.details() or ""))
+        except DecodeError:
+            return Failure(status=grpc.StatusCode.INTERNAL, words="the answer cannot be read")
         except grpc.aio.UsageError:
             return Failure(status=grpc.StatusCode.UNAVAILABLE, words="the connection was closed")
         except asyncio.CancelledError:
