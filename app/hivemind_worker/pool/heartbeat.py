@@ -20,17 +20,19 @@ IDLE, BUSY = "Idle", "Running"
 
 
 class Heartbeat:
-    """Announces under `node_name`; learns once a session whether the pool takes status reports."""
+    """Announces under `node_name`; learns once a login whether the pool takes status reports."""
 
     def __init__(self, session: Session, node_name: str) -> None:
         self._session = session
         self._node_name = node_name
         self._reports_status = True
+        self._tried_at_login = 0
 
     async def beat(self, announcement: Announcement) -> Answer[Any] | Failure:
         """Report the status where that works, then register: the last word to the pool is Idle (quirk 3)."""
-        if self._reports_status:
+        if self._reports_status or self._tried_at_login != self._session.logins:
             self._reports_status = await self._report(announcement)
+            self._tried_at_login = self._session.logins  # after: the try itself may have logged in
         outcome = await self._session.call(
             NODES + "RegisterWorkerNode",
             lambda _: _registration(self._node_name, announcement),

@@ -59,6 +59,7 @@ class Session:
         self.credentials = credentials
         self.deadlines = deadlines
         self.prompt_results = False
+        self.logins = 0
         self._clock = clock
         self._bearer = Bearer(token="", refresh_at_s=0.0)
         self._renewing = asyncio.Lock()
@@ -77,7 +78,8 @@ class Session:
         if not outcome.message.success or not outcome.message.token:
             return Problem(code=FaultCode.WRONG_PASSWORD, about=clean_words(outcome.message.message))
         self._keep(outcome.message.token)
-        self.notice(outcome)
+        self.logins += 1
+        self.prompt_results = outcome.takes_prompt_results  # it may be another program than before
         return None
 
     def _keep(self, token: str) -> None:
