@@ -1,0 +1,74 @@
+"""A hello task through the worker against the bare child that runs it: time of one, throughput of many."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import time
+from pathlib import Path
+
+from tests.benchmarks.report import Report
+from tests.benchmarks.stand import Bare, Probed, probed, timed
+from tests.contract.stage import session_sandbox
+from tests.engine.harness import zip_of
+from tests.fakes.pool import ScriptedPool
+
+HELLO = "print('hello')\n"
+SINGLE_RUNS, MANY = 20, 200
+
+
+async def through_worker(pool: ScriptedPool, address: str, task_id: str) -> None:
+    """ExecuteTask to result delivered; a refusal for want of room is offered again at once, as our pool does."""
+    archive = zip_of({"main.py": HELLO})
+    while not (await pool.offer(address, task_id, archive, cpu_usage=100, memory_gb=1)).success:
+        await asyncio.sleep(0.005)
+    await pool.until(lambda: bool(pool.results[task_id]), 60)
+
+
+async def many(work: list[asyncio.Future[object] | object], at_once: int) -> float:
+    """Seconds for all, so many at once."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(item: object) -> None:
+        async with gate:
+            await item  # type: ignore[misc]
+
+    before = time.perf_counter()
+    await asyncio.gather(*(one(item) for item in work))
+    return time.perf_counter() - before
+
+
+async def run(report: Report, folder: Path) -> None:
+    """The issue's first two figures."""
+    cores = len(os.sched_getaffinity(0))
+    (folder / "bare").mkdir()
+    bare = Bare(session_sandbox(), folder / "bare")
+    await bare.prepare()
+    async with ScriptedPool(prompt=True, running_after_s=0) as pool:
+        settings = {"MAX_CPU_CORES": str(cores), "MAX_CONCURRENT_TASKS": str(cores), "MAX_MEMORY_GB": "8"}
+        async with probed(folder / "home", pool, **settings) as worker:
+            await single(report, pool, worker, bare)
+            await throughput(report, pool, worker, bare, cores)
+
+
+async def single(report: Report, pool: ScriptedPool, worker: Probed, bare: Bare) -> None:
+    address = await worker.address()
+    await through_worker(pool, address, "warm-up")
+    assert await bare.run("warm-up", HELLO) == b"hello\n"
+    whole, alone = [], []
+    for n in range(SINGLE_RUNS):  # in turns, so that both meet the same machine
+        whole.append(await timed(through_worker(pool, address, f"one-{n}")))
+        alone.append(await timed(bare.run(f"one-{n}", HELLO)))
+        await asyncio.sleep(0.3)
+    a, b = statistics.median(whole), statistics.median(alone)
+    note = f"{a * 1000:.0f} ms against {b * 1000:.0f} ms, median of {SINGLE_RUNS}"
+    report.add("hello task, offer to delivery / bare child", a / b, "x", most=1.3, note=note)
+
+
+async def throughput(report: Report, pool: ScriptedPool, worker: Probed, bare: Bare, cores: int) -> None:
+    address = await worker.address()
+    alone = await many([bare.run(f"many-{n}", HELLO) for n in range(MANY)], cores)
+    whole = await many([through_worker(pool, address, f"many-{n}") for n in range(MANY)], cores)
+    note = f"{MANY / whole:.1f} tasks/s against {MANY / alone:.1f}, {cores} at once"
+    report.add("200 hello tasks, throughput / bare children", alone / whole, "x", least=0.85, note=note)
