@@ -36,10 +36,11 @@ KILLED_LIMIT_S = 5.0
 # What a child may know of this process: where the system keeps its libraries, and nothing else.
 INHERITED_NAMES = ("SYSTEMROOT", "WINDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
-# A program that flushes every word would wake the loop tens of thousands of times a second, so a
-# child may be read this often at once, and after that only once per gap.
+# A program that flushes every word would wake the loop tens of thousands of times a second, so
+# after this many small reads at once there is only one per gap: the pipe collects the rest.
 READS_AT_ONCE = 20.0
 READ_GAP_S = 0.005
+SMALL_READ_BYTES = 16 << 10
 
 _BELOW_NORMAL = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
 
@@ -86,6 +87,7 @@ class _Ears(asyncio.SubprocessProtocol):
         self.output = bytearray()
         self.notes = bytearray()
         self.output_ended = False
+        self.last_read_bytes = 0
         self.notes_ended = asyncio.Event()
         self.heard = asyncio.Event()
         self.gone = asyncio.Event()
@@ -97,6 +99,7 @@ class _Ears(asyncio.SubprocessProtocol):
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
             self.output += data
+            self.last_read_bytes = len(data)
             self.read_on(False)
             self.heard.set()
         else:
@@ -220,7 +223,8 @@ class Child:
     async def _pace(self) -> None:
         now = asyncio.get_running_loop().time()
         earned = (now - self._read_at) / READ_GAP_S
-        self._reads_left = min(READS_AT_ONCE, self._reads_left + earned) - 1
+        spent = 1.0 if self._ears.last_read_bytes < SMALL_READ_BYTES else 0.0
+        self._reads_left = min(READS_AT_ONCE, self._reads_left + earned) - spent
         self._read_at = now
         if self._reads_left < 0 and not self.has_ended:
             self._reads_left = 0
@@ -322,14 +326,24 @@ def is_same(pid: int, created_s: float) -> psutil.Process | None:
 
 
 def end_stray(where: str, word: str) -> bool:
-    """Kill the process that `where` (of `Child.where`) names; only if it is that one, started with `word`."""
+    """Kill the process that `where` (of `Child.where`) names; only if it is that one, started with `word`.
+
+    Blocks until it is gone: call from a thread.
+    """
     pid, _, created = where.partition(":")
     try:
         process = is_same(int(pid), float(created))
         if process is None or word not in process.cmdline():
             return False
         process.kill()
-        process.wait(KILLED_LIMIT_S)
+        # Not process.wait: it would take the exit code of a child of our own from the loop.
+        ends_at = time.monotonic() + KILLED_LIMIT_S
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > ends_at:
+                return False
+            time.sleep(0.01)
+    except psutil.NoSuchProcess:
+        return True
     except (ValueError, psutil.Error):
         return False
     return True

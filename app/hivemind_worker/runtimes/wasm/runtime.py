@@ -121,6 +121,8 @@ class WasmRuntime:
             self._keeper = await Keeper.start()
         for find in self._finders:
             pack, problem = await self._files.call(self._look, find)
+            if pack is not None and problem is None and find is not self._finders[-1]:
+                problem = await self._lack_of_memory(pack)
             if pack is not None and problem is None:
                 problem = await self._make_ready(pack, tell, remarks)
                 if problem is None:
@@ -143,13 +145,7 @@ class WasmRuntime:
     async def _make_ready(
         self, pack: Pack, progress: Progress, remarks: list[tuple[str, Problem | None]]
     ) -> Problem | None:
-        """Put `pack` to use; a problem when it cannot be, and not for want of memory alone."""
-        if await self._lacks_memory(pack):
-            needed = in_words(pack.compile_memory_bytes)
-            return Problem(
-                code=FaultCode.SANDBOX_FAILED,
-                about=f"preparing {pack.title} needs {needed} of free memory once",
-            )
+        """Compile `pack` where needed and use it from now on."""
         module = await self._modules.ready(pack, progress, self._keeper)
         if isinstance(module, Problem):
             return module
@@ -158,11 +154,15 @@ class WasmRuntime:
         self._problem = None
         return None
 
-    async def _lacks_memory(self, pack: Pack) -> bool:
-        """Whether compiling would bring this computer into trouble. The small pack is always tried."""
-        if pack.name == "small" or self._available_memory() >= pack.compile_memory_bytes:
-            return False
-        return await self._files.call(self._modules.find, pack) is None
+    async def _lack_of_memory(self, pack: Pack) -> Problem | None:
+        """Why `pack` cannot be compiled just now; the last pack of the list is not asked."""
+        if self._available_memory() >= pack.compile_memory_bytes:
+            return None
+        if await self._files.call(self._modules.find, pack) is not None:
+            return None
+        needed = in_words(pack.compile_memory_bytes)
+        about = f"preparing {pack.title} needs {needed} of free memory once"
+        return Problem(code=FaultCode.SANDBOX_FAILED, about=about)
 
     async def run(self, order: RunOrder, output: OutputSink, started: StartedSink) -> Outcome:
         """Run one attempt until nothing of it is alive; see the contract in engine/ports.py."""
