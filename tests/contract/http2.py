@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterable
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
+DATA, HEADERS, RST_STREAM, SETTINGS, PING = 0, 1, 3, 4, 6
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 
 
@@ -32,13 +34,26 @@ def message_head(size: int) -> bytes:
     return b"\0" + size.to_bytes(4, "big")
 
 
+async def connect(address: str) -> asyncio.StreamWriter:
+    """A plain connection."""
+    host, _, port = address.rpartition(":")
+    return (await asyncio.open_connection(host, int(port)))[1]
+
+
 async def half_sent(address: str, path: str) -> asyncio.StreamWriter:
     """A call whose message of 1000 bytes stops after 100; close the writer to be gone."""
-    host, _, port = address.rpartition(":")
-    _, writer = await asyncio.open_connection(host, int(port))
+    writer = await connect(address)
     writer.write(request_head(path) + frame(DATA, 0, 1, message_head(1000) + bytes(100)))
     await writer.drain()
     return writer
+
+
+async def drop(writers: Iterable[asyncio.StreamWriter]) -> None:
+    """Break the connections, at once and for good."""
+    for writer in writers:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await asyncio.wait_for(writer.wait_closed(), 5)
 
 
 async def status_of(address: str, path: str, body: bytes, limit_s: float = 10.0) -> int:

@@ -25,7 +25,7 @@ from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.pool.peers import PeerCheck, source_of
 from hivemind_worker.pool.server import OPTIONS, TaskDoor
 from tests.contract.door import HERE, Handler, Worker, open_door
-from tests.contract.http2 import half_sent
+from tests.contract.http2 import drop, half_sent
 from tests.fakes.pool import EXECUTE, STOP, ScriptedPool, call_worker
 
 SERVICE = "/nodepool.WorkerNodeService/"
@@ -338,14 +338,13 @@ async def test_half_sent_offers_give_way_to_an_honest_one(worker: Worker) -> Non
             started = time.perf_counter()
             answers.append((await worker.execute(task_id="honest", task_zip=b"zip")).success)
             assert time.perf_counter() - started < 2
-    for half in halves:
-        half.close()
+    await drop(halves)
 
 
 async def test_g9_a_client_gone_half_way_leaves_no_file_and_no_offer(worker: Worker) -> None:
     half = await half_sent(worker.address, EXECUTE)
     await until(lambda: worker.door._gate._taken)
-    half.close()
+    await drop([half])
     await until(lambda: not worker.door._gate._taken)
     assert worker.spooled() == []
     assert (await worker.execute(task_id="next", task_zip=b"zip")).success

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -15,7 +16,7 @@ from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from tests.contract.door import Worker, open_door
 from tests.contract.door_process import DoorProcess, door_process
 from tests.contract.gauge import MIB
-from tests.contract.http2 import message_head, status_of
+from tests.contract.http2 import PING, RST_STREAM, frame, half_sent, message_head, request_head, status_of
 from tests.fakes.pool import EXECUTE, STOP, call_worker
 
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
@@ -136,6 +137,49 @@ async def test_g6_60_kb_of_metadata_are_exhausted(apart: DoorProcess) -> None:
     assert await outcome(apart.address, EXECUTE, GOOD, metadata=metadata) == "RESOURCE_EXHAUSTED"
     assert (await apart.read()).grown_mib < 50
     assert await outcome(apart.address, EXECUTE, GOOD) == "OK"
+
+
+# ---- G7 -------------------------------------------------------------------------------------
+
+
+async def honest_call_s(worker: Worker) -> float:
+    """How long the pool waits for an answer meanwhile."""
+    started = time.perf_counter()
+    await worker.execute(task_id="honest", task_zip=b"zip")
+    return time.perf_counter() - started
+
+
+async def test_g7_four_hundred_half_sent_requests_do_not_hold_up_an_honest_one(worker: Worker) -> None:
+    halves = await asyncio.gather(*(half_sent(worker.address, EXECUTE) for _ in range(400)))
+    assert await honest_call_s(worker) < 2
+    for half in halves:
+        half.close()
+    async with asyncio.timeout(10):
+        while not (await worker.execute(task_id="honest", task_zip=b"zip")).success:
+            pass
+    assert len(worker.spooled()) == len(worker.handler.offers)
+
+
+TLS_HELLO = bytes.fromhex("16030100a5010000a10303") + bytes(160)
+PING_FLOOD = request_head(STOP) + frame(PING, 0, 0, bytes(8)) * 20_000
+RESETS = request_head(STOP) + b"".join(frame(RST_STREAM, 0, n, bytes(4)) for n in range(1, 4000, 2))
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", TLS_HELLO, b"\0" * 5000, PING_FLOOD, RESETS],
+    ids=["HTTP/1.1", "TLS", "zeros", "ping flood", "resets of streams never opened"],
+)
+async def test_g7_noise_on_the_port_does_not_hold_up_an_honest_call(worker: Worker, noise: bytes) -> None:
+    writers = []
+    for _ in range(20):
+        host, _, port = worker.address.rpartition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(noise)
+        writers.append(writer)
+    assert await honest_call_s(worker) < 2
+    for writer in writers:
+        writer.close()
 
 
 @pytest.mark.slow

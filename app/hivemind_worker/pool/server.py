@@ -46,8 +46,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_metadata_size", 16 << 10),
     ("grpc.absolute_max_metadata_size", 16 << 10),
     ("grpc.max_concurrent_streams", 256),
-    ("grpc.max_allowed_incoming_connections", 64),
-    ("grpc.max_connection_idle_ms", 60_000),  # a silent stranger does not keep a connection
+    ("grpc.max_allowed_incoming_connections", 512),
+    ("grpc.max_connection_idle_ms", 60_000),  # a silent stranger keeps no connection
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # the pool pings each 10 s
     ("grpc.keepalive_permit_without_calls", 1),
