@@ -16,17 +16,16 @@ from pathlib import Path
 import grpc
 
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.pool_records import MOST_TOKENS
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread, Nursery
-from hivemind_worker.pool.local import passwords
+from hivemind_worker.pool.local.accounts import open_account
 from hivemind_worker.pool.local.archives import Archives
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.callout import Callout
 from hivemind_worker.pool.local.dispatch import Dispatch
 from hivemind_worker.pool.local.door import handlers
 from hivemind_worker.pool.local.identity import Identity
-from hivemind_worker.pool.local.limits import bad_text, parse_address, server_options
+from hivemind_worker.pool.local.limits import parse_address, server_options
 from hivemind_worker.pool.local.nodes import Nodes
 from hivemind_worker.pool.local.requests import Requests, Turns
 from hivemind_worker.pool.local.roster import Roster
@@ -37,7 +36,6 @@ from hivemind_worker.pool.local.users import Users
 from hivemind_worker.pool.local.watch import Watch
 from hivemind_worker.pool.local.workers import Workers
 
-NAME_BYTES = 128
 CALLS_AT_ONCE = 1024
 GRACE_S = 2.0
 
@@ -133,13 +131,7 @@ class LocalPool:
 
     async def add_account(self, name: str, password: str, tokens: int) -> Problem | None:
         """Open an account with so many tokens; BAD_USAGE says what is wrong."""
-        reason = _reason_against(name, password, tokens)
-        if reason is None:
-            salt, digest = await self._hashing.call(passwords.seal, password)
-            if await self._book.add_account(name, salt, digest, tokens):
-                return None
-            reason = f"There is an account of that name already: {name}."
-        return Problem(code=FaultCode.BAD_USAGE, about=reason)
+        return await open_account(self._book, self._hashing, name, password, tokens)
 
     async def close(self) -> None:
         """End all calls and offers. Tasks stay as they are in the book, for the next start."""
@@ -149,20 +141,6 @@ class LocalPool:
         await self._nursery.close()
         self._files.close()
         self._hashing.close()
-
-
-def _reason_against(name: str, password: str, tokens: int) -> str | None:
-    if (reason := bad_text("name", name, NAME_BYTES)) is not None:
-        return reason
-    if name != name.strip():
-        return "The name begins or ends with a space."
-    if not password:
-        return "The password is empty."
-    if len(password) > passwords.PASSWORD_BYTES_MOST:
-        return f"The password is longer than {passwords.PASSWORD_BYTES_MOST} characters."
-    if not 0 <= tokens <= MOST_TOKENS:
-        return "The number of tokens must be from 0 up."
-    return None
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,0 +1,200 @@
+"""`pool`: the embedded pool in the foreground, and the accounts in its book."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hivemind_worker.commands.layout import aligned
+from hivemind_worker.commands.login import read_password
+from hivemind_worker.commands.printing import fail, plain, say, say_json
+from hivemind_worker.commands.resolve import home_places
+from hivemind_worker.model.faults import FaultCode, sentence
+from hivemind_worker.model.task import Problem
+
+if TYPE_CHECKING:
+    from hivemind_worker.store.pool_book import SqlitePoolBook
+
+LISTEN = "127.0.0.1:50051"
+FIRST_TOKENS = 1000
+OPEN_WARNING = (
+    "Warning: logins and tasks cross this network unprotected, and whoever reaches the port may try "
+    "passwords. Listen on a VPN address, or on 127.0.0.1."
+)
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare `pool` and `pool user add|list`."""
+    parser = subparsers.add_parser("pool", help="run the embedded pool alone, or make an account in it")
+    parser.add_argument("--listen", metavar="HOST:PORT", default=LISTEN, help=f"default: {LISTEN}")
+    parser.add_argument(
+        "--charge",
+        action="store_true",
+        help="requesters pay workers by the minute; without it the pool itself rewards completed tasks",
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(func=run_pool)
+    user = parser.add_subparsers(metavar="user", title="accounts").add_parser("user", help="accounts")
+    verbs = user.add_subparsers(metavar="add|list", required=True)
+    add = verbs.add_parser("add", help="make an account")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--password-file", metavar="FILE", help="file with the password; - reads standard input")
+    add.add_argument("--tokens", type=int, default=FIRST_TOKENS, help=f"default: {FIRST_TOKENS}")
+    add.add_argument("--json", action="store_true")
+    add.set_defaults(func=add_user)
+    listing = verbs.add_parser("list", help="list the accounts")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(func=list_users)
+
+
+def pool_folder() -> Path:
+    """Where the embedded pool of this home keeps everything: HIVEMIND_HOME/pool, or in the data folder."""
+    places = home_places()
+    return (places.data.parent if places.portable else places.data) / "pool"
+
+
+def run_pool(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    logging.basicConfig(level=logging.WARNING, format="[%(asctime)s] %(levelname)s: %(message)s")
+    return asyncio.run(_run(args))
+
+
+async def _opened(json_output: bool) -> SqlitePoolBook | int:
+    """The open book, or the exit code. A spoilt book was set aside: that is told, and work goes on."""
+    from hivemind_worker.store.pool_book import SqlitePoolBook
+
+    book = SqlitePoolBook(pool_folder())
+    problem = await book.open()
+    if problem is not None and problem.code is FaultCode.BAD_JOURNAL:
+        text = f"{sentence(problem.code, problem.about)} A new one was begun: make the accounts again."
+        print(plain(text), file=sys.stderr, flush=True)
+    elif problem is not None:
+        await book.close()
+        return fail(problem, json_output)
+    return book
+
+
+async def _run(args: argparse.Namespace) -> int:
+    book = await _opened(args.json)
+    if isinstance(book, int):
+        return book
+    try:
+        if not await book.claim():
+            about = f"a pool uses {pool_folder()}"
+            return fail(Problem(code=FaultCode.ALREADY_RUNNING, about=about), args.json)
+        return await _serve(book, args)
+    finally:
+        await book.close()
+
+
+async def _serve(book: SqlitePoolBook, args: argparse.Namespace) -> int:
+    from hivemind_worker.pool.local.pool import LocalPool
+
+    pool = LocalPool(book, pool_folder(), args.listen, charges=args.charge)
+    address = await pool.start()
+    if isinstance(address, Problem):
+        return fail(address, args.json)
+    endpoint = pool_folder() / "endpoint.json"
+    try:
+        ended = _end_signal()
+        _announce(endpoint, address, args.json)
+        if not await book.accounts():
+            _hint("No account yet. Make one with: hivemind-worker pool user add NAME", args.json)
+        await ended.wait()
+    finally:
+        endpoint.unlink(missing_ok=True)
+        await pool.close()
+    if not args.json:
+        say("The pool has ended. Its tasks go on at the next start.")
+    return 0
+
+
+def _end_signal() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, ended.set)
+        except NotImplementedError:  # Windows: the loop must be woken from the outside
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set))
+    return ended
+
+
+def _announce(endpoint: Path, address: str, json_output: bool) -> None:
+    from hivemind_worker.owned_file import write_owned
+    from hivemind_worker.pool.local.limits import is_loopback
+
+    if not is_loopback(address.rpartition(":")[0].strip("[]")):
+        print(OPEN_WARNING, file=sys.stderr, flush=True)
+    values = {"address": address, "pid": os.getpid()}
+    write_owned(endpoint, json.dumps(values).encode())
+    if json_output:
+        say_json({"event": "ready", **values})
+    else:
+        say(f"Pool ready at {address}")
+
+
+def _hint(text: str, json_output: bool) -> None:
+    if not json_output:
+        say(text)
+
+
+def add_user(args: argparse.Namespace) -> int:
+    """Make an account; a running pool knows it at once."""
+    password = read_password(args.password_file)
+    if isinstance(password, Problem):
+        return fail(password, args.json)
+    return asyncio.run(_add_user(args, password))
+
+
+async def _add_user(args: argparse.Namespace, password: str) -> int:
+    from hivemind_worker.nursery import NamedThread
+    from hivemind_worker.pool.local.accounts import open_account
+
+    book = await _opened(args.json)
+    if isinstance(book, int):
+        return book
+    hashing = NamedThread("pool-passwords")
+    try:
+        problem = await open_account(book, hashing, args.name, password, args.tokens)
+    except OSError as error:
+        problem = Problem(code=FaultCode.DISK_FULL, about=str(error))
+    finally:
+        hashing.close()
+        await book.close()
+    if problem is not None:
+        return fail(problem, args.json)
+    if args.json:
+        say_json({"user": args.name, "tokens": args.tokens})
+    else:
+        say(f"Account {args.name} made, with {args.tokens} tokens.")
+    return 0
+
+
+def list_users(args: argparse.Namespace) -> int:
+    """Print the accounts and their balances."""
+    return asyncio.run(_list_users(args))
+
+
+async def _list_users(args: argparse.Namespace) -> int:
+    book = await _opened(args.json)
+    if isinstance(book, int):
+        return book
+    try:
+        accounts = await book.accounts()
+    finally:
+        await book.close()
+    if args.json:
+        for each in accounts:
+            say_json({"user": each.name, "tokens": each.balance})
+    else:
+        rows = [("NAME", "TOKENS"), *((each.name, str(each.balance)) for each in accounts)]
+        say("\n".join(aligned(rows)) if accounts else "No account yet.")
+    return 0
