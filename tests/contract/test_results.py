@@ -239,6 +239,7 @@ LARGE: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill", LARGE.values(), ids=LARGE.keys())
 def test_R4_a_result_that_is_too_large_stays_and_the_logs_go(
     fill: Callable[[Path], None], folder: Path, target: Path, pack: Pack

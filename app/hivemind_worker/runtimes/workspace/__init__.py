@@ -7,12 +7,11 @@ folders > walk > packing on draft (zip, written), removal.
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.work import Inspection, Packed
 from hivemind_worker.runtimes.workspace.inspection import inspect_archive
@@ -24,7 +23,6 @@ from hivemind_worker.runtimes.workspace.unpacking import unpack_archive
 
 __all__ = ["RESULT_LIMITS", "TASK_LIMITS", "Limits", "Workspace"]
 
-log = logging.getLogger(__name__)
 RESULT_BYTES = 99 * MIB  # the pool takes messages of 100 MiB, with what goes around the archive
 
 
@@ -43,7 +41,9 @@ class Workspace:
         limits: Limits = TASK_LIMITS,
     ) -> None:
         opened = limits.opened_bytes if quota_bytes is None else min(limits.opened_bytes, quota_bytes)
-        self._limits = replace(limits, opened_bytes=opened)
+        # A name such as "a:b" in a result means a hidden stream on Windows, so no exception is made there.
+        portable = limits.portable_names or os.name == "nt"
+        self._limits = replace(limits, opened_bytes=opened, portable_names=portable)
         self._bounds = Bounds(limits=RESULT_LIMITS, packed_bytes=result_limit_bytes)
 
     def inspect(self, archive: Path) -> Inspection | Problem:
@@ -53,7 +53,7 @@ class Workspace:
         except ArchiveError as error:
             return error.problem
         except OSError as error:
-            return _unreadable(error)
+            return problem_of(error)
 
     def unpack(self, archive: Path, folder: Path) -> Problem | None:
         """Fill a new folder (0700; files 0644 or 0755); on a problem the folder is gone again.
@@ -73,7 +73,7 @@ class Workspace:
         except ArchiveError as error:
             return error.problem
         except OSError as error:
-            return _unreadable(error)
+            return problem_of(error)
         return None
 
     def pack(self, folder: Path, target: Path, own_files: Sequence[tuple[str, Path | bytes]]) -> Packed:
@@ -88,9 +88,3 @@ class Workspace:
     def remove(self, folder: Path) -> None:
         """Remove a task's folder whatever its modes and depth; absent is fine. What stays is logged."""
         remove_folder(folder)
-
-
-def _unreadable(error: OSError) -> Problem:
-    if isinstance(error, FileNotFoundError):
-        return Problem(code=FaultCode.BAD_ARCHIVE, about="the file is not there")
-    return problem_of(error)

@@ -14,7 +14,7 @@ from hivemind_worker.runtimes.workspace import requirements
 from hivemind_worker.runtimes.workspace.entry import find_entry
 from hivemind_worker.runtimes.workspace.limits import KIB, Limits
 from hivemind_worker.runtimes.workspace.members import Member, read_members
-from hivemind_worker.runtimes.workspace.reading import contents
+from hivemind_worker.runtimes.workspace.reading import contents, opened_archive
 from hivemind_worker.runtimes.workspace.refusals import ArchiveError, shown, too_big
 
 
@@ -25,8 +25,7 @@ def inspect_archive(archive: Path, limits: Limits) -> Inspection:
         ArchiveError: it is refused.
         OSError: it cannot be read.
     """
-    # Unbuffered: local headers lie far apart, and a buffer would read 8 KiB around each.
-    with archive.open("rb", buffering=0) as file:
+    with opened_archive(archive) as file:
         members = read_members(file, limits)
         files = {member.name: member for member in members if not member.is_folder}
         entry = find_entry(files)

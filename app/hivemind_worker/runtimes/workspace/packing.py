@@ -79,8 +79,13 @@ def _pack_own(target: Path, own_files: OwnFiles, bounds: Bounds, problem: Proble
             return Packed(result_bytes=draft.finish(), left_out=left_out.lines(), problem=problem)
     except (OSError, Overfull) as error:
         log.error("no result archive could be written: %s", error)
-        found = problem_of(error) if isinstance(error, OSError) else problem
-        return Packed(result_bytes=0, left_out=left_out.lines(), problem=found)
+        return Packed(result_bytes=0, left_out=left_out.lines(), problem=_disk_problem(error) or problem)
+
+
+def _disk_problem(error: Exception) -> Problem | None:
+    """What the owner can cure: a full disk, or a missing right."""
+    found = problem_of(error) if isinstance(error, OSError) else None
+    return found if found and found.code in (FaultCode.DISK_FULL, FaultCode.NO_PERMISSION) else None
 
 
 def _add_own(draft: Draft, own_files: OwnFiles, left_out: Listing) -> None:

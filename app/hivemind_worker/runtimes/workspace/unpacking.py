@@ -14,7 +14,7 @@ from typing import BinaryIO, NoReturn
 from hivemind_worker.runtimes.workspace.folders import long_path
 from hivemind_worker.runtimes.workspace.limits import Limits
 from hivemind_worker.runtimes.workspace.members import Member, read_members
-from hivemind_worker.runtimes.workspace.reading import contents
+from hivemind_worker.runtimes.workspace.reading import contents, opened_archive
 from hivemind_worker.runtimes.workspace.refusals import BAD_NAME, too_big, unsafe
 
 # O_EXCL refuses whatever is there already, links included; O_NOFOLLOW and O_BINARY exist on one side only.
@@ -38,7 +38,7 @@ def unpack_archive(archive: Path, folder: Path, limits: Limits) -> None:
         ArchiveError: the archive is refused.
         OSError: the archive cannot be read, or the folder not be written.
     """
-    with archive.open("rb") as file:
+    with opened_archive(archive) as file:
         members = read_members(file, limits)
         folder.mkdir(mode=0o700)
         root = long_path(folder)
