@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.runtimes.wasm import WasmRuntime
+from hivemind_worker.runtimes.wasm import WasmRuntime, orders
 from tests.contract.stage import MIB, Stage, session_sandbox
 
 
@@ -242,7 +244,8 @@ async def test_links_that_the_archive_brought_lead_nowhere(stage: Stage, tmp_pat
     )
     for n, target in enumerate(targets):
         (order.workspace / f"link{n}").symlink_to(target)
-    paths = [f"link{n}" for n in range(6)] + ["link3/etc/passwd", "link4/../secret.txt", "link4/workspace"]
+    paths = [f"link{n}{end}" for n in range(6) for end in ("", "/", "/.", "/..", "//")]
+    paths += ["link3/etc/passwd", "link4/../secret.txt", "link4/workspace"]
     (order.workspace / "main.py").write_text(REACHES.format(paths=paths))
     played = await stage.start(order)
     assert (await played.outcome()).exit_code == 0, played.text
@@ -278,6 +281,39 @@ for n, target in enumerate(('/etc/passwd', '../../secret.txt', '..', '/', '/app/
     assert (tmp_path / "secret.txt").stat().st_nlink == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.txt", "task-1"]
     assert [path.name for path in (tmp_path / "task-1").iterdir()] == ["workspace"]
+
+
+async def test_renaming_works_and_where_it_is_guarded_a_trailing_slash_is_refused(stage: Stage) -> None:
+    source = """
+import os
+def attempt(old, new):
+    try:
+        os.rename(old, new)
+        return 'yes'
+    except OSError as error:
+        return type(error).__name__
+open('a', 'w').write('kept')
+os.mkdir('folder')
+os.symlink('folder', 'link')
+print(attempt('a', 'b'), attempt('b', 'folder/c'), attempt('none', 'x'), attempt('folder', 'moved'))
+print(attempt('moved/', 'again'), attempt('link/', 'there'), attempt('moved', 'there/'))
+print(open('moved/c').read())
+"""
+    # The guard of other systems, on this one: a child of its own, told to use it.
+    await stage.runtime.prepare()  # type: ignore[attr-defined]
+    chosen = stage.runtime._chosen  # type: ignore[attr-defined]
+    order = stage.order({"main.py": source})
+    temporary = order.workspace.with_name("tmp")
+    temporary.mkdir()
+    lines = orders.preparation_line(chosen.module, guard_renames=True)
+    lines += orders.guest_line(order, chosen.pack, temporary)
+    ran = subprocess.run(orders.sandbox_program().argv, input=lines, capture_output=True, check=True)
+    assert ran.stdout.decode().splitlines() == [
+        "yes yes FileNotFoundError yes",
+        "NotADirectoryError NotADirectoryError NotADirectoryError",
+        "kept",
+    ]
+    assert json.loads(ran.stderr)["ended"] == "exit"
 
 
 async def test_there_is_no_network_and_no_other_process(stage: Stage) -> None:

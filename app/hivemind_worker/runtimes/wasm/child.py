@@ -29,6 +29,7 @@ class Preparation(TypedDict):
     parent: int
     watched_by_kernel: bool  # False when a keeper watches instead
     module: str  # the compiled module's file
+    guard_renames: bool  # see `renames`
 
 
 class GuestOrder(TypedDict):
@@ -63,7 +64,7 @@ def main(words: list[str]) -> NoReturn:
     lifeline.forget_handlers()
     reports = _Reports()
     try:
-        module = _load(first["module"], reports)
+        module = _load(first, reports)
         order: GuestOrder = _read_order()
         lifeline.set_bounds(order["bounds"])
         _run(module, order, reports)
@@ -101,7 +102,7 @@ class _Reports:
 class _Loaded:
     """An engine, a linker with what a guest may call, and the module."""
 
-    def __init__(self, path: str, reports: _Reports) -> None:
+    def __init__(self, first: Preparation, reports: _Reports) -> None:
         import wasmtime  # noqa: PLC0415 - after the lifeline is set
 
         from hivemind_worker.runtimes.wasm.engines import make_engine  # noqa: PLC0415
@@ -123,17 +124,22 @@ class _Loaded:
         self.linker.define_func(
             "host", "call", wasmtime.FuncType([number] * 4, [number]), lambda *_: NO_SERVICE
         )
-        self.module = wasmtime.Module.deserialize_file(self.engine, path)
+        self.guard: Any = None
+        if first["guard_renames"]:
+            from hivemind_worker.runtimes.wasm.renames import RenameGuard  # noqa: PLC0415
+
+            self.guard = RenameGuard(self.engine, self.linker)
+        self.module = wasmtime.Module.deserialize_file(self.engine, first["module"])
 
 
 NO_SERVICE = -1
 
 
-def _load(path: str, reports: _Reports) -> _Loaded:
+def _load(first: Preparation, reports: _Reports) -> _Loaded:
     import wasmtime  # noqa: PLC0415
 
     try:
-        return _Loaded(path, reports)
+        return _Loaded(first, reports)
     except wasmtime.WasmtimeError as error:
         reports.end(ended="bad_module", text=str(error)[:2000])
 
@@ -158,6 +164,8 @@ def _run(loaded: _Loaded, order: GuestOrder, reports: _Reports) -> NoReturn:
         # An interpreter whose first memory is larger than the whole limit.
         reports.end(ended="memory" if "memory" in str(error) else "trouble", text=str(error)[:2000])
     memory: Any = exports["memory"]
+    if loaded.guard is not None:
+        loaded.guard.bind(store, memory)
     try:
         code = _start(exports, store)
     except wasmtime.Trap as trap:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from hivemind_worker.model.work import RunOrder
@@ -18,6 +19,7 @@ from hivemind_worker.runtimes.wasm.packs import Pack
 SANDBOX_WORD = "--run-sandbox"
 OPEN_FILES = 512
 NICENESS = 10
+GUARD_RENAMES = sys.platform not in ("linux", "win32")
 # One file may grow a little past the quota, so that the quota's own check says what happened.
 FILE_ROOM_BYTES = 256 << 20
 
@@ -27,10 +29,15 @@ def sandbox_program() -> Program:
     return own_program(SANDBOX_WORD)
 
 
-def preparation_line(module: Path, *, watched_by_kernel: bool = True) -> bytes:
+def preparation_line(
+    module: Path, *, watched_by_kernel: bool = True, guard_renames: bool = GUARD_RENAMES
+) -> bytes:
     """The first line: which compiled module to load, and whose child it is."""
     preparation = Preparation(
-        parent=os.getpid(), watched_by_kernel=watched_by_kernel, module=os.fspath(module)
+        parent=os.getpid(),
+        watched_by_kernel=watched_by_kernel,
+        module=os.fspath(module),
+        guard_renames=guard_renames,
     )
     return json.dumps(preparation).encode() + b"\n"
 

@@ -81,6 +81,8 @@ def find_scientific(sandbox_folder: Path) -> Pack | None:
         version = str(facts["python_version"])
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
+    if not (folder / module).is_file():  # of an installation that has gone or moved
+        return None
     library = folder / "lib"
     return Pack(
         name="scientific",
