@@ -274,9 +274,7 @@ class WorkerNode:
         if self.settings.runtime == "docker":
             return Problem(code=FaultCode.SANDBOX_MISSING, about="this version has no Docker runtime yet")
         if not self._runtime_view.ready:
-            preparing = Problem(
-                code=FaultCode.SANDBOX_MISSING, about="it is being prepared, which takes a minute at most"
-            )
+            preparing = Problem(code=FaultCode.SANDBOX_PREPARING, about="this takes a minute at most")
             return self._runtime_view.problem or preparing
         needed_gb = self.settings.keep_free_gb + self.settings.task_disk_gb
         free_gb = self._sample.disk_available_gb

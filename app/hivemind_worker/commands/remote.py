@@ -52,7 +52,7 @@ class Remote:
             return self._exchange(method, path, body)
         except TimeoutError:
             self.close()
-            return Problem(code=FaultCode.BUG, about=f"it does not answer within {TIMEOUT_S:g} s")
+            return Problem(code=FaultCode.WORKER_MUTE, about=f"nothing came within {TIMEOUT_S:g} s")
         except (OSError, http.client.HTTPException):
             self.close()
         # The worker ends connections that idle; asking once more is safe where nothing changes.

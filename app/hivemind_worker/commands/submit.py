@@ -205,7 +205,7 @@ async def _see_through(args: argparse.Namespace, requester: Requester, task_id: 
     view = await requester.wait(task_id)
     if isinstance(view, Problem):
         return fail(view, args.json)
-    folder = await _fetched(requester, view, out)
+    folder = await fetch_unpacked(requester, view, out)
     took_s = time.monotonic() - begun
     if isinstance(folder, Problem):
         _tell(args, view, None, took_s)
@@ -234,7 +234,7 @@ def _tell(args: argparse.Namespace, view: TaskView, folder: Path | None, took_s:
         say(f"Result: {folder}")
 
 
-async def _fetched(requester: Requester, view: TaskView, out: Path) -> Path | Problem:
+async def fetch_unpacked(requester: Requester, view: TaskView, out: Path) -> Path | Problem:
     """The new folder with the unpacked result; an archive that is refused stays as a .zip beside it."""
     name = view.task_id if SAFE_NAME.fullmatch(view.task_id) else key_of(TaskId(view.task_id))
     archive, folder = out / f"{name}.zip", out / name

@@ -19,6 +19,7 @@ def take_sample(disk: Path) -> Sample:
         cpu_percent=psutil.cpu_percent(interval=None),
         memory_percent=memory.percent,
         memory_available_gb=memory.available / GIB,
+        memory_total_gb=memory.total / GIB,
         disk_available_gb=free_disk_bytes(disk) / GIB,
     )
 

@@ -50,6 +50,7 @@ class FaultCode(StrEnum):
     INTERRUPTED = "interrupted"
     SANDBOX_FAILED = "sandbox_failed"
     SANDBOX_MISSING = "sandbox_missing"
+    SANDBOX_PREPARING = "sandbox_preparing"
     RESULT_TOO_LARGE = "result_too_large"
     RESULT_UNREADABLE = "result_unreadable"
     # pool and account
@@ -73,6 +74,9 @@ class FaultCode(StrEnum):
     BAD_PACK = "bad_pack"
     NO_NETWORK = "no_network"
     UNAUTHORISED = "unauthorised"
+    FORBIDDEN = "forbidden"
+    NO_RESULT = "no_result"
+    WORKER_MUTE = "worker_mute"
     BAD_USAGE = "bad_usage"
     BUG = "bug"
 
@@ -206,6 +210,9 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.SANDBOX_MISSING: _host(
         "There is no sandbox to run tasks in: {about}.", "Run: hivemind-worker doctor"
     ),
+    FaultCode.SANDBOX_PREPARING: _host(
+        "The sandbox is being prepared: {about}.", "Work starts by itself when it is done."
+    ),
     FaultCode.RESULT_TOO_LARGE: _task(
         "The result is larger than the pool takes: {about}.",
         "The whole result is kept on the worker for a week; write less than 99 MiB to have it delivered.",
@@ -281,6 +288,21 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.UNAUTHORISED: _owner(
         "The worker did not accept this caller.", "Use the token of this worker.", 4
+    ),
+    FaultCode.FORBIDDEN: _owner(
+        "This request did not come from this worker's own pages: {about}.",
+        "Open the dashboard with: hivemind-worker dashboard",
+        exit_code=4,
+    ),
+    FaultCode.NO_RESULT: _owner(
+        "No result of this task is kept here.",
+        "Results are kept for a week after their delivery.",
+        exit_code=4,
+    ),
+    FaultCode.WORKER_MUTE: _host(
+        "The worker runs but does not answer: {about}.",
+        "Wait a little; if it stays so, restart it.",
+        exit_code=12,
     ),
     FaultCode.BAD_USAGE: _owner("{about}", "See: hivemind-worker --help"),
     FaultCode.BUG: Fault(

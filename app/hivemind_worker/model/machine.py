@@ -12,6 +12,7 @@ class Sample:
     cpu_percent: float
     memory_percent: float
     memory_available_gb: float
+    memory_total_gb: float = 0.0
     disk_available_gb: float
     gpu_percent: float | None = None
 

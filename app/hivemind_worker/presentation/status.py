@@ -57,7 +57,6 @@ def _original_keys(snapshot: Snapshot, sample: Sample) -> dict[str, object]:
     """Keys that pages written for the original program read (protocol.md, section 8)."""
     tasks = unended(snapshot)
     rows = [seed_task(task, snapshot.at_s) for task in tasks]
-    memory_gb = _memory_total_gb(sample)
     return {
         "ip": host_of(snapshot.grpc_address),
         "task_count": len(tasks),
@@ -70,15 +69,9 @@ def _original_keys(snapshot: Snapshot, sample: Sample) -> dict[str, object]:
         "gpu_score": snapshot.total.gpu,
         "gpu_memory_gb": snapshot.total.gpu_memory_gb,
         "memory_available_gb": round(sample.memory_available_gb, 2),
-        "memory_total_gb": memory_gb,
-        "memory_used_gb": None if memory_gb is None else round(memory_gb - sample.memory_available_gb, 2),
+        "memory_total_gb": round(sample.memory_total_gb, 2),
+        "memory_used_gb": round(sample.memory_total_gb - sample.memory_available_gb, 2),
     }
-
-
-def _memory_total_gb(sample: Sample) -> float | None:
-    """The whole memory, from the free part and the percentage in use (which leaves the rest free)."""
-    free = 1.0 - sample.memory_percent / 100.0
-    return round(sample.memory_available_gb / free, 2) if free > 0 else None
 
 
 def _own_keys(snapshot: Snapshot) -> dict[str, object]:

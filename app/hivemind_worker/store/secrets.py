@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.owned_file import read_owned, write_owned
 from hivemind_worker.places import Places
-from hivemind_worker.store.private_file import write_private
 
 SERVICE = "hivemind-worker"
 ENTRY = "pool-login"
@@ -45,7 +43,7 @@ class LoginStore:
                 self._file.unlink()
             return None
         try:
-            write_private(self._file, text.encode())
+            write_owned(self._file, text.encode())
         except OSError as error:
             return Problem(code=FaultCode.NO_PERMISSION, about=f"{self._file}: {error.strerror}")
         return None
@@ -69,15 +67,8 @@ class LoginStore:
             _keyring_delete()
 
     def _from_file(self) -> str | None:
-        try:
-            descriptor = os.open(self._file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        except OSError:
-            return None
-        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and (not stat.S_ISREG(mode) or mode & 0o077):
-                return None
-            return file.read(65536)
+        content = read_owned(self._file)
+        return None if content is None else content.decode("utf-8", "replace")
 
 
 def _keyring_set(text: str) -> bool:

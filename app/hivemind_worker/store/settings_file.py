@@ -10,7 +10,7 @@ from pathlib import Path
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.settings import Settings, apply, rows
 from hivemind_worker.model.task import Problem
-from hivemind_worker.store.private_file import write_private
+from hivemind_worker.owned_file import write_owned
 
 MAX_BYTES = 1 << 20
 
@@ -46,7 +46,7 @@ def save(path: Path, values: Mapping[str, object]) -> Problem | None:
         if row.name in values:
             lines += [f"# {row.metadata['help']}", f"{row.name} = {_toml(getattr(settings, row.name))}", ""]
     try:
-        write_private(path, "\n".join(lines).encode())
+        write_owned(path, "\n".join(lines).encode())
     except OSError as error:
         return Problem(code=FaultCode.NO_PERMISSION, about=f"{path}: {error.strerror}")
     return None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hivemind_worker.web.owned_file import read_owned, write_owned
+from hivemind_worker.owned_file import read_owned, write_owned
 
 LOOPBACK = ("127.0.0.1", "::1")
 

@@ -8,7 +8,7 @@ import re
 import secrets
 from pathlib import Path
 
-from hivemind_worker.web.owned_file import read_owned, write_owned
+from hivemind_worker.owned_file import read_owned, write_owned
 
 TOKEN_BYTES = 32
 _SHAPE = re.compile(rb"[A-Za-z0-9_-]{43,128}")

@@ -1,4 +1,4 @@
-"""Small files that only their owner may read: the API's token and the endpoint. Nothing else is kept here."""
+"""Small files that only their owner may read: tokens, logins, settings. Written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 import stat
 from pathlib import Path
 
-MAX_BYTES = 4096
+MAX_BYTES = 65536
 
 
 def write_owned(path: Path, content: bytes) -> None:
