@@ -72,7 +72,12 @@ class Pool:
         )
         address = await self.local.start()
         assert isinstance(address, str), address
-        self.address = self.listen = address  # a second start listens at the same port
+        self.listen = address  # a second start listens at the same port
+        self.connect(address)
+
+    def connect(self, address: str) -> None:
+        """Make the stubs; alone, it is for a pool that runs elsewhere."""
+        self.address = address
         self.channel = grpc.aio.insecure_channel(
             address, options=[*BIG, ("grpc.use_local_subchannel_pool", 1)]
         )
@@ -89,6 +94,11 @@ class Pool:
     async def restart(self) -> None:
         await self.stop()
         await self.start()
+
+    async def look_round(self) -> None:
+        """Have tasks handed out now, as the timer of waits would."""
+        self.local.wake()
+        await asyncio.sleep(0.1)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.now += seconds

@@ -24,6 +24,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.channel import Failure
 from hivemind_worker.pool.local.bulk import joined, part
+from hivemind_worker.pool.local.connection import is_connected
 from hivemind_worker.pool.local.limits import CONNECT_S, MESSAGE_BYTES, channel_options, parse_address, target
 from hivemind_worker.pool.local.requests import LOG_CUT_HEADER
 from hivemind_worker.pool.local.tokens import MARKERS
@@ -91,18 +92,10 @@ class Requester:
             if isinstance(address, Problem):
                 return address
             self._channel = grpc.aio.insecure_channel(target(*address), options=channel_options())
-            if not await self._connected(self._channel):
+            if not await is_connected(self._channel, CONNECT_S):
                 await self._hang_up()
                 return Problem(code=FaultCode.POOL_UNREACHABLE, about=self._address)
         return await self._sign_in()
-
-    async def _connected(self, channel: grpc.aio.Channel) -> bool:
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                await channel.channel_ready()
-        except TimeoutError:
-            return False
-        return True
 
     async def _hang_up(self) -> None:
         if self._channel is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -12,6 +11,7 @@ import grpc
 from hivemind_worker.model.pool_records import PoolNode, PoolTask
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.local.bulk import joined
+from hivemind_worker.pool.local.connection import is_connected
 from hivemind_worker.pool.local.limits import CONNECT_S, STOP_DEADLINE_S, channel_options, target
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 
@@ -62,7 +62,7 @@ class Callout:
             gpu_memory_gb=task.gpu_memory_gb,
         )
         async with _channel(node) as channel:
-            if not await _connected(channel):
+            if not await is_connected(channel, CONNECT_S):
                 return WorkerAnswer(said=Said.NOTHING, text="not reachable")
             raw = await self._files.call(joined, request, ARCHIVE_FIELD, archive)
             call = channel.unary_unary(EXECUTE, response_deserializer=pb.ExecuteTaskResponse.FromString)
@@ -72,7 +72,7 @@ class Callout:
         """Tell the worker that the requester stopped the task."""
         request = pb.StopTaskExecutionRequest(task_id=task.task_id)
         async with _channel(node) as channel:
-            if not await _connected(channel):
+            if not await is_connected(channel, CONNECT_S):
                 return WorkerAnswer(said=Said.NOTHING, text="not reachable")
             call = channel.unary_unary(
                 STOP,
@@ -84,15 +84,6 @@ class Callout:
 
 def _channel(node: PoolNode) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target(node.hostname, node.port), options=channel_options())
-
-
-async def _connected(channel: grpc.aio.Channel) -> bool:
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            await channel.channel_ready()
-    except TimeoutError:
-        return False
-    return True
 
 
 async def _answer(call: grpc.aio.UnaryUnaryCall) -> WorkerAnswer:

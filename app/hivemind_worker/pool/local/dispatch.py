@@ -26,7 +26,6 @@ from hivemind_worker.pool.local.stops import Stops
 from hivemind_worker.pool.local.task_log import TaskLog
 
 log = logging.getLogger(__name__)
-OFFERS_A_NODE = 4
 BYTES_ON_THEIR_WAY = 128 * 1024 * 1024  # archives in memory for offers, together (one alone may be larger)
 SAME_NODE_TRIES = 3
 IDLE_LOOK_S = 10.0
@@ -130,7 +129,7 @@ class Dispatch:
         usable = [
             node
             for node in self._sure_first(task, by_preference(nodes, load))
-            if asked[node.node_id] < OFFERS_A_NODE
+            if asked[node.node_id] < self._patience.window(node.node_id)
             and self._patience.is_over(task.key, node.node_id)
             and load.has_room(node, task)
         ]
@@ -148,8 +147,7 @@ class Dispatch:
 
     async def _offer(self, flight: Flight) -> None:
         task, node = flight.task, flight.node
-        # Refused until it says otherwise: whatever goes wrong below, there is a pause.
-        self._patience.refused(task.key, node.node_id, is_idle=not self._running[node.node_id])
+        self._patience.tried(task.key, node.node_id)
         try:
             await self._book.offer(task.key, node.node_id)
             await self._settle(flight, await self._callout.execute(node, task, self._archives.task(task.key)))
@@ -172,6 +170,7 @@ class Dispatch:
                 self._unclear.pop(task.key, None)
                 await self._book.withdraw(task.key, node.node_id)
         if answer.said is not Said.YES:
+            self._patience.refused(node.node_id, is_idle=not self._running[node.node_id])
             await self._note(
                 task, f"{node.node_id} did not take the task: {answer.text or 'no reason given'}"
             )

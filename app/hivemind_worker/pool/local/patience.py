@@ -15,6 +15,7 @@ from hivemind_worker.model.task import TaskKey
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 10.0
 ODD_TASKS = 3
+OFFERS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,23 +33,35 @@ class Patience:
         self._monotonic = monotonic
         self._pairs: dict[tuple[TaskKey, str], Wait] = {}
         self._nodes: dict[str, Wait] = {}
+        self._windows: dict[str, int] = {}
 
-    def refused(self, key: TaskKey, node_id: str, *, is_idle: bool) -> None:
-        """Note a refusal (or no answer)."""
+    def tried(self, key: TaskKey, node_id: str) -> None:
+        """Note an offer, as if refused: so no failure of any kind is repeated at once."""
         self._pairs[key, node_id] = self._longer(self._pairs.get((key, node_id), Wait()))
+
+    def refused(self, node_id: str, *, is_idle: bool) -> None:
+        """Note that the node said no (or nothing)."""
         wait = self._longer(self._nodes.get(node_id, Wait()))
         # A node that does nothing else and refuses may dislike just this task: others are
         # tried without delay until it has refused a few of them in a row.
         if is_idle and wait.tries <= ODD_TASKS:
             wait = replace(wait, until=0.0)
         self._nodes[node_id] = wait
+        self._windows[node_id] = 1
+
+    def window(self, node_id: str) -> int:
+        """How many offers the node may be made at the same time.
+
+        Each carries an archive: a node that has just refused gets them one by one.
+        """
+        return self._windows.get(node_id, OFFERS_AT_ONCE)
 
     def _longer(self, wait: Wait) -> Wait:
         delay = min(FIRST_WAIT_S * 2**wait.tries, LONGEST_WAIT_S) if wait.tries < 8 else LONGEST_WAIT_S
         return Wait(tries=wait.tries + 1, until=self._monotonic() + delay)
 
     def tries(self, key: TaskKey, node_id: str) -> int:
-        """Refusals of this task by this node so far."""
+        """Offers of this task to this node so far."""
         return self._pairs.get((key, node_id), Wait()).tries
 
     def is_over(self, key: TaskKey, node_id: str) -> bool:
@@ -61,6 +74,7 @@ class Patience:
         """The node took the task: it is in the mood."""
         self.forget(key)
         self._nodes.pop(node_id, None)
+        self._windows[node_id] = min(self.window(node_id) + 1, OFFERS_AT_ONCE)
 
     def freed(self, node_id: str) -> None:
         """The node has room again, or is new: whatever it refused may be offered now."""

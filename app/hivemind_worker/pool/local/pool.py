@@ -61,6 +61,7 @@ class LocalPool:
         self._hashing = NamedThread("pool-passwords", threads=2)
         self._archives = Archives(folder / "archives")
         self._server: grpc.aio.Server | None = None
+        self._dispatch: Dispatch | None = None
 
     async def start(self) -> str | Problem:
         """Begin to serve; returns the bound HOST:PORT, or why not (nothing is left running then)."""
@@ -100,7 +101,7 @@ class LocalPool:
         identity, task_log = Identity(book, issued), TaskLog(book, clock)
         roster, callout = Roster(book, clock, self._monotonic), Callout(self._files)
         stops = Stops(book, roster, callout, self._nursery)
-        dispatch = Dispatch(
+        dispatch = self._dispatch = Dispatch(
             book=book, roster=roster, archives=self._archives, callout=callout, stops=stops,
             task_log=task_log, nursery=self._nursery, clock=clock, monotonic=self._monotonic,
         )  # fmt: skip
@@ -132,6 +133,11 @@ class LocalPool:
     async def add_account(self, name: str, password: str, tokens: int) -> Problem | None:
         """Open an account with so many tokens; BAD_USAGE says what is wrong."""
         return await open_account(self._book, self._hashing, name, password, tokens)
+
+    def wake(self) -> None:
+        """Hand out waiting tasks now, whatever the timer says."""
+        if self._dispatch is not None:
+            self._dispatch.wake()
 
     async def close(self) -> None:
         """End all calls and offers. Tasks stay as they are in the book, for the next start."""
