@@ -300,9 +300,8 @@ def _tell_done(args: argparse.Namespace, done: Done) -> None:
     if args.json:
         say_json(_row(done))
         return
-    say(
-        f"{done.name}: {done.status.lower()} in {done.seconds:.1f} s in the built-in sandbox. {done.last_line}"
-    )
+    status = done.status.lower()
+    say(f"{done.name}: {status} in {done.seconds:.1f} s in the built-in sandbox. {done.last_line}")
     if done.folder is not None:
         say(f"  its files: {', '.join(done.files) or 'none'} in {done.folder}")
 

@@ -250,7 +250,7 @@ class Performer:
         )  # fmt: skip
 
     def _pack_now(self, task: Task) -> Packed | None:
-        """Runs in the files thread; None when the disk would not take it."""
+        """Runs in the files thread; None when the disk would not take even the logs."""
         own: list[tuple[str, Path | bytes]] = [
             ("execution_log.txt", execution_log(task, self._node_id, self._version))
         ]
@@ -260,12 +260,17 @@ class Performer:
         if task.state is TaskState.STOPPED:
             own.append(("task_stopped.txt", stopped_note(task)))
         try:
-            return self._workspaces.pack(
+            packed = self._workspaces.pack(
                 self._folders.workspace(task.key), self._folders.result(task.key), own
             )
         except OSError as error:
-            log.error("a result could not be packed, trying again: %s", error.strerror)
-            return None
+            packed = Packed(
+                result_bytes=0, problem=Problem(code=FaultCode.DISK_FULL, about=str(error.strerror))
+            )
+        if packed.result_bytes:
+            return packed
+        log.error("the result of task %s could not be packed yet: %s", task.key, packed.problem)
+        return None
 
     async def _remove(self, key: TaskKey) -> None:
         await self._files.call(self._workspaces.remove, self._folders.workspace(key))

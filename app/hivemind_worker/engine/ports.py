@@ -70,7 +70,10 @@ class Workspaces(Protocol):
         ...
 
     def pack(self, folder: Path, target: Path, own_files: Sequence[tuple[str, Path | bytes]]) -> Packed:
-        """Write the result archive: the folder without links, then our own files, whose names win."""
+        """Write the result archive: the folder without links, then our own files, whose names win.
+
+        `result_bytes` is 0 when no archive could be written at all (a full disk).
+        """
         ...
 
     def remove(self, folder: Path) -> None:
