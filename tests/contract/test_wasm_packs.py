@@ -24,6 +24,7 @@ from hivemind_worker.runtimes.wasm.modules import ModuleCache
 from hivemind_worker.runtimes.wasm.packs import Pack
 from hivemind_worker.runtimes.wasm.requirements import missing_lines
 from tests.contract.stage import Stage, session_sandbox
+from tests.fakes.bare_child import run_bare
 
 SCIENTIFIC = {"numpy": "2.5.2", "pandas": "3.0.6", "scikit-learn": "1.9.1", "python-dateutil": "2.9.0.post0"}
 
@@ -457,6 +458,28 @@ async def test_an_idle_spare_ends_after_its_time(tmp_path: Path) -> None:
         assert runtime._spares._spare is None
     finally:
         await runtime.close()
+
+
+async def test_the_bare_child_of_the_benchmarks_is_the_sandboxs_own(tmp_path: Path) -> None:
+    stage = Stage(WasmRuntime(session_sandbox(), available_memory=lambda: 0), tmp_path)
+    try:
+        await stage.play("print(1)")
+        order = stage.order({"main.py": "import os; print(os.environ['TASK_ID']); raise SystemExit(3)"})
+        assert await run_bare(order, session_sandbox()) == (3, b"task 2\n")
+    finally:
+        await stage.clear()
+
+
+async def test_a_closed_sandbox_runs_nothing_more(tmp_path: Path) -> None:
+    runtime = WasmRuntime(session_sandbox(), available_memory=lambda: 0)
+    stage = Stage(runtime, tmp_path)
+    await stage.play("print(1)")
+    await runtime.close()
+    runtime.warm()
+    outcome, played = await stage.play("print(2)")
+    assert outcome.problem == Problem(code=FaultCode.SANDBOX_FAILED, about="it has been closed")
+    assert not played.output
+    await runtime.close()
 
 
 # --- adding the larger pack -------------------------------------------------------------------

@@ -36,7 +36,7 @@ ENGINE_ROOM_BYTES = 512 << 20
 
 
 class Guest:
-    """One attempt of one task. `run` once; the other verbs at any time, also before and after."""
+    """One attempt of one task; the verbs may come at any time, also before and after `run`."""
 
     def __init__(self, order: RunOrder, files: NamedThread) -> None:
         self.order = order
@@ -46,6 +46,8 @@ class Guest:
         self._child: Child | None = None
         self._verdict: Problem | None = None
         self._began = time.monotonic()
+        self._paused_before_s = 0.0
+        self._was_announced = False
         self._peak_bytes = 0
         # Beside the workspace: never part of the result, and gone with the task's folder at the latest.
         self._temporary = order.workspace.with_name(f"{order.workspace.name}.tmp")
@@ -65,11 +67,15 @@ class Guest:
             OSError: the private folder cannot be made, or a sink failed.
         """
         self._child = child
+        # What came before, e.g. waiting for the interpreter to be compiled, is not the task's time.
+        self._began, self._paused_before_s = time.monotonic(), self.brake.paused_s
         nursery = Nursery(f"run-{self.order.key[:8]}")
         try:
             _make_empty(self._temporary)
             self.brake.take(child)
-            await started(child.where)
+            if not self._was_announced:  # a second child after a module that would not load
+                self._was_announced = True
+                await started(child.where)
             if self.stopped.is_set():
                 child.kill()
             child.write(guest_line(self.order, pack, self._temporary))
@@ -114,7 +120,7 @@ class Guest:
                 disk_gap_s = min(LONGEST_DISK_GAP_S, max(WATCH_GAP_S, 10 * (disk_at - began)))
 
     def _running_s(self) -> float:
-        return time.monotonic() - self._began - self.brake.paused_s
+        return time.monotonic() - self._began - (self.brake.paused_s - self._paused_before_s)
 
     def _check_time_and_memory(self, child: Child) -> None:
         used = child.usage()

@@ -73,6 +73,12 @@ class ModuleCache:
             return None
         return place if sound else None
 
+    def _find_alone(self, pack: Pack) -> Path | None:
+        """As `find`, by the holder of the lock: what a killed compiler left is nobody's now."""
+        for left in self._folder.glob(f"{self.place(pack).name}.*.part"):
+            left.unlink(missing_ok=True)
+        return self.find(pack)
+
     def drop(self, pack: Pack) -> None:
         """Forget a compiled module that the engine would not load. Blocks."""
         with contextlib.suppress(OSError):
@@ -88,7 +94,7 @@ class ModuleCache:
             with _lock_file(self.place(pack).with_suffix(".lock")) as lock:
                 if not await _locked(lock):
                     return _failed("another process has been compiling it for too long")
-                found = await self._files.call(self.find, pack)
+                found = await self._files.call(self._find_alone, pack)
                 return found or await self._compile(pack, progress, keeper)
         except OSError as error:
             return Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")

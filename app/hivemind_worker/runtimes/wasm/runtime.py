@@ -78,6 +78,7 @@ class WasmRuntime:
         self._doing = ""
         self._preparing: asyncio.Task[None] | None = None
         self._guests: dict[tuple[TaskKey, int], Guest] = {}
+        self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -107,9 +108,15 @@ class WasmRuntime:
         if self._preparing is None or self._preparing.done():
             if self._chosen is not None and not again:
                 return None
-            self._preparing = self._nursery.start("prepare", self._choose(progress or _nothing))
+            self._preparing = self._nursery.start("prepare", self._look_and_choose(progress or _nothing))
         await asyncio.shield(self._preparing)
         return self._problem if self._chosen is None else None
+
+    async def _look_and_choose(self, progress: Progress) -> None:
+        try:
+            await self._choose(progress)
+        except OSError as error:  # e.g. no process can be started
+            self._problem = Problem(code=FaultCode.SANDBOX_FAILED, about=str(error))
 
     async def _choose(self, progress: Progress) -> None:
         def tell(share: float, text: str) -> None:
@@ -166,6 +173,8 @@ class WasmRuntime:
 
     async def run(self, order: RunOrder, output: OutputSink, started: StartedSink) -> Outcome:
         """Run one attempt until nothing of it is alive; see the contract in engine/ports.py."""
+        if self._closed:
+            return failed("it has been closed")
         name = (order.key, order.attempt)
         guest = self._guests[name] = Guest(order, self._files)
         self._idle.clear()
@@ -197,8 +206,7 @@ class WasmRuntime:
             self._chosen = None
             return None
         outcome = await guest.outcome(report)
-        if self._chosen is not None:
-            self._spares.restock(self._chosen.module, self._keeper)
+        self.warm()
         return outcome
 
     async def _when_ready(self, guest: Guest) -> _Chosen | Problem:
@@ -223,7 +231,7 @@ class WasmRuntime:
 
     def warm(self) -> None:
         """Have a child waiting for a task that is about to come; harmless at any time."""
-        if self._chosen is not None:
+        if self._chosen is not None and not self._closed:
             self._spares.restock(self._chosen.module, self._keeper)
 
     async def pause(self, key: TaskKey, attempt: int) -> None:
@@ -248,6 +256,7 @@ class WasmRuntime:
 
     async def close(self) -> None:
         """End every run, and whatever else was started here."""
+        self._closed = True
         for guest in self._guests.values():
             guest.stop()
         with contextlib.suppress(TimeoutError):
