@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 GENERATED := app/hivemind_worker/pool/pb/nodepool_pb2.py
 
-.PHONY: run test check bench install lock proto test-release scientific clean
+.PHONY: run test check bench install docs lock proto test-release scientific clean
 
 install: $(STAMP)
 
@@ -43,6 +43,9 @@ bench: install  ## speed, as ratios against a baseline of the same run
 proto: install  ## generate pool/pb from proto/nodepool.proto
 	$(BIN)/python -m grpc_tools.protoc -Ihivemind_worker/pool/pb=proto \
 	  --python_out=app --pyi_out=app --grpc_python_out=app proto/nodepool.proto
+
+docs: install  ## pages that are made from the program's own tables
+	$(BIN)/python -c 'from hivemind_worker.presentation.settings_page import settings_page; print(settings_page(), end="")' > docs/settings.md
 
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
