@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-GENERATED := app/hivemind_worker/pool/pb/nodepool_pb2.py
 
 .PHONY: run test check bench install docs lock proto test-release scientific clean
 

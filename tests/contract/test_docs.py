@@ -21,7 +21,7 @@ def test_the_settings_page_is_fresh() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_links_in_the_pages_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    verbs = {row[0] if isinstance(row, tuple) else row.verb for row in VERBS}
+    verbs = {verb.word for verb in VERBS}
     named = set(re.findall(r"hivemind-worker ([a-z]+)", text))
     assert named <= verbs, named - verbs
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
