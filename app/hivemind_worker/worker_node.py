@@ -104,6 +104,9 @@ class WorkerNode:
             return Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")
         if problem is not None:
             return problem
+        pool = parse_address(self.settings.master_address)
+        if isinstance(pool, Problem):
+            return pool
         return await self._open_journal() or await self._open_doors()
 
     async def _open_journal(self) -> Problem | None:
@@ -288,8 +291,6 @@ class WorkerNode:
             await asyncio.sleep(FACTS_EVERY_S)
             await self._look_again()
             await self._engine.tell(ClockTicked(at_s=time.time()))
-            if self._pool_view.link in (LinkState.NOT_LOGGED_IN, LinkState.LOGIN_REFUSED):
-                self._link.wake()  # the owner may have signed in from another terminal
 
     async def _look_again(self) -> None:
         await self._look_around()
@@ -358,6 +359,9 @@ class WorkerNode:
         reply = await self._engine.tell(command)
         self._link.wake()
         return reply
+
+    def reconnect(self) -> None:
+        self._link.wake()
 
     async def sample(self) -> Sample:
         self._sample = await self._probe.call(take_sample, self._places.data)

@@ -76,12 +76,16 @@ class FakeNode:
         self.lines: list[StoryLine] = []
         self.log: list[LogEntry] = []
         self.asked: list[Command] = []
+        self.reconnects = 0
         self.refuse_with: Problem | None = None
         self.folder = folder
         self._clock = clock
 
     def snapshot(self) -> Snapshot:
         return replace(self.picture, at_s=self._clock())
+
+    def reconnect(self) -> None:
+        self.reconnects += 1
 
     async def ask(self, command: Command) -> Reply:
         self.asked.append(command)

@@ -232,3 +232,9 @@ async def test_forty_callers_at_once_are_all_answered(served: Served) -> None:
     served.node.put(make_task())
     answers = await asyncio.gather(*(served.get("/api/status") for _ in range(40)))
     assert {answer.status for answer in answers} == {200}
+
+
+async def test_reconnect_has_the_node_look_at_its_login_now(served: Served) -> None:
+    done = await served.post("/api/v1/actions/reconnect")
+    assert done.status == 200
+    assert served.node.reconnects == 1

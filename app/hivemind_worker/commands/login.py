@@ -68,12 +68,13 @@ def log_in(args: argparse.Namespace) -> int:
     problem = _keep(pool, args.user, password)
     if problem is not None:
         return fail(problem, args.json)
+    _tell_worker()
     if args.json:
         say_json({"pool": pool, "user": args.user, "balance": balance})
     else:
         told = "" if balance is None else f" Balance: {balance} CPT."
         say(f"Signed in to {pool} as {args.user}.{told}")
-        say("A running worker takes this up within seconds; start one with: hivemind-worker run")
+        say("A running worker takes this up at once; start one with: hivemind-worker run")
     return 0
 
 
@@ -102,11 +103,19 @@ def _keep(pool: str, user: str, password: str) -> Problem | None:
     return problem or login_store(places).keep(Login(pool=pool, user=user, password=password))
 
 
+def _tell_worker() -> None:
+    """Have a running worker look at the login now; without one there is nothing to tell."""
+    from hivemind_worker.commands.remote import ask_worker
+
+    ask_worker("/api/v1/actions/reconnect", post=True)
+
+
 def log_out(args: argparse.Namespace) -> int:
-    """Forget the login; a running worker stops announcing itself within seconds."""
+    """Forget the login; a running worker stops announcing itself."""
     from hivemind_worker.store.secrets import login_store
 
     login_store(home_places()).forget()
+    _tell_worker()
     if args.json:
         say_json({"signed_in": False})
     else:

@@ -31,6 +31,10 @@ class NodeFace(Protocol):
         """Have the engine decide on an owner's wish; durable when it returns."""
         ...
 
+    def reconnect(self) -> None:
+        """Look at the kept login and at the pool now."""
+        ...
+
     async def sample(self) -> Sample:
         """Fresh figures of the computer."""
         ...

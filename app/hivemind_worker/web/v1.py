@@ -54,6 +54,7 @@ class V1Routes:
             web.post("/api/v1/actions/resume", self.resume),
             web.post("/api/v1/actions/snooze", self.snooze),
             web.post("/api/v1/actions/finish", self.finish),
+            web.post("/api/v1/actions/reconnect", self.reconnect),
         ]
 
     def _of_task(self, answering: Answering) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -170,6 +171,11 @@ class V1Routes:
         if isinstance(body, Refusal):
             return refuse(request.path, body)
         return await self._wish(request, ResumeAsked(at_s=self._clock()))
+
+    async def reconnect(self, _request: web.Request) -> web.Response:
+        """Look at the login and at the pool now: `login` and `logout` call this."""
+        self._node.reconnect()
+        return answer(state_report(self._node.snapshot()))
 
     async def finish(self, request: web.Request) -> web.Response:
         """Let what runs end, then pause; with {"quit": true} the worker ends instead."""
