@@ -16,16 +16,22 @@ from typing import Any
 from hivemind_worker.engine.ports import Runtime
 from hivemind_worker.model.task import Outcome, TaskId, key_of
 from hivemind_worker.model.work import RunOrder
+from hivemind_worker.runtimes.wasm import WasmRuntime, packs
 
 MIB = 1 << 20
 
 
 @functools.cache
-def session_sandbox() -> Path:
-    """A sandbox folder that all tests of a session share, so that the interpreter is compiled once."""
-    folder = Path(tempfile.mkdtemp(prefix="hivemind-sandbox-"))
+def session_sandbox(pack: str = "small") -> Path:
+    """A sandbox folder that the tests of a session share, so that each interpreter is compiled once."""
+    folder = Path(tempfile.mkdtemp(prefix=f"hivemind-{pack}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def small_sandbox() -> WasmRuntime:
+    """The built-in sandbox with the small interpreter, whatever else is installed."""
+    return WasmRuntime(session_sandbox(), available_memory=lambda: 0, finders=(lambda _: packs.find_small(),))
 
 
 @dataclass

@@ -14,8 +14,7 @@ import pytest
 from hivemind_worker.engine.ports import Runtime
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome, Problem, TaskKey
-from hivemind_worker.runtimes.wasm import WasmRuntime
-from tests.contract.stage import MIB, Played, Stage, session_sandbox
+from tests.contract.stage import MIB, Played, Stage, small_sandbox
 from tests.fakes.runtime import Break, FakeRuntime, Grow, Keep, Leave, Nap, Say, Step
 
 
@@ -57,7 +56,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         }
         runtime = FakeRuntime(lambda order: programs[(order.workspace / "main.py").read_text()])
     else:
-        runtime = WasmRuntime(session_sandbox(), available_memory=lambda: 0)
+        runtime = small_sandbox()
     stage = Stage(runtime, tmp_path)
     yield stage
     await stage.clear()

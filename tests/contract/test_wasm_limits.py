@@ -17,9 +17,9 @@ import pytest
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.runtimes.wasm import WasmRuntime, quota
+from hivemind_worker.runtimes.wasm import quota
 from hivemind_worker.runtimes.wasm.quota import measure
-from tests.contract.stage import MIB, Played, Stage, session_sandbox
+from tests.contract.stage import MIB, Played, Stage, session_sandbox, small_sandbox
 
 BUSY = "print('on')\nwhile True: pass\n"
 SLEEPS = "import time\nprint('on')\ntime.sleep(60)\n"
@@ -27,7 +27,7 @@ SLEEPS = "import time\nprint('on')\ntime.sleep(60)\n"
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(WasmRuntime(session_sandbox(), available_memory=lambda: 0), tmp_path)
+    stage = Stage(small_sandbox(), tmp_path)
     yield stage
     await stage.clear()
 
@@ -164,10 +164,14 @@ async def test_a_busy_loop_is_ended_by_the_time_limit(stage: Stage) -> None:
 
 async def test_a_quarter_of_a_core_is_a_quarter_of_a_core(stage: Stage) -> None:
     played = await begin(stage, BUSY, cpu_cores=0.25)
-    began, before = time.monotonic(), cpu_s(played.pid)
-    await asyncio.sleep(4)
-    share = (cpu_s(played.pid) - before) / (time.monotonic() - began)
-    assert 0.20 <= share <= 0.30
+    for _ in range(5):  # a busy computer may give it less for a while, never more
+        began, before = time.monotonic(), cpu_s(played.pid)
+        await asyncio.sleep(2)
+        share = (cpu_s(played.pid) - before) / (time.monotonic() - began)
+        assert share <= 0.30
+        if share >= 0.20:
+            return
+    pytest.fail(f"the last share was {share}")
 
 
 async def test_a_program_that_mostly_waits_is_not_slowed_by_its_share(stage: Stage) -> None:

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from hivemind_worker.runtimes.wasm.digests import DigestBook
 from hivemind_worker.runtimes.wasm.modules import ModuleCache
 from hivemind_worker.runtimes.wasm.packs import Pack
 from hivemind_worker.runtimes.wasm.requirements import missing_lines
-from tests.contract.stage import Stage, session_sandbox
+from tests.contract.stage import Stage, session_sandbox, small_sandbox
 from tests.fakes.bare_child import run_bare
 
 SCIENTIFIC = {"numpy": "2.5.2", "pandas": "3.0.6", "scikit-learn": "1.9.1", "python-dateutil": "2.9.0.post0"}
@@ -117,7 +117,12 @@ def test_the_small_pack_has_nothing_but_the_standard_library(tmp_path: Path) -> 
 def test_a_file_is_counted_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[Path] = []
     real = digests.sha256_of
-    monkeypatch.setattr(digests, "sha256_of", lambda path: (counted.append(path), real(path))[1])
+
+    def count(path: Path) -> str:
+        counted.append(path)
+        return real(path)
+
+    monkeypatch.setattr(digests, "sha256_of", count)
     file = tmp_path / "large.bin"
     file.write_bytes(b"one")
     first = DigestBook(tmp_path / "book.json").sha256(file)
@@ -350,11 +355,12 @@ async def test_stopping_a_task_that_waits_for_its_interpreter_ends_it_at_once(
 # --- choosing ---------------------------------------------------------------------------------
 
 
-async def chosen(folder: Path, finders: Sequence[Pack | None], memory_bytes: int) -> tuple[str, str]:
+async def chosen(folder: Path, found: Sequence[Pack | None], memory_bytes: int) -> tuple[str, str]:
+    def finder(pack: Pack | None) -> Callable[[Path], Pack | None]:
+        return lambda _: pack
+
     runtime = WasmRuntime(
-        folder,
-        available_memory=lambda: memory_bytes,
-        finders=[lambda _, pack=pack: pack for pack in finders],
+        folder, available_memory=lambda: memory_bytes, finders=[finder(pack) for pack in found]
     )
     try:
         await runtime.prepare()
@@ -424,7 +430,7 @@ async def test_a_pack_added_to_a_running_sandbox_is_used_after_preparing_again(
 
 
 async def test_after_a_task_one_child_waits_for_the_next_and_is_used(tmp_path: Path) -> None:
-    runtime = WasmRuntime(session_sandbox(), available_memory=lambda: 0)
+    runtime = small_sandbox()
     stage = Stage(runtime, tmp_path)
     try:
         await stage.play("print(1)")
@@ -443,7 +449,7 @@ async def test_after_a_task_one_child_waits_for_the_next_and_is_used(tmp_path: P
 
 
 async def test_an_idle_spare_ends_after_its_time(tmp_path: Path) -> None:
-    runtime = WasmRuntime(session_sandbox(), available_memory=lambda: 0)
+    runtime = small_sandbox()
     runtime._spares._life_s = 0.1
     try:
         await runtime.prepare()
@@ -461,7 +467,7 @@ async def test_an_idle_spare_ends_after_its_time(tmp_path: Path) -> None:
 
 
 async def test_the_bare_child_of_the_benchmarks_is_the_sandboxs_own(tmp_path: Path) -> None:
-    stage = Stage(WasmRuntime(session_sandbox(), available_memory=lambda: 0), tmp_path)
+    stage = Stage(small_sandbox(), tmp_path)
     try:
         await stage.play("print(1)")
         order = stage.order({"main.py": "import os; print(os.environ['TASK_ID']); raise SystemExit(3)"})
@@ -471,7 +477,7 @@ async def test_the_bare_child_of_the_benchmarks_is_the_sandboxs_own(tmp_path: Pa
 
 
 async def test_a_closed_sandbox_runs_nothing_more(tmp_path: Path) -> None:
-    runtime = WasmRuntime(session_sandbox(), available_memory=lambda: 0)
+    runtime = small_sandbox()
     stage = Stage(runtime, tmp_path)
     await stage.play("print(1)")
     await runtime.close()

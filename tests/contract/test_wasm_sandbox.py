@@ -13,13 +13,13 @@ import pytest
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.runtimes.wasm import WasmRuntime, orders
-from tests.contract.stage import MIB, Stage, session_sandbox
+from hivemind_worker.runtimes.wasm import orders
+from tests.contract.stage import MIB, Stage, small_sandbox
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(WasmRuntime(session_sandbox(), available_memory=lambda: 0), tmp_path)
+    stage = Stage(small_sandbox(), tmp_path)
     yield stage
     await stage.clear()
 

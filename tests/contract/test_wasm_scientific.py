@@ -27,7 +27,7 @@ WHEEL = "HIVEMIND_TEST_WHEEL"
 @pytest.fixture(scope="module")
 def sandbox() -> Path:
     """A sandbox folder with the pack laid out; its compiled module serves the whole session."""
-    folder = session_sandbox()
+    folder = session_sandbox("scientific")
     told: list[tuple[float, str]] = []
     wheel = os.environ.get(WHEEL)
     if wheel is not None:
