@@ -313,20 +313,22 @@ async def test_a_killed_worker_takes_its_sandbox_with_it(
         sys.executable, "-c", textwrap.dedent(source), stdout=asyncio.subprocess.PIPE
     )
     assert worker.stdout is not None
-    async with asyncio.timeout(30):
-        where, keeper = (await worker.stdout.readline()).decode().split()
-        assert await worker.stdout.readline() == b"up\n"
-    pid = int(where.partition(":")[0])
-    while pause and psutil.Process(pid).status() != psutil.STATUS_STOPPED:
-        await asyncio.sleep(0.01)
-    assert psutil.Process(pid).is_running()
-    worker.kill()
-    await worker.wait()
+    try:
+        async with asyncio.timeout(30):
+            where, keeper = (await worker.stdout.readline()).decode().split()
+            assert await worker.stdout.readline() == b"up\n"
+            pid = int(where.partition(":")[0])
+            while pause and psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(0.01)
+        assert psutil.Process(pid).is_running()
+    finally:
+        worker.kill()
+        await worker.wait()
+        worker._transport.close()  # type: ignore[attr-defined]
     try:
         assert await gone(pid, 5.0)
         assert not int(keeper) or await gone(int(keeper), 5.0)
     finally:
-        worker._transport.close()  # type: ignore[attr-defined]
         if psutil.pid_exists(pid):
             os.kill(pid, signal.SIGKILL)
 
