@@ -16,6 +16,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from hivemind_worker import __version__
+from hivemind_worker.engine.crash_points import crash_step, watched_journal, watched_link
 from hivemind_worker.engine.face import Command
 from hivemind_worker.engine.folders import Folders
 from hivemind_worker.engine.intake import Intake
@@ -135,11 +136,11 @@ class WorkerNode:
             machine_name=self.node_id if settings.pool_name == "machine" else "",
         )  # fmt: skip
         self._engine = Engine(
-            journal=self._journal, state=state,
+            journal=watched_journal(self._journal, crash_step()), state=state,
             changed=lambda: None, result_is_kept=lambda key: self._folders.result(key).exists(),
         )  # fmt: skip
         self._outbox = Outbox(
-            link=self._link,
+            link=watched_link(self._link, crash_step()),
             folders=self._folders,
             nursery=self._nursery,
             clock=time.time,
