@@ -60,6 +60,9 @@ class ScriptedRuntime:
     def missing_packages(self, requirements: Sequence[str]) -> tuple[str, ...]:
         return self.missing
 
+    def warm(self) -> None:
+        pass
+
     async def run(
         self,
         order: RunOrder,

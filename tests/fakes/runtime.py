@@ -118,6 +118,9 @@ class FakeRuntime:
     def missing_packages(self, requirements: Sequence[str]) -> tuple[str, ...]:
         return tuple(line for line in requirements if line in self.missing)
 
+    def warm(self) -> None:
+        """Nothing to start before a run."""
+
     async def run(self, order: RunOrder, output: OutputSink, started: StartedSink) -> Outcome:
         name = (order.key, order.attempt)
         run = self._runs[name] = _Run()

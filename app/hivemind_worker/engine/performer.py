@@ -153,6 +153,7 @@ class Performer:
         await self._files.call(_unlink, self._folders.spooled(effect.spool))
 
     async def _unpack(self, effect: Unpack) -> None:
+        self._runtime.warm()
         problem = await self._files.call(
             self._fill, self._folders.spooled(effect.spool), self._folders.workspace(effect.key)
         )
