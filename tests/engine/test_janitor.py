@@ -1,4 +1,4 @@
-"""What is kept and what goes: owed results never, delivered ones by age and quota, ownerless folders at once."""
+"""What goes: never what is owed, delivered results by age and quota, ownerless folders at once."""
 
 from __future__ import annotations
 

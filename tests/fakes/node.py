@@ -117,7 +117,13 @@ class FakeNode:
         self.picture = replace(self.picture, tasks=(*others, task))
 
     async def sample(self) -> Sample:
-        return Sample(cpu_percent=25.0, memory_percent=50.0, memory_available_gb=4.0, memory_total_gb=8.0, disk_available_gb=100.0)
+        return Sample(
+            cpu_percent=25.0,
+            memory_percent=50.0,
+            memory_available_gb=4.0,
+            memory_total_gb=8.0,
+            disk_available_gb=100.0,
+        )
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
         return tuple(self.ended[:limit])
