@@ -7,10 +7,14 @@ import os
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
+import grpc.aio
+
+from hivemind_worker.pool.pb import nodepool_pb2 as pb
+from hivemind_worker.pool.pb import nodepool_pb2_grpc as pb_grpc
 from tests.benchmarks.report import Report
-from tests.benchmarks.stand import Bare, Probed, probed, timed
-from tests.contract.stage import session_sandbox
+from tests.benchmarks.stand import Bare, probed, timed
 from tests.engine.harness import zip_of
 from tests.fakes.pool import ScriptedPool
 
@@ -18,10 +22,11 @@ HELLO = "print('hello')\n"
 SINGLE_RUNS, MANY, TURNS = 20, 200, 8
 
 
-async def through_worker(pool: ScriptedPool, address: str, task_id: str) -> None:
+async def through_worker(pool: ScriptedPool, worker: Any, task_id: str) -> None:
     """ExecuteTask to result delivered; a refusal for want of room is offered again, as our pool does."""
     archive = zip_of({"main.py": HELLO})
-    while not (await pool.offer(address, task_id, archive, cpu_usage=100, memory_gb=1)).success:
+    request = pb.ExecuteTaskRequest(task_id=task_id, task_zip=archive, cpu_usage=100, memory_gb=1)
+    while not (await worker.ExecuteTask(request, timeout=60)).success:
         await asyncio.sleep(0.005)
     await pool.until(lambda: bool(pool.results[task_id]), 60)
 
@@ -43,22 +48,22 @@ async def run(report: Report, folder: Path) -> None:
     """The issue's first two figures."""
     cores = len(os.sched_getaffinity(0))
     (folder / "bare").mkdir()
-    bare = Bare(session_sandbox(), folder / "bare")
-    await bare.prepare()
+    bare = Bare(folder / "bare")
     async with ScriptedPool(prompt=True, running_after_s=0) as pool:
         settings = {"MAX_CPU_CORES": str(cores), "MAX_CONCURRENT_TASKS": str(cores), "MAX_MEMORY_GB": "8"}
-        async with probed(folder / "home", pool, **settings) as worker:
-            await single(report, pool, worker, bare)
-            await throughput(report, pool, worker, bare, cores)
+        async with probed(folder / "home", pool, **settings) as made:
+            async with grpc.aio.insecure_channel(await made.address()) as channel:
+                worker = pb_grpc.WorkerNodeServiceStub(channel)
+                await single(report, pool, worker, bare)
+                await throughput(report, pool, worker, bare, cores)
 
 
-async def single(report: Report, pool: ScriptedPool, worker: Probed, bare: Bare) -> None:
-    address = await worker.address()
-    await through_worker(pool, address, "warm-up")
+async def single(report: Report, pool: ScriptedPool, worker: Any, bare: Bare) -> None:
+    await through_worker(pool, worker, "warm-up")
     assert await bare.run("warm-up", HELLO) == b"hello\n"
     whole, alone = [], []
     for n in range(SINGLE_RUNS):  # in turns, so that both meet the same machine
-        whole.append(await timed(through_worker(pool, address, f"one-{n}")))
+        whole.append(await timed(through_worker(pool, worker, f"one-{n}")))
         alone.append(await timed(bare.run(f"one-{n}", HELLO)))
         await asyncio.sleep(0.3)
     a, b = statistics.median(whole), statistics.median(alone)
@@ -66,12 +71,11 @@ async def single(report: Report, pool: ScriptedPool, worker: Probed, bare: Bare)
     report.add("hello task, offer to delivery / bare child", a / b, "x", most=1.3, note=note)
 
 
-async def throughput(report: Report, pool: ScriptedPool, worker: Probed, bare: Bare, cores: int) -> None:
-    address = await worker.address()
+async def throughput(report: Report, pool: ScriptedPool, worker: Any, bare: Bare, cores: int) -> None:
     alone = whole = 0.0
     for turn in range(TURNS):  # in turns, so that both meet the same machine
         names = [f"many-{turn}-{n}" for n in range(MANY // TURNS)]
         alone += await many([bare.run(name, HELLO) for name in names], cores)
-        whole += await many([through_worker(pool, address, name) for name in names], cores)
+        whole += await many([through_worker(pool, worker, name) for name in names], cores)
     note = f"{MANY / whole:.1f} tasks/s against {MANY / alone:.1f}, {cores} at once"
     report.add("200 hello tasks, throughput / bare children", alone / whole, "x", least=0.85, note=note)

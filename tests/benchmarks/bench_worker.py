@@ -50,9 +50,17 @@ def fill_history(home: Path, rows: int) -> None:
     for n in range(rows):
         task_id = TaskId(f"old-{n}")
         task = Task(
-            task_id=task_id, key=key_of(task_id), attempt=1, body_sha256="0" * 64, demand=Resources(cpu=100, memory_gb=1),
-            state=TaskState.COMPLETED, accepted_at_s=n, ended_at_s=n + 1.0, delivery=Delivery.DELIVERED, exit_code=0,
-        )  # fmt: skip
+            task_id=task_id,
+            key=key_of(task_id),
+            attempt=1,
+            body_sha256="0" * 64,
+            demand=Resources(cpu=100, memory_gb=1),
+            state=TaskState.COMPLETED,
+            accepted_at_s=n,
+            ended_at_s=n + 1.0,
+            delivery=Delivery.DELIVERED,
+            exit_code=0,
+        )
         connection.execute(
             "INSERT INTO tasks VALUES (?,?,?,?,?)", (task.key, task_id, False, n + 1.0, encode(task))
         )

@@ -14,9 +14,9 @@ from typing import Any
 
 from hivemind_worker.model.task import TaskId, key_of
 from hivemind_worker.model.work import RunOrder
-from hivemind_worker.runtimes.wasm.orders import guest_line, preparation_line, sandbox_program
-from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
+from tests.contract.stage import session_sandbox
 from tests.e2e.process import WorkerProcess, environment, keep_login
+from tests.fakes.bare_child import run_bare
 from tests.fakes.pool import ScriptedPool
 
 MIB = 1 << 20
@@ -44,10 +44,15 @@ async def probed(home: Path, pool: ScriptedPool, *flags: str, **more: str) -> As
     """A probed worker that is registered with the pool."""
     keep_login(home, pool.address)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.benchmarks.probe", *flags,
+        sys.executable,
+        "-m",
+        "tests.benchmarks.probe",
+        *flags,
         env=environment(home, MASTER_ADDRESS=pool.address, **more) | {"PYTHONWARNINGS": "default"},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     made = Probed(home, process)
     reader = asyncio.ensure_future(read_lines(made))
     try:
@@ -68,35 +73,27 @@ async def read_lines(made: WorkerProcess) -> None:
 class Bare:
     """The very child that runs a task, with no worker around it: the baseline."""
 
-    def __init__(self, sandbox: Path, folder: Path) -> None:
-        self._runtime = WasmRuntime(sandbox, lambda: 0)
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    async def prepare(self) -> None:
-        await self._runtime.prepare()
-        chosen = self._runtime._chosen  # the baseline must run the same module
-        assert chosen is not None
-        self._pack, self._module = chosen.pack, chosen.module
-        await self._runtime.close()
 
     async def run(self, name: str, source: str) -> bytes:
         """Start the child, give it the script, wait for its end; its output."""
-        workspace, temporary = self._folder / name, self._folder / f"{name}.tmp"
+        workspace = self._folder / name
         workspace.mkdir()
-        temporary.mkdir()
         (workspace / "main.py").write_text(source)
         order = RunOrder(
-            key=key_of(TaskId(name)), attempt=1, task_id=TaskId(name), workspace=workspace, entry="main.py",
-            cpu_cores=1, memory_bytes=1 << 30, disk_bytes=1 << 30, time_limit_s=60,
-        )  # fmt: skip
-        program: Any = sandbox_program()
-        process = await asyncio.create_subprocess_exec(
-            *program.argv, env=dict(program.env), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        lines = preparation_line(self._module) + guest_line(order, self._pack, temporary)
-        out, _ = await process.communicate(lines)
-        return out
+            key=key_of(TaskId(name)),
+            attempt=1,
+            task_id=TaskId(name),
+            workspace=workspace,
+            entry="main.py",
+            cpu_cores=1,
+            memory_bytes=1 << 30,
+            disk_bytes=1 << 30,
+            time_limit_s=60,
+        )
+        _, output = await run_bare(order, session_sandbox())
+        return output
 
 
 async def timed(work: Any) -> float:
