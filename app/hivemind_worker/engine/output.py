@@ -22,7 +22,6 @@ from hivemind_worker.nursery import NamedThread
 log = logging.getLogger(__name__)
 
 WRITE_FROM_BYTES = 64 * 1024
-HOLD_BACK_FROM_BYTES = 1024 * 1024
 WRITE_EVERY_S = 0.1
 
 SEND_FROM_CHARS = 4 * 1024
@@ -49,10 +48,11 @@ class LogFile:
 
     async def write(self, chunk: bytes) -> None:
         """Take a chunk; waits for the disk only when much is pending."""
-        self._pending += chunk
         now = time.monotonic()
-        if len(self._pending) >= WRITE_FROM_BYTES or now >= self._due_at:
+        if not self._pending:
             self._due_at = now + WRITE_EVERY_S
+        self._pending += chunk
+        if len(self._pending) >= WRITE_FROM_BYTES or now >= self._due_at:
             await self.flush()
 
     async def flush(self) -> None:
@@ -88,10 +88,14 @@ class LogFile:
 
     async def close(self) -> None:
         """Write the rest and close the file."""
-        await self.flush()
-        if self._file is not None:
-            file, self._file = self._file, None
-            await self._files.call(file.close)
+        async with self._lock:
+            pending, self._pending = self._pending, bytearray()
+            await self._files.call(self._finish, pending)
+
+    def _finish(self, chunk: bytearray) -> None:
+        if chunk:
+            self._append(chunk)
+        self.abandon()
 
     def abandon(self) -> None:
         """Close the file as it is: the worker ends before the task has."""
