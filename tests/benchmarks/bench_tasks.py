@@ -51,11 +51,13 @@ async def run(report: Report, folder: Path) -> None:
     bare = Bare(folder / "bare")
     async with ScriptedPool(prompt=True, running_after_s=0) as pool:
         settings = {"MAX_CPU_CORES": str(cores), "MAX_CONCURRENT_TASKS": str(cores), "MAX_MEMORY_GB": "8"}
-        async with probed(folder / "home", pool, **settings) as made:
-            async with grpc.aio.insecure_channel(await made.address()) as channel:
-                worker = pb_grpc.WorkerNodeServiceStub(channel)
-                await single(report, pool, worker, bare)
-                await throughput(report, pool, worker, bare, cores)
+        async with (
+            probed(folder / "home", pool, **settings) as made,
+            grpc.aio.insecure_channel(await made.address()) as channel,
+        ):
+            worker = pb_grpc.WorkerNodeServiceStub(channel)
+            await single(report, pool, worker, bare)
+            await throughput(report, pool, worker, bare, cores)
 
 
 async def single(report: Report, pool: ScriptedPool, worker: Any, bare: Bare) -> None:
