@@ -483,6 +483,9 @@ async def test_a_message_of_endless_small_fields_is_refused_at_once(pool: Pool) 
     raw = b"\x98\x06\x01" * 3_000_000
     assert await raw_call(pool, "MasterNodeService/UploadTask", raw) is grpc.StatusCode.INVALID_ARGUMENT
     assert await raw_call(pool, "UserService/Login", raw) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    few, many = b"\x98\x06\x01" * 60, b"\x98\x06\x01" * 70
+    assert await raw_call(pool, "MasterNodeService/UploadTask", few) is grpc.StatusCode.OK
+    assert await raw_call(pool, "MasterNodeService/UploadTask", many) is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_fields_of_a_later_protocol_are_ignored(pool: Pool) -> None:
