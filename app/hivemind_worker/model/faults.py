@@ -222,11 +222,11 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.POOL_UNREACHABLE: _pool(
         "The pool at {about} cannot be reached.",
-        "The worker tries again by itself; finished results are kept safely.",
+        "It is tried again by itself; finished results are kept safely.",
     ),
     FaultCode.POOL_MUTE: _pool(
         "The pool at {about} does not answer.",
-        "The worker tries again by itself; finished results are kept safely.",
+        "It is tried again by itself; finished results are kept safely.",
     ),
     FaultCode.POOL_REFUSED: _pool("The pool said no: {about}", "Ask the pool's owner for the reason."),
     FaultCode.WRONG_PASSWORD: _pool(
@@ -247,7 +247,7 @@ FAULTS: dict[FaultCode, Fault] = {
         exit_code=5,
     ),
     FaultCode.ALREADY_RUNNING: _owner(
-        "A worker is already running in this home: {about}.",
+        "One is already running in this home: {about}.",
         "Use it, or give this one another HIVEMIND_HOME.",
         exit_code=4,
     ),
@@ -264,7 +264,7 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.BAD_JOURNAL: _host(
         "The journal could not be read and was set aside: {about}.",
-        "The worker started with a new one; tasks that were open then are lost.",
+        "A new one was begun with all that could be read.",
         exit_code=7,
     ),
     FaultCode.DISK_FULL: _host(
