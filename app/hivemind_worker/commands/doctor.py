@@ -13,9 +13,10 @@ from pathlib import Path
 
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.resolve import Resolved, resolve
-from hivemind_worker.model.faults import FAULTS, FaultCode, sentence
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem, TaskId, key_of
 from hivemind_worker.model.work import RunOrder
+from hivemind_worker.presentation.faults import words
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 MARKS = {OK: "  ok ", WARN: "note ", FAIL: "FAIL "}
@@ -72,7 +73,7 @@ async def _all_checks(resolved: Resolved, as_json: bool) -> list[Check]:
 
 
 def _from_problem(name: str, problem: Problem, state: str = FAIL) -> Check:
-    text, next_step = sentence(problem.code, problem.about), FAULTS[problem.code].next_step
+    text, next_step = words(problem)
     return Check(name=name, state=state, text=text, next_step=next_step)
 
 

@@ -1,7 +1,7 @@
 """How commands speak: plain text for people, one JSON object a line with --json.
 
 Results go to standard output, problems to standard error. Sentences come from the
-faults table alone, so that every front end says the same.
+faults table through the catalogue, so that every front end says the same.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import json as json_format
 import sys
 from collections.abc import Mapping
 
-from hivemind_worker.model.faults import FAULTS, sentence
+from hivemind_worker.model.faults import FAULTS
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.faults import words
 
 # What a terminal would act upon instead of showing: control characters and changes of direction.
 UNSHOWN = {
@@ -38,13 +39,12 @@ def say_json(values: Mapping[str, object]) -> None:
 
 def fail(problem: Problem, json: bool) -> int:
     """Print a problem on standard error, with its next step; returns the exit code of its fault."""
-    fault = FAULTS[problem.code]
-    message = sentence(problem.code, problem.about)
+    message, next_step = words(problem)
     if json:
-        values = {"error": problem.code.value, "message": message, "next": fault.next_step}
+        values = {"error": problem.code.value, "message": message, "next": next_step}
         print(
             json_format.dumps(values, ensure_ascii=True, separators=(",", ":")), file=sys.stderr, flush=True
         )
     else:
-        print(f"{plain(message)}\n{fault.next_step}", file=sys.stderr, flush=True)
-    return fault.exit_code
+        print(f"{plain(message)}\n{next_step}", file=sys.stderr, flush=True)
+    return FAULTS[problem.code].exit_code
