@@ -4,16 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 
 .PHONY: run test check bench install docs lock proto test-release scientific clean
 
-install: $(STAMP)
+install: $(DEV)
 
 $(STAMP): pyproject.toml requirements.lock installer/set-up.sh
 	@installer/set-up.sh $(PYTHON) $(VENV)
 	@touch $@
 
-run: install  ## the app where there is a display; until the window exists, the demo in the terminal
+$(DEV): $(STAMP) requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(STAMP)  ## the app where there is a display; until the window exists, the demo in the terminal
 	@$(BIN)/hivemind-worker demo --out results
 
 test: install  ## everything that a change must not break
@@ -53,9 +58,12 @@ proto: install  ## generate pool/pb from proto/nodepool.proto
 docs: install  ## pages that are made from the program's own tables
 	$(BIN)/python -c 'from hivemind_worker.presentation.settings_page import settings_page; print(settings_page(), end="")' > docs/settings.md
 
+RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate
+
 lock:  ## resolve the dependencies again (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --group dev -o requirements.lock pyproject.toml
+	$(RESOLVE) --group build -o requirements.lock pyproject.toml
+	$(RESOLVE) --group build --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache results
