@@ -241,9 +241,15 @@ async def test_an_unwritable_journal_refuses_offers_and_keeps_what_happened(tmp_
         gate.set()
         await worker.until(lambda: list(worker.places.spool.iterdir()) == [])
         assert worker.engine.state.tasks[key_of(TaskId("a"))].state is TaskState.RUNNING
+        # The end of the run waits for the journal; an offer does not wait behind it, and it shows.
+        reply = await asyncio.wait_for(worker.offer("c", zip_of()), 0.5)
+        assert isinstance(reply, Refused)
+        assert worker.engine.shown.blocker is not None
+        assert worker.engine.shown.blocker.code is FaultCode.DISK_FULL
         lock.execute("DROP TRIGGER full")
         lock.close()
         assert (await worker.delivered("a")).read("execution_log.txt")
+        assert worker.engine.shown.blocker is None
 
 
 async def test_a_slow_pool_gets_a_mark_and_the_file_gets_every_line(tmp_path: Path) -> None:

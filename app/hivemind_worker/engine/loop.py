@@ -48,11 +48,19 @@ class Engine:
         self._perform: Callable[[AnyEffect], None] = _nobody
         self._changed = changed
         self._result_is_kept = result_is_kept
+        self.trouble: Problem | None = None
         self._moved = asyncio.Event()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_LENGTH)
 
+    @property
+    def shown(self) -> State:
+        """The state as front ends and the pool should see it: with what blocks the journal just now."""
+        return replace(self.state, blocker=self.trouble) if self.trouble else self.state
+
     async def tell(self, event: AnyEvent) -> Reply:
         """Have the event decided on; what follows from it is durable when this returns."""
+        if self.trouble is not None and isinstance(event, TaskOffered):
+            return self._unwritten(event)  # not behind what waits for the journal: the pool waits
         waiting = _Waiting(event, asyncio.get_running_loop().create_future())
         await self._queue.put(waiting)
         return await waiting.answer
@@ -79,30 +87,38 @@ class Engine:
                 await self._decide(group)
 
     async def _decide(self, group: list[_Waiting]) -> None:
-        while True:
-            state, decisions = self.state, []
+        while (decided := await self._written(group)) is None:
+            if isinstance(group[0].event, TaskOffered):
+                _answer(group[0], self._unwritten(group[0].event))
+                return
+            await asyncio.sleep(RETRY_S)  # nothing else can be decided before this is written
+        self.state, decisions = decided
+        for waiting, decision in zip(group, decisions, strict=True):
+            for effect in decision.effects:
+                self._perform(effect)
+            if decision.reply is not None:
+                _answer(waiting, decision.reply)
+        self._moved.set()
+        self._changed()
+
+    async def _written(self, group: list[_Waiting]) -> tuple[State, list[Decision]] | None:
+        """What follows from the events, once the journal holds it; None when it takes nothing now."""
+        state, decisions = self.state, []
+        try:
             for waiting in group:
                 decisions.append(decide(state, await self._informed(waiting.event)))
                 state = decisions[-1].state
             entry = _entry(decisions)
-            try:
-                if entry != JournalEntry():
-                    await self._journal.commit(entry)
-                break
-            except OSError as error:
-                log.error("%s", error)
-                if isinstance(group[0].event, TaskOffered):
-                    self._refuse_unwritten(group[0], group[0].event)
-                    return
-                await asyncio.sleep(RETRY_S)  # nothing else can be decided before this is written
-        self.state = state
-        for waiting, decision in zip(group, decisions, strict=True):
-            for effect in decision.effects:
-                self._perform(effect)
-            if not waiting.answer.done() and decision.reply is not None:
-                waiting.answer.set_result(decision.reply)
-        self._moved.set()
-        self._changed()
+            if self.trouble is not None:
+                entry = _whole(entry, state)
+            if entry != JournalEntry():
+                await self._journal.commit(entry)
+        except OSError as error:
+            log.error("%s", error)
+            self.trouble = Problem(code=FaultCode.DISK_FULL, about="the journal cannot be written")
+            return None
+        self.trouble = None
+        return state, decisions
 
     async def _informed(self, event: AnyEvent) -> AnyEvent:
         """An offer with what the journal knows of its id, read at the moment of deciding."""
@@ -112,11 +128,15 @@ class Engine:
         known = self.state.tasks.get(key) or await self._journal.find(key)
         return replace(event, known=known, result_kept=known is not None and self._result_is_kept(key))
 
-    def _refuse_unwritten(self, waiting: _Waiting, event: TaskOffered) -> None:
+    def _unwritten(self, event: TaskOffered) -> Refused:
+        """The answer to an offer that cannot be written down."""
         self._perform(ForgetSpool(spool=event.spool))
-        problem = Problem(code=FaultCode.DISK_FULL, about="the journal cannot be written")
-        if not waiting.answer.done():
-            waiting.answer.set_result(Refused(problem=problem))
+        return Refused(problem=Problem(code=FaultCode.DISK_FULL, about="the journal cannot be written"))
+
+
+def _answer(waiting: _Waiting, reply: Reply) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_result(reply)
 
 
 def _nobody(effect: AnyEffect) -> None:
@@ -133,6 +153,12 @@ def _groups(batch: list[_Waiting]) -> list[list[_Waiting]]:
         else:
             groups[-1].append(waiting)
     return groups
+
+
+def _whole(entry: JournalEntry, state: State) -> JournalEntry:
+    """The entry with every open row: after trouble the journal may be another one, without some of them."""
+    rows = {task.key: task for task in (*state.tasks.values(), *entry.tasks)}
+    return replace(entry, tasks=tuple(rows.values()), node=state.node)
 
 
 def _entry(decisions: list[Decision]) -> JournalEntry:
