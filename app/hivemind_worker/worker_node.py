@@ -20,7 +20,7 @@ from hivemind_worker.engine.crash_points import crash_step, watched_journal, wat
 from hivemind_worker.engine.face import Command
 from hivemind_worker.engine.folders import Folders
 from hivemind_worker.engine.intake import Intake
-from hivemind_worker.engine.janitor import clear_spool, tidy
+from hivemind_worker.engine.janitor import Janitor, clear_spool
 from hivemind_worker.engine.loop import Engine
 from hivemind_worker.engine.outbox import Outbox
 from hivemind_worker.engine.performer import Performer, RunLimits
@@ -299,19 +299,15 @@ class WorkerNode:
         await self._engine.tell(FactsChanged(at_s=time.time(), total=total, blocker=self._blocker))
 
     async def _keep_tidy(self) -> None:
-        while True:
-            await self._files.call(self._tidy, frozenset(self._engine.state.tasks))
-            await asyncio.sleep(TIDY_EVERY_S)
-
-    def _tidy(self, open_keys: frozenset[TaskKey]) -> None:
-        tidy(
-            self._folders,
-            self._workspaces,
-            open_keys,
-            now_s=time.time(),
+        janitor = Janitor(
+            folders=self._folders, workspaces=self._workspaces, files=self._files, find=self._journal.find,
+            is_open=lambda key: key in self._engine.state.tasks, clock=time.time,
             keep_s=self.settings.result_keep_days * 86400,
             quota_bytes=int(self.settings.result_quota_gb * GIB),
-        )
+        )  # fmt: skip
+        while True:
+            await janitor.tidy()
+            await asyncio.sleep(TIDY_EVERY_S)
 
     async def _prepare_sandbox(self) -> None:
         problem = await self._runtime.prepare()
@@ -323,7 +319,7 @@ class WorkerNode:
 
     def _announcement(self) -> Announcement | None:
         return announcement(
-            self._engine.state, sample=self._sample, hostname=self._announced_host, port=self._port,
+            self._engine.shown, sample=self._sample, hostname=self._announced_host, port=self._port,
             region=self.settings.region, docker=self._runtime_view.name == "docker",
         )  # fmt: skip
 
@@ -351,7 +347,7 @@ class WorkerNode:
 
     def snapshot(self) -> Snapshot:
         return picture(
-            self._engine.state, at_s=time.time(), node_id=self.node_id, version=__version__,
+            self._engine.shown, at_s=time.time(), node_id=self.node_id, version=__version__,
             trust_threshold=self.settings.trust_threshold, pool=self._pool_view, runtime=self._runtime_view,
             grpc_address=self._door_address, recovery=self._recovery,
         )  # fmt: skip
