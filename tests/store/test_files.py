@@ -13,7 +13,7 @@ from hivemind_worker.model.settings import Settings, apply, from_environment, ro
 from hivemind_worker.model.task import Problem
 from hivemind_worker.store.secrets import Login, LoginStore
 from hivemind_worker.store.settings_file import load, save
-from hivemind_worker.store.worker_log import RING_FULL, RING_KEEPS, WorkerLog
+from hivemind_worker.store.worker_log import RING_FULL, RING_KEEPS, Calm, WorkerLog
 
 
 def test_settings_come_back_as_they_were_saved(tmp_path: Path) -> None:
@@ -159,3 +159,23 @@ def test_log_files_rotate_at_two_megabytes_and_ten_are_kept(tmp_path: Path) -> N
     files = list(tmp_path.iterdir())
     assert len(files) == 10
     assert all(file.stat().st_size <= 2 * 1024 * 1024 for file in files)
+
+
+def test_a_repeated_warning_is_written_once_a_minute_with_how_often_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(Calm.__init__, "__defaults__", (lambda: now_s,))
+    log, logger = WorkerLog(tmp_path, to_stdout=False), logging.getLogger("hivemind_worker.x")
+    for _ in range(50):
+        logger.warning("the disk is full")
+        logger.info("a line")
+    logger.warning("another")
+    now_s += 61
+    logger.warning("the disk is full")
+    logger.warning("the disk is full")
+    log.close()
+    messages = [entry.message for entry in log.ring.entries() if entry.level == "WARNING"]
+    assert messages == ["the disk is full", "another", "the disk is full (49 times more since)"]
+    assert (tmp_path / "worker.log").read_text().count("the disk is full") == 2
+    assert len(log.ring.entries()) == 53

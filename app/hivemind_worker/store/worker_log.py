@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -15,6 +18,7 @@ RING_FULL, RING_KEEPS = 1000, 500
 FILE_BYTES, FILES = 2 * 1024 * 1024, 10
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 FILE_NAME = "worker.log"
+REPEAT_S, REMEMBERED = 60.0, 500
 
 
 def one_line(text: str) -> str:
@@ -33,6 +37,37 @@ class LineFormatter(logging.Formatter):
             trace = self.formatException(record.exc_info)
             line += "".join(f"\n    {one_line(part)}" for part in trace.splitlines())
         return line
+
+
+class Calm(logging.Filter):
+    """Lets the same warning or error through once a minute, then with how often it came meanwhile."""
+
+    def __init__(self, steady: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._steady = steady
+        self._said: OrderedDict[tuple[int, str], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written; several handlers ask about the same one."""
+        if record.levelno < logging.WARNING:
+            return True
+        passes = record.__dict__.setdefault("passes", None)
+        if passes is None:
+            passes = record.__dict__["passes"] = self._judge(record)
+        return bool(passes)
+
+    def _judge(self, record: logging.LogRecord) -> bool:
+        name, now_s = (record.levelno, record.getMessage()), self._steady()
+        said_s, held_back = self._said.pop(name, (now_s - REPEAT_S, 0))
+        if now_s - said_s < REPEAT_S:
+            self._said[name] = (said_s, held_back + 1)
+            return False
+        self._said[name] = (now_s, 0)
+        while len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        if held_back:
+            record.msg, record.args = f"{name[1]} ({held_back} times more since)", ()
+        return True
 
 
 class Ring(logging.Handler):
@@ -90,7 +125,9 @@ class WorkerLog:
         self._logger = logging.getLogger("hivemind_worker")
         self._logger.setLevel(level)
         self._logger.propagate = False
+        calm = Calm()
         for handler in self._handlers:
+            handler.addFilter(calm)
             handler.setFormatter(LineFormatter())
             self._logger.addHandler(handler)
 
