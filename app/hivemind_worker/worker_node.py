@@ -12,7 +12,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hivemind_worker import __version__
@@ -25,6 +25,7 @@ from hivemind_worker.engine.loop import Engine
 from hivemind_worker.engine.outbox import Outbox
 from hivemind_worker.engine.performer import Performer, RunLimits
 from hivemind_worker.engine.picture import announcement, picture, start_state
+from hivemind_worker.engine.surroundings import Surroundings
 from hivemind_worker.machine.capacity import lent
 from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.sampler import available_memory_bytes, take_sample
@@ -36,7 +37,7 @@ from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings
-from hivemind_worker.model.snapshot import LinkState, NodeState, PoolView, RuntimeView, Snapshot
+from hivemind_worker.model.snapshot import LinkState, NodeState, PoolView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, key_of
 from hivemind_worker.model.work import Announcement
 from hivemind_worker.nursery import NamedThread, Nursery
@@ -45,6 +46,8 @@ from hivemind_worker.pool.address import choose_own_address, parse_address, reso
 from hivemind_worker.pool.client import PoolClient
 from hivemind_worker.pool.server import TaskDoor
 from hivemind_worker.pool.session import Credentials
+from hivemind_worker.presentation.recovery import recovery_words
+from hivemind_worker.runtimes.choice import ChosenRuntime
 from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
 from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.journal import SqliteJournal
@@ -82,16 +85,19 @@ class WorkerNode:
         self._files = NamedThread("files", threads=2)
         self._probe = NamedThread("probe")
         self._workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
-        self._runtime = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
-        self._runtime_view = RuntimeView(name="", ready=False)
+        self._wasm = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
+        self._runtime = ChosenRuntime(settings.runtime, wasm=self._wasm, docker=None)
+        self._around = Surroundings(
+            runtime=self._runtime,
+            take_sample=self._take_sample,
+            disk_needed_gb=settings.keep_free_gb + settings.task_disk_gb,
+        )
         self._logins = login_store(places)
         self._pool_view = PoolView(
             address=settings.master_address, link=LinkState.NOT_LOGGED_IN, since_s=time.time()
         )
-        self._sample = Sample(cpu_percent=0, memory_percent=0, memory_available_gb=0, disk_available_gb=0)
         self._announced_host, self._port = "", settings.node_port
         self._recovery = ""
-        self._blocker: Problem | None = None
         self._quit = asyncio.Event()
 
     # --- life -------------------------------------------------------------------------------
@@ -119,17 +125,17 @@ class WorkerNode:
         self._journal = SqliteJournal(connection, self._journal_thread)
         await self._files.call(clear_spool, self._folders)
         open_tasks = await self._journal.open_tasks()
-        self._recovery = _recovery_words(open_tasks, wrong)
+        self._recovery = recovery_words(open_tasks, wrong)
         if self._recovery:
             log.warning("%s", self._recovery)
-        await self._look_around()
+        await self._around.look()
         self._build_engine(open_tasks, await self._journal.node())
         return None
 
     def _build_engine(self, open_tasks: tuple[Task, ...], node: NodeState) -> None:
         settings = self.settings
         total = lent(settings, self._by_hand)
-        state = start_state(open_tasks, node, total, settings.max_concurrent_tasks, self._blocker)
+        state = start_state(open_tasks, node, total, settings.max_concurrent_tasks, self._around.blocker)
         self._link = PoolClient(
             settings.master_address, self._credentials, self._announcement, self._pool_changed,
             files=self._files, interfaces=ipv4_addresses,
@@ -269,23 +275,8 @@ class WorkerNode:
 
     # --- facts ------------------------------------------------------------------------------
 
-    async def _look_around(self) -> None:
-        self._sample = await self._probe.call(take_sample, self._places.data)
-        self._runtime_view = await self._runtime.view()
-        self._blocker = self._find_blocker()
-
-    def _find_blocker(self) -> Problem | None:
-        if self.settings.runtime == "docker":
-            return Problem(code=FaultCode.SANDBOX_MISSING, about="this version has no Docker runtime yet")
-        if not self._runtime_view.ready:
-            preparing = Problem(code=FaultCode.SANDBOX_PREPARING, about="this takes a minute at most")
-            return self._runtime_view.problem or preparing
-        needed_gb = self.settings.keep_free_gb + self.settings.task_disk_gb
-        free_gb = self._sample.disk_available_gb
-        if free_gb < needed_gb:
-            about = f"{free_gb:.1f} GiB free, a task needs {needed_gb:.1f} GiB"
-            return Problem(code=FaultCode.DISK_FULL, about=about)
-        return None
+    async def _take_sample(self) -> Sample:
+        return await self._probe.call(take_sample, self._places.data)
 
     async def _keep_looking(self) -> None:
         while True:
@@ -294,9 +285,9 @@ class WorkerNode:
             await self._engine.tell(ClockTicked(at_s=time.time()))
 
     async def _look_again(self) -> None:
-        await self._look_around()
+        await self._around.look()
         total = lent(self.settings, self._by_hand)
-        await self._engine.tell(FactsChanged(at_s=time.time(), total=total, blocker=self._blocker))
+        await self._engine.tell(FactsChanged(at_s=time.time(), total=total, blocker=self._around.blocker))
 
     async def _keep_tidy(self) -> None:
         janitor = Janitor(
@@ -310,24 +301,23 @@ class WorkerNode:
             await asyncio.sleep(TIDY_EVERY_S)
 
     async def _prepare_sandbox(self) -> None:
-        problem = await self._runtime.prepare()
+        problem = await self._wasm.prepare(_tell_progress())
         await self._look_again()
         if problem is None:
-            log.info("sandbox ready: %s", self._runtime_view.detail)
+            log.info("sandbox ready: %s", self._around.sandbox.detail)
         else:
             log.error("%s", sentence(problem.code, problem.about))
 
     def _announcement(self) -> Announcement | None:
         return announcement(
-            self._engine.shown, sample=self._sample, hostname=self._announced_host, port=self._port,
-            region=self.settings.region, docker=self._runtime_view.name == "docker",
+            self._engine.shown, sample=self._around.sample, hostname=self._announced_host, port=self._port,
+            region=self.settings.region, docker=self._around.sandbox.name == "docker",
         )  # fmt: skip
 
     def _pool_changed(self, view: PoolView) -> None:
         came_back = view.link is LinkState.REGISTERED and self._pool_view.link is not LinkState.REGISTERED
         self._pool_view = view
         if came_back:
-            log.info("registered with the pool at %s", view.address)
             self._outbox.wake()
 
     # --- what front ends see ----------------------------------------------------------------
@@ -335,7 +325,8 @@ class WorkerNode:
     @property
     def node_id(self) -> str:
         """Name of this worker in its own displays."""
-        return self.settings.node_id or f"worker-{platform.node() or 'host'}-{self.settings.node_port}"
+        port = f"-{self.settings.node_port}" if self.settings.node_port else ""
+        return self.settings.node_id or f"worker-{platform.node() or 'host'}{port}"
 
     @property
     def api_url(self) -> str:
@@ -348,7 +339,7 @@ class WorkerNode:
     def snapshot(self) -> Snapshot:
         return picture(
             self._engine.shown, at_s=time.time(), node_id=self.node_id, version=__version__,
-            trust_threshold=self.settings.trust_threshold, pool=self._pool_view, runtime=self._runtime_view,
+            trust_threshold=self.settings.trust_threshold, pool=self._pool_view, runtime=self._around.sandbox,
             grpc_address=self._door_address, recovery=self._recovery,
         )  # fmt: skip
 
@@ -361,8 +352,7 @@ class WorkerNode:
         self._link.wake()
 
     async def sample(self) -> Sample:
-        self._sample = await self._probe.call(take_sample, self._places.data)
-        return self._sample
+        return await self._take_sample()
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
         return await self._journal.ended(limit)
@@ -387,18 +377,17 @@ class WorkerNode:
         return self._log.ring.entries(after)
 
 
-def _recovery_words(open_tasks: tuple[Task, ...], journal_trouble: str) -> str:
-    """What the last life of the worker left, in one sentence; empty when it ended in order."""
-    cut_off = sum(not task.state.has_ended for task in open_tasks)
-    owed = len(open_tasks) - cut_off
-    parts = []
-    if journal_trouble:
-        parts.append(f"the journal was damaged and set aside ({journal_trouble})")
-    if cut_off:
-        parts.append(f"{cut_off} unfinished, reported to the pool with what they had written")
-    if owed:
-        parts.append(f"{owed} finished with a result still to deliver")
-    return "Found after the last run: " + "; ".join(parts) + "." if parts else ""
+def _tell_progress() -> Callable[[float, str], None]:
+    """Logs each tenth of a slow preparation: it takes seconds, with the larger pack a minute."""
+    told: set[tuple[str, int]] = set()
+
+    def tell(share: float, text: str) -> None:
+        step = (text, int(share * 10))
+        if step not in told and share < 1:
+            told.add(step)
+            log.info("sandbox: %s, %d %%", text, step[1] * 10)
+
+    return tell
 
 
 if __name__ == "__main__":
