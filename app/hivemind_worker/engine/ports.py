@@ -31,7 +31,10 @@ class Runtime(Protocol):
       SANDBOX_FAILED. After `stop`, problem and exit_code are None.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """wasm or docker."""
+        ...
 
     async def view(self) -> RuntimeView:
         """Whether the sandbox is usable, and which interpreter it has; never raises."""
