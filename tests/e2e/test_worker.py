@@ -133,7 +133,8 @@ async def test_quirk_07_kill_9_in_the_middle_then_the_requester_gets_an_archive_
 ) -> None:
     keep_login(tmp_path, pool.address)
     async with worker(tmp_path, pool.address) as first:
-        await pool.offer(await first.address(), "a", zip_of({"main.py": COUNTS}))
+        answer = await pool.offer(await first.address(), "a", zip_of({"main.py": COUNTS}))
+        assert answer.success, answer.message
         await started(pool, "a")
         children = psutil.Process(first.process.pid).children(recursive=True)
         assert children
