@@ -49,6 +49,8 @@ VERBS = (
     Verb("resume", "mode", "go on, and take work again"),
     Verb("snooze", "mode", "freeze all tasks for 15m, 1h, 4h or until tomorrow"),
     Verb("finish", "mode", "take no new task; pause (or --quit) after the running ones"),
+    Verb("dashboard", "dashboard", "open the dashboard in the browser, signed in"),
+    Verb("user", "user", "accounts, sessions and read-only tokens of the dashboard"),
     Verb("login", "login", "sign in to a pool and keep the login for run"),
     Verb("logout", "login", "forget the kept login"),
     Verb("doctor", "doctor", "look for what keeps this computer from working"),

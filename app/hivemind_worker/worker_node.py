@@ -54,6 +54,7 @@ from hivemind_worker.store.journal import SqliteJournal
 from hivemind_worker.store.salvage import open_or_salvage
 from hivemind_worker.store.secrets import login_store
 from hivemind_worker.store.worker_log import WorkerLog
+from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi
 from hivemind_worker.web.token import load_or_make_token
@@ -106,6 +107,7 @@ class WorkerNode:
         """Bring everything up, or say why not; after a problem call `stop` all the same."""
         try:
             self._places.make()
+        self._users = SqliteUsers(places.state)
             problem = self._instance.take()
         except OSError as error:
             return Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")
@@ -224,7 +226,10 @@ class WorkerNode:
 
     async def _open_api(self) -> Problem | None:
         token = await self._files.call(load_or_make_token, self._places.token_file)
-        self._api = LocalApi(self, token)
+        problem = await self._users.open()
+        if problem is not None:  # the worker works without its dashboard's accounts
+            log.warning("%s", sentence(problem.code, problem.about))
+        self._api = LocalApi(self, token, users=self._users)
         searching = "web_port" not in self._by_hand
         port = await self._api.start(port=self.settings.web_port, search=searching)
         if isinstance(port, Problem):
@@ -300,6 +305,7 @@ class WorkerNode:
             await janitor.tidy()
             await asyncio.sleep(TIDY_EVERY_S)
 
+        await self._users.close()
     async def _prepare_sandbox(self) -> None:
         problem = await self._wasm.prepare(_tell_progress())
         await self._look_again()

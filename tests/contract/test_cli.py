@@ -34,7 +34,7 @@ from tests.fakes.node import NOW_S, FakeNode, make_snapshot, make_task
 LIMIT_S = 20.0
 NEEDS_NO_FRONT_END = [
     "run", "demo", "pool", "submit", "status", "tasks", "logs", "story", "stop", "pause", "resume", "snooze",
-    "finish", "login", "logout", "doctor", "config", "sandbox", "version",
+    "finish", "dashboard", "user", "login", "logout", "doctor", "config", "sandbox", "version",
 ]  # fmt: skip
 
 
@@ -174,7 +174,8 @@ async def test_a_light_verb_imports_nothing_heavy(tmp_path: Path, words: list[st
 # --- talking to a worker ----------------------------------------------------------------------
 
 
-TALKING = ["status", "tasks", "logs x", "story x", "stop x", "pause", "resume", "snooze 1h", "finish"]
+TALKING = ["status", "tasks", "logs x", "story x", "stop x", "pause", "resume", "snooze 1h", "finish",
+           "dashboard"]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", TALKING)

@@ -32,6 +32,11 @@ class Remote:
         self._token = token
         self._connection: http.client.HTTPConnection | None = None
 
+    @property
+    def url(self) -> str:
+        """Where the worker's pages and API are."""
+        return self._endpoint.url
+
     def get(self, path: str) -> Values | Problem:
         """The JSON answer, or the problem that the worker named."""
         return self._call("GET", path, None)

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.web.answers import HEADERS, Refusal, refusal, refuse
+from hivemind_worker.web.answers import Refusal, refusal, refuse
 from hivemind_worker.web.guard import Guard
+from hivemind_worker.web.routes import Handler, Route, Table, route_of
+from hivemind_worker.web.sign_in import login_path
+from hivemind_worker.web.visitors import VISITOR_KEY
 
 log = logging.getLogger(__name__)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HANDLER_LIMIT_S = 30.0
-STREAM_ROUTE = "result"  # limited by the piece instead: a large file may take its time
 
 _PLAIN = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
@@ -29,8 +29,15 @@ _PLAIN = {
 }
 
 
-def make_door(guard: Guard) -> Middleware:
-    """The middleware around every route, unknown ones included."""
+_NO_FILES = refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "", FaultCode.DISK_FULL,
+    detail="The worker cannot use its files just now.",
+    fix="See the worker's log; it goes on by itself when the disk can be used again.",
+)  # fmt: skip
+
+
+def make_door(guard: Guard, table: Table) -> Middleware:
+    """The middleware around every route, unknown ones included. `table` may be filled later."""
 
     @web.middleware
     async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -38,9 +45,14 @@ def make_door(guard: Guard) -> Middleware:
         if objection is not None:
             return _refused(request, objection)
         try:
-            return await _limited(request, handler)
+            return await _let_in(guard, route_of(request, table), request, handler)
         except web.HTTPException as error:
             return _refused(request, _as_refusal(error))
+        except ConnectionError:
+            raise
+        except OSError as error:
+            log.error("web route %s: %s", _shown(request), error)
+            return _refused(request, _NO_FILES)
         except Exception as error:  # the route's door: see the module's head
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError("the caller has gone") from error
@@ -49,8 +61,20 @@ def make_door(guard: Guard) -> Middleware:
     return door
 
 
-async def _limited(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if request.match_info.route.name == STREAM_ROUTE:
+async def _let_in(
+    guard: Guard, route: Route | None, request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    visitor = await guard.visitor(request)
+    if isinstance(visitor, Refusal):
+        return _refused(request, visitor)
+    if visitor is not None:
+        request[VISITOR_KEY] = visitor
+    refused = guard.refusal(request, route, visitor)
+    if refused is not None:
+        if visitor is None and route is not None and route.page:
+            return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": login_path(request)})
+        return _refused(request, refused)
+    if route is not None and route.stream:
         return await handler(request)
     async with asyncio.timeout(HANDLER_LIMIT_S):
         return await handler(request)
@@ -88,8 +112,3 @@ def _bug(about: str) -> Refusal:
 def _shown(request: web.Request) -> str:
     """The route for a log line: ids are the requester's free text, so never its characters as they are."""
     return f"{request.method} {ascii(request.path)[:200]}"
-
-
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Give every answer the security headers, also those that a library made."""
-    response.headers.update(HEADERS)

@@ -1,46 +1,54 @@
-"""Who may ask: host, origin and token. Looks at the head of a request only, never at its body."""
+"""Who may ask: host, origin, visitor, and what a body may be. Looks at the head of a request only."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import web
 
+from hivemind_worker.model.accounts import Role
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.web.answers import Refusal, refusal
+from hivemind_worker.web.routes import Access, Route
 from hivemind_worker.web.token import is_token
+from hivemind_worker.web.visitors import CSRF_HEADER, By, Users, Visitor, of_session
 
 NAMES = ("localhost", "127.0.0.1", "[::1]")
 HEAD_BYTES = 8192
 BODY_BYTES = 1 << 20
-OPEN_ROUTE = "/livez"
-HALF_OPEN_ROUTE = "/health"  # statuses for everybody, reasons with the token
+SAFE_METHODS = ("GET", "HEAD")
+JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
 NO_TOKEN = refusal(HTTPStatus.UNAUTHORIZED, "", FaultCode.UNAUTHORISED)
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Guard:
     """The checks of security.md, section W, in order: the first that fails answers."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, users: Users | None, clock: Callable[[], float]) -> None:
         self._token = token
+        self._users = users
+        self._clock = clock
         self._hosts: frozenset[str] = frozenset()
         self._origins: frozenset[str] = frozenset()
+        # Cookies do not know ports: the name tells the installs of one computer apart.
+        self.cookie_name = "hivemind-" + hashlib.sha256(b"cookie:" + token.encode()).hexdigest()[:16]
 
-    def serve_port(self, port: int) -> None:
-        """From now on only requests to this port are for us."""
-        self._hosts = frozenset(f"{name}:{port}" for name in NAMES)
-        if port == 80:  # the port that browsers leave out
-            self._hosts |= frozenset(NAMES)
-        self._origins = frozenset(f"http://{host}" for host in self._hosts)
+    def serve(self, scheme: str, names: tuple[str, ...], port: int) -> None:
+        """From now on requests to these names at this port are for us, and to no others."""
+        hosts = {f"{name}:{port}" for name in names}
+        if port == DEFAULT_PORTS[scheme]:  # the port that browsers leave out
+            hosts |= set(names)
+        self._hosts |= hosts
+        self._origins |= {f"{scheme}://{host}" for host in hosts}
 
     def objection(self, request: web.Request) -> Refusal | None:
-        """Why this request is not served, or None."""
-        return self._head(request) or self._site(request) or self._caller(request) or self._body(request)
-
-    def knows_token(self, request: web.Request) -> bool:
-        """Whether the caller sent the token; with two tokens both must be right."""
-        sent = _sent_tokens(request)
-        return bool(sent) and all(is_token(self._token, text) for text in sent)
+        """Why this request is not even looked at, whoever sent it; None when it is."""
+        return self._head(request) or self._site(request)
 
     def _head(self, request: web.Request) -> Refusal | None:
         size = len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
@@ -66,29 +74,85 @@ class Guard:
             return _forbidden()
         return None
 
-    def _caller(self, request: web.Request) -> Refusal | None:
-        path = request.path
-        if path == OPEN_ROUTE or (path == HALF_OPEN_ROUTE and not _sent_tokens(request)):
-            return None
-        return None if self.knows_token(request) else NO_TOKEN
+    async def visitor(self, request: web.Request) -> Visitor | Refusal | None:
+        """Who sent it; a refusal when it shows a token that is not one; None without token and session.
 
-    def _body(self, request: web.Request) -> Refusal | None:
+        Raises:
+            OSError: the accounts cannot be read just now.
+        """
+        sent = _sent_tokens(request)
+        if sent:
+            return await self._holder(sent)
+        session_id = request.cookies.get(self.cookie_name)
+        if session_id is None or self._users is None:
+            return None
+        kept = await self._users.find_session(session_id, self._clock())
+        return None if kept is None else of_session(session_id, kept)
+
+    async def _holder(self, sent: list[str]) -> Visitor | Refusal:
+        """With two tokens both must be right, and be the same."""
+        if all(is_token(self._token, text) for text in sent):
+            return Visitor(user="", role=Role.OWNER, by=By.TOKEN)
+        named = await self._users.find_token(sent[0]) if self._users and len(set(sent)) == 1 else None
+        return NO_TOKEN if named is None else Visitor(user=named.name, role=Role.VIEWER, by=By.NAMED_TOKEN)
+
+    def refusal(self, request: web.Request, route: Route | None, visitor: Visitor | None) -> Refusal | None:
+        """Why this visitor may not use this route so, or None."""
+        return self._right(request, route, visitor) or self._body(request, route)
+
+    def _right(self, request: web.Request, route: Route | None, visitor: Visitor | None) -> Refusal | None:
+        if route is not None and route.access is Access.OPEN:
+            return None
+        if visitor is None:
+            return NO_TOKEN
+        if route is None:
+            return None  # there is nothing here, or not with this method: those signed in may know
+        if route.access is Access.OWNER and not visitor.may_write:
+            return refusal(
+                HTTPStatus.FORBIDDEN, "", FaultCode.FORBIDDEN,
+                detail=_("This account may look, but not change anything."),
+                fix=_("Ask the owner of the computer, or sign in with an owner's account."),
+            )  # fmt: skip
+        if route.access is Access.TOKEN and visitor.by is not By.TOKEN:
+            return refusal(HTTPStatus.FORBIDDEN, "The token of this worker is needed.", FaultCode.FORBIDDEN)
+        return self._csrf(request, route, visitor)
+
+    def _csrf(self, request: web.Request, route: Route, visitor: Visitor) -> Refusal | None:
+        """A cookie alone changes nothing: what a page sends must show that the page is ours."""
+        if visitor.by is not By.SESSION or request.method in SAFE_METHODS:
+            return None
+        if route.form and request.content_type == FORM_TYPE:
+            return None  # it stands in the form: the route looks at it
+        return None if has_csrf(visitor, request.headers.get(CSRF_HEADER, "")) else NO_CSRF
+
+    def _body(self, request: web.Request, route: Route | None) -> Refusal | None:
         if (request.content_length or 0) > BODY_BYTES:
             return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body of the request is over 1 MiB.")
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
-        if request.body_exists and request.content_type != "application/json":
-            return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
-        return None
+        if not request.body_exists or request.content_type == JSON_TYPE:
+            return None
+        if route is not None and route.form and request.content_type == FORM_TYPE:
+            return None
+        return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+
+
+def has_csrf(visitor: Visitor, untrusted_text: str) -> bool:
+    """Whether the text is the CSRF token of this session."""
+    sent = untrusted_text.encode("utf-8", "surrogateescape")
+    return bool(visitor.csrf) and hmac.compare_digest(visitor.csrf.encode(), sent)
 
 
 def _forbidden() -> Refusal:
     return refusal(HTTPStatus.FORBIDDEN, "This address or page may not call the worker.")
 
 
+NO_CSRF = refusal(HTTPStatus.FORBIDDEN, f"no {CSRF_HEADER} of this session", FaultCode.FORBIDDEN)
+
+
 def _sent_tokens(request: web.Request) -> list[str]:
     sent = list(request.headers.getall("X-API-Key", []))
     for value in request.headers.getall("Authorization", []):
-        scheme, _, rest = value.partition(" ")
+        scheme, _colon, rest = value.partition(" ")
         sent.append(rest.strip() if scheme.lower() == "bearer" else "")
     return sent

@@ -17,8 +17,9 @@ from hivemind_worker.presentation.status import (
 )
 from hivemind_worker.web.answers import Refusal, answer, refuse
 from hivemind_worker.web.asked import object_of, task_id_of
-from hivemind_worker.web.guard import Guard
+from hivemind_worker.web.routes import Access, Route
 from hivemind_worker.web.token import NONCE_LETTERS, PROOF_HEADER
+from hivemind_worker.web.visitors import visitor_of
 from hivemind_worker.web.wishes import find_task, stop
 
 if TYPE_CHECKING:
@@ -30,23 +31,20 @@ ENDED_SHOWN = 100
 class SeedRoutes:
     """GET status, tasks, resources, health and livez; POST stop_task."""
 
-    def __init__(
-        self, node: NodeFace, guard: Guard, proof: Callable[[str], str], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, node: NodeFace, proof: Callable[[str], str], clock: Callable[[], float]) -> None:
         self._node = node
-        self._guard = guard
         self._proof = proof
         self._clock = clock
 
-    def table(self) -> list[web.RouteDef]:
+    def table(self) -> list[Route]:
         """The routes."""
         return [
-            web.get("/api/status", self.status, allow_head=False),
-            web.get("/api/tasks", self.tasks, allow_head=False),
-            web.get("/api/resources", self.resources, allow_head=False),
-            web.post("/api/stop_task/{id:.+}", self.stop_task),
-            web.get("/health", self.health, allow_head=False),
-            web.get("/livez", self.livez, allow_head=False),
+            Route(method="GET", path="/api/status", handler=self.status),
+            Route(method="GET", path="/api/tasks", handler=self.tasks),
+            Route(method="GET", path="/api/resources", handler=self.resources),
+            Route(method="POST", path="/api/stop_task/{id:.+}", handler=self.stop_task, access=Access.OWNER),
+            Route(method="GET", path="/health", handler=self.health, access=Access.OPEN),
+            Route(method="GET", path="/livez", handler=self.livez, access=Access.OPEN),
         ]
 
     async def status(self, _request: web.Request) -> web.Response:
@@ -76,9 +74,9 @@ class SeedRoutes:
         return answer({"success": True, "message": done})
 
     async def health(self, request: web.Request) -> web.Response:
-        """Whether all parts work: 200 or 503; the reasons only with the token."""
+        """Whether all parts work: 200 or 503; the reasons only to those who are signed in."""
         healthy, report = health_report(self._node.snapshot(), self._node.settings, self._clock())
-        shown = report if self._guard.knows_token(request) else bare_health(report)
+        shown = bare_health(report) if visitor_of(request) is None else report
         return answer(shown, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def livez(self, request: web.Request) -> web.Response:

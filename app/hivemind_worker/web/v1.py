@@ -18,8 +18,8 @@ from hivemind_worker.presentation.status import state_report, verdict_rows
 from hivemind_worker.presentation.story import story_report
 from hivemind_worker.web.answers import HEADERS, Refusal, answer, refusal, refuse
 from hivemind_worker.web.asked import LONGEST_SNOOZE_S, moment, number, object_of, task_id_of, whole_number
-from hivemind_worker.web.door import STREAM_ROUTE
 from hivemind_worker.web.files import PIECE_BYTES, open_result, read_log
+from hivemind_worker.web.routes import Access, Route
 from hivemind_worker.web.wishes import find_task, stop, wish
 
 if TYPE_CHECKING:
@@ -40,21 +40,31 @@ class V1Routes:
         self._files = files
         self._clock = clock
 
-    def table(self) -> list[web.RouteDef]:
+    def table(self) -> list[Route]:
         """The routes."""
+        reads = {
+            "/api/v1/state": self.state,
+            "/api/v1/log": self.log,
+            TASK: self._of_task(self.task),
+            TASK + "/story": self._of_task(self.story),
+            TASK + "/logs": self._of_task(self.logs),
+        }
+        writes = {
+            TASK + "/stop": self._of_task(self.stop),
+            "/api/v1/actions/pause": self.pause,
+            "/api/v1/actions/resume": self.resume,
+            "/api/v1/actions/snooze": self.snooze,
+            "/api/v1/actions/finish": self.finish,
+            "/api/v1/actions/reconnect": self.reconnect,
+        }
+        result = self._of_task(self.result)
         return [
-            web.get("/api/v1/state", self.state, allow_head=False),
-            web.get("/api/v1/log", self.log, allow_head=False),
-            web.get(TASK, self._of_task(self.task), allow_head=False),
-            web.get(TASK + "/story", self._of_task(self.story), allow_head=False),
-            web.get(TASK + "/logs", self._of_task(self.logs), allow_head=False),
-            web.get(TASK + "/result", self._of_task(self.result), allow_head=False, name=STREAM_ROUTE),
-            web.post(TASK + "/stop", self._of_task(self.stop)),
-            web.post("/api/v1/actions/pause", self.pause),
-            web.post("/api/v1/actions/resume", self.resume),
-            web.post("/api/v1/actions/snooze", self.snooze),
-            web.post("/api/v1/actions/finish", self.finish),
-            web.post("/api/v1/actions/reconnect", self.reconnect),
+            *(Route(method="GET", path=path, handler=read) for path, read in reads.items()),
+            Route(method="GET", path=TASK + "/result", handler=result, stream=True),
+            *(
+                Route(method="POST", path=path, handler=write, access=Access.OWNER)
+                for path, write in writes.items()
+            ),
         ]
 
     def _of_task(self, answering: Answering) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
