@@ -359,6 +359,35 @@ def test_an_owed_result_is_sent_after_a_restart() -> None:
     assert kinds(restarted.see(events.Restarted(at_s=9))) == ["UploadResult"]
 
 
+def test_what_a_restart_found_and_does_stands_in_the_story() -> None:
+    walk = Walk()
+    for name in ("ended", "owed"):
+        walk.run(name)
+        walk.end(name)
+    walk.run("running")
+    walk.offer("unpacking")
+    walk.about(events.ResultPacked, "owed", result_bytes=5)
+    decision = Walk(tasks=walk.state.tasks).see(events.Restarted(at_s=9))
+    told = {decision.state.tasks[line.key].task_id: f"{line.what}: {line.text}" for line in decision.lines}
+    assert told == {
+        "running": "Interrupted: it was running",
+        "unpacking": "Interrupted: it had not started yet",
+        "ended": "FoundAgain: its result is packed now",
+        "owed": "FoundAgain: its result is sent now",
+    }
+
+
+def test_a_clock_that_is_set_back_makes_no_snooze_longer_than_it_was_asked_for() -> None:
+    walk = Walk()
+    walk.see(events.PauseAsked(at_s=1_800_000_000, until_s=1_800_000_900))
+    walk.see(events.ClockTicked(at_s=0))  # 1970
+    assert walk.state.node.until_s == 900
+    walk.see(events.ClockTicked(at_s=899))
+    assert walk.state.node.mode is Mode.PAUSED
+    walk.see(events.ClockTicked(at_s=900))
+    assert walk.state.node.mode is Mode.RUN
+
+
 def test_late_and_doubled_events_change_nothing() -> None:
     walk = Walk()
     walk.run()

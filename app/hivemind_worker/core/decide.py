@@ -261,9 +261,17 @@ def _thaw(draft: _Draft, at_s: float) -> None:
 
 
 def _clock_ticked(draft: _Draft, event: ClockTicked) -> None:
-    node = draft.state.node
+    node = _rebased(draft.state.node, event.at_s)
+    draft.set_node(node)
     if node.mode is Mode.PAUSED and node.until_s is not None and event.at_s >= node.until_s:
         _set_mode(draft, Mode.RUN, event.at_s)
+
+
+def _rebased(node: NodeState, at_s: float) -> NodeState:
+    """A clock that was set back must not make a snooze last for years: it begins anew, with its length."""
+    if node.until_s is None or at_s >= node.mode_since_s:
+        return node
+    return replace(node, mode_since_s=at_s, until_s=at_s + node.until_s - node.mode_since_s)
 
 
 def _finish_when_empty(draft: _Draft, at_s: float) -> None:
@@ -296,7 +304,9 @@ def _restarted(draft: _Draft, event: Restarted) -> None:
         if not task.state.has_ended:
             draft.take(interrupted(task, event.at_s), event.at_s, "Interrupted")
         elif task.delivery is Delivery.NONE:
+            draft.put(task, event.at_s, "FoundAgain", "its result is packed now")
             draft.effects.append(PackResult(key=task.key, attempt=task.attempt))
         else:
+            draft.put(task, event.at_s, "FoundAgain", "its result is sent now")
             draft.effects.append(UploadResult(key=task.key, attempt=task.attempt))
     _clock_ticked(draft, ClockTicked(at_s=event.at_s))

@@ -53,11 +53,17 @@ def after(task: Task, event: Event, *, paused: bool) -> Step | None:
 
 def interrupted(task: Task, at_s: float) -> Step:
     """The end of a task that an earlier life of the worker left behind."""
-    where = "it was running" if task.started_at_s is not None else "it had not started yet"
-    problem = Problem(code=FaultCode.INTERRUPTED, about=where)
+    problem = Problem(code=FaultCode.INTERRUPTED, about=_WHERE_IT_WAS[task.state])
     reclaim = Reclaim(key=task.key, attempt=task.attempt)
     ending = _ended(task, at_s, TaskState.FAILED, problem)
-    return replace(ending, effects=(reclaim, *ending.effects))
+    return replace(ending, effects=(reclaim, *ending.effects), text=problem.about)
+
+
+_WHERE_IT_WAS = {
+    TaskState.ALLOCATED: "it had not started yet",
+    TaskState.RUNNING: "it was running",
+    TaskState.PAUSED: "it was paused",
+}
 
 
 def _ended(task: Task, at_s: float, state: TaskState, problem: Problem | None) -> Step:

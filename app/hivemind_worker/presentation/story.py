@@ -22,6 +22,7 @@ SENTENCES = {
     "StopAsked": "Asked to stop",
     "RunEnded": "Its program has ended",
     "Interrupted": "Cut off by the end of the worker",
+    "FoundAgain": "Found in the journal after a restart",
     "ResultPacked": "Its result is packed",
     "ResultDelivered": "The pool has its result",
     "ResultRefused": "The pool did not take its result, which is kept here",
