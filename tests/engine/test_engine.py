@@ -13,6 +13,7 @@ from hivemind_worker.engine import outbox
 from hivemind_worker.model.effects import Accepted, Refused
 from hivemind_worker.model.events import PauseAsked, ResumeAsked, ShutdownAsked, StopAsked
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.history import JournalEntry
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Outcome, Problem, StopReason, TaskId, TaskState, key_of
 from hivemind_worker.model.work import RunOrder
@@ -250,6 +251,36 @@ async def test_an_unwritable_journal_refuses_offers_and_keeps_what_happened(tmp_
         lock.close()
         assert (await worker.delivered("a")).read("execution_log.txt")
         assert worker.engine.shown.blocker is None
+
+
+async def test_a_journal_that_is_replaced_gets_everything_that_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+
+    async def wait_for_gate(order: RunOrder, output: Output) -> Outcome:
+        await gate.wait()
+        return OK
+
+    async with rig(tmp_path, ScriptedRuntime(wait_for_gate)) as worker:
+        for name in ("a", "b"):
+            await worker.offer(name, zip_of())
+        await worker.until(lambda: len(worker.runtime.runs) == 2)
+        empty = sqlite3.connect(worker.places.journal, isolation_level=None)
+        empty.executescript("DELETE FROM tasks; DELETE FROM node; DELETE FROM history;")
+        empty.close()
+        commit = worker.journal.commit
+
+        async def renewed(entry: JournalEntry) -> None:
+            monkeypatch.setattr(worker.journal, "commit", commit)
+            raise OSError("the journal was damaged")
+
+        monkeypatch.setattr(worker.journal, "commit", renewed)
+        await worker.engine.tell(StopAsked(at_s=1.0, key=key_of(TaskId("a")), reason=StopReason.POOL))
+        open_ids = {row.task_id for row in await worker.journal.open_tasks()}
+        assert open_ids >= {"b"}
+        gate.set()
+        await worker.delivered("b")
 
 
 async def test_a_slow_pool_gets_a_mark_and_the_file_gets_every_line(tmp_path: Path) -> None:

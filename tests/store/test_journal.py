@@ -24,8 +24,16 @@ from hivemind_worker.model.task import (
     key_of,
 )
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.store.journal import SqliteJournal, connect
-from hivemind_worker.store.salvage import open_or_salvage
+from hivemind_worker.store.journal import (
+    SCHEMA_VERSION,
+    RenewedError,
+    SqliteJournal,
+    connect,
+    read_node,
+    read_open,
+    write,
+)
+from hivemind_worker.store.salvage import open_or_salvage, renewer
 
 
 def task(name: str, **changes: object) -> Task:
@@ -112,8 +120,6 @@ async def test_a_failed_commit_leaves_nothing(journal: SqliteJournal, tmp_path: 
 
 
 def write_rows(path: Path, count: int = 50) -> None:
-    from hivemind_worker.store.journal import write
-
     connection = connect(path)
     for n in range(count):
         key = key_of(TaskId(f"t{n}"))
@@ -162,7 +168,9 @@ def test_a_damaged_journal_is_set_aside_and_the_worker_starts(tmp_path: Path, da
     assert (tmp_path / "j.sqlite3.damaged-now").read_bytes() == damaged
     carried = open_keys(connection)
     if damage == "flipped":
-        assert carried == 47
+        assert carried == 50
+        cut_off = [row for row in read_open(connection) if row.state is TaskState.ALLOCATED]
+        assert len(cut_off) == 3  # their ids are whole: the pool is told of them
     if damage == "later":
         assert carried == 50
     connection.close()
@@ -184,3 +192,169 @@ def test_an_empty_file_becomes_a_new_journal(tmp_path: Path) -> None:
 def test_the_journal_is_private(tmp_path: Path) -> None:
     connect(tmp_path / "j.sqlite3").close()
     assert (tmp_path / "j.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
+# --- damage that shows later, or not by itself ------------------------------------------------
+
+
+async def test_damage_met_while_working_costs_one_try_and_the_journal_is_another_one(tmp_path: Path) -> None:
+    path, thread, told = tmp_path / "j.sqlite3", NamedThread("journal"), list[str]()
+    write_rows(path, 200)
+    connection, wrong = open_or_salvage(path, "now")
+    assert wrong == ""
+    connection.execute("PRAGMA cache_size=0")
+    content = bytearray(path.read_bytes())
+    root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name='history'").fetchone()[0]
+    content[(root - 1) * 4096 : root * 4096] = bytes(4096)
+    path.write_bytes(content)
+    journal = SqliteJournal(connection, thread, renewer(path, lambda: "later", told.append))
+    line = StoryLine(key=key_of(TaskId("t1")), at_s=1.0, what="x", text="")
+    with pytest.raises(RenewedError, match="damaged"):
+        await journal.commit(JournalEntry(lines=(line,)))
+    assert "kept as j.sqlite3.damaged-later" in told[0]
+    await journal.commit(JournalEntry(lines=(line,)))
+    assert len(await journal.open_tasks()) == 200
+    assert await journal.story(line.key) == (line,)
+    await journal.close()
+    thread.close()
+
+
+@pytest.mark.parametrize("name", ["database or disk is full", "disk I/O error"])
+def test_trouble_of_the_disk_never_sets_a_good_journal_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / "j.sqlite3"
+    write_rows(path)
+    error = sqlite3.OperationalError(name)
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL if "full" in name else sqlite3.SQLITE_IOERR
+
+    def refuse(connection: sqlite3.Connection) -> None:
+        raise error
+
+    monkeypatch.setattr("hivemind_worker.store.salvage.read_open", refuse)
+    with pytest.raises(OSError, match=name):
+        open_or_salvage(path, "now")
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_a_flipped_digit_inside_a_row_is_seen_and_the_id_is_not_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    connection = connect(path)
+    write(connection, JournalEntry(tasks=(task("open"), task("ended", **ENDED))))
+    connection.close()
+    path.write_bytes(path.read_bytes().replace(b'"attempt":1', b'"attempt":3'))
+    connection, wrong = open_or_salvage(path, "now")
+    assert "checksum" in wrong
+    (row,) = read_open(connection)
+    assert (row.task_id, row.state, row.attempt) == ("open", TaskState.ALLOCATED, 1)
+    connection.close()
+
+
+async def test_what_is_left_of_a_damaged_ended_row_keeps_its_id_from_running_again(tmp_path: Path) -> None:
+    path, thread = tmp_path / "j.sqlite3", NamedThread("journal")
+    connection = connect(path)
+    write(connection, JournalEntry(tasks=(task("ended", **ENDED),)))
+    connection.execute("UPDATE tasks SET row = replace(row, 'COMPLETED', 'COMPLETEE')")
+    journal = SqliteJournal(connection, thread)
+    row = await journal.find(key_of(TaskId("ended")))
+    assert row is not None
+    assert (row.task_id, row.ended_at_s, row.is_open) == ("ended", 5.0, False)
+    assert row.problem == Problem(code=FaultCode.BAD_JOURNAL, about="what it held of this task")
+    assert await journal.ended(1) == (row,)
+    await journal.close()
+    thread.close()
+
+
+def killed(path: Path, count: int = 50) -> bytes:
+    """The files as a kill leaves them: everything in the write-ahead log; that log's content."""
+    other = path.with_name("other")
+    write_rows(other)
+    connection = connect(other)
+    for n in range(count):
+        write(connection, JournalEntry(node=NodeState(trust_score=n)))
+    for suffix in ("", "-wal"):
+        Path(f"{path}{suffix}").write_bytes(Path(f"{other}{suffix}").read_bytes())
+    connection.close()
+    return Path(f"{path}-wal").read_bytes()
+
+
+def test_the_log_that_a_kill_leaves_is_taken_whole(tmp_path: Path) -> None:
+    killed(tmp_path / "j.sqlite3")
+    connection, wrong = open_or_salvage(tmp_path / "j.sqlite3", "now")
+    assert wrong == ""
+    assert read_node(connection).trust_score == 49
+    connection.close()
+
+
+def test_writes_that_a_damaged_log_hides_are_counted_and_the_copy_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    log = bytearray(killed(path))
+    log[len(log) // 2] ^= 4
+    Path(f"{path}-wal").write_bytes(log)
+    connection, wrong = open_or_salvage(path, "now")
+    assert "the last 26 writes to it cannot be read" in wrong
+    assert read_node(connection).trust_score == 23
+    assert Path(f"{path}.damaged-now-wal").read_bytes() == log
+    connection.close()
+
+
+@pytest.mark.parametrize("left", [1, 60, 4096 * 3 + 100, -100])
+def test_a_journal_without_its_end_is_set_aside(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "j.sqlite3"
+    write_rows(path)
+    path.write_bytes(path.read_bytes()[:left])
+    connection, wrong = open_or_salvage(path, "now")
+    assert "its end is missing; kept as" in wrong
+    connection.close()
+
+
+def test_rows_on_both_sides_of_a_lost_page_are_carried_over(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    write_rows(path, 300)
+    content = bytearray(path.read_bytes())
+    leaves = [
+        at
+        for at in range(0, len(content), 4096)
+        if content[at] == 10 and b'"task_id":"t' in content[at : at + 4096]
+    ]
+    content[leaves[10] : leaves[10] + 4096] = bytes(4096)
+    path.write_bytes(content)
+    connection, wrong = open_or_salvage(path, "now")
+    assert "at least 1 lost" in wrong
+    assert 280 <= open_keys(connection) < 300
+    connection.close()
+
+
+# --- versions ---------------------------------------------------------------------------------
+
+VERSIONS = sorted(Path(__file__).parent.glob("journal_v*.sql"))
+
+
+def test_a_file_of_every_released_version_is_kept(tmp_path: Path) -> None:
+    assert [path.stem for path in VERSIONS] == [f"journal_v{n + 1}" for n in range(len(VERSIONS))]
+    assert len(VERSIONS) in (SCHEMA_VERSION - 1, SCHEMA_VERSION)  # the present one may not be released yet
+
+
+@pytest.mark.parametrize("script", VERSIONS, ids=lambda path: path.stem)
+async def test_a_journal_of_a_released_version_opens_for_ever(tmp_path: Path, script: Path) -> None:
+    path, thread = tmp_path / "j.sqlite3", NamedThread("journal")
+    old = sqlite3.connect(path)
+    old.executescript(script.read_text(encoding="utf-8"))
+    old.close()
+    connection, wrong = open_or_salvage(path, "now")
+    assert wrong == ""
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+    journal = SqliteJournal(connection, thread)
+    rows = {row.task_id: row for row in await journal.open_tasks()}
+    assert set(rows) == {"failed Ünïcode/..", "stopped", "running", "just accepted"}
+    assert rows[TaskId("running")].attempt == 2
+    assert rows[TaskId("failed Ünïcode/..")].problem == Problem(code=FaultCode.EXIT_CODE, about="3")
+    ended = {row.task_id: row for row in await journal.ended(10)}
+    assert ended[TaskId("completed")].usage == Usage(cpu_s=1.5, wall_s=4.0, peak_memory_bytes=7 << 20)
+    assert ended[TaskId("refused by its pool")].delivery is Delivery.KEPT
+    assert (await journal.node()).trust_score == 12
+    assert len(await journal.story(key_of(TaskId("completed")))) == 2
+    await journal.commit(JournalEntry(tasks=tuple(rows.values())))  # each row in the present form
+    assert {row.task_id: row for row in await journal.open_tasks()} == rows
+    await journal.close()
+    thread.close()

@@ -1,9 +1,11 @@
-"""Journal rows <-> JSON text. Unknown keys of a later version are refused, absent ones take defaults."""
+"""Journal rows <-> JSON text with a checksum. Unknown keys of a later version are refused, absent ones take
+defaults. Rows of version 1 have no checksum and are taken as they are."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import zlib
+from dataclasses import asdict, replace
 from typing import Any
 
 from hivemind_worker.model.faults import FaultCode
@@ -19,7 +21,10 @@ from hivemind_worker.model.task import (
     TaskKey,
     TaskState,
     Usage,
+    key_of,
 )  # fmt: skip
+
+CHECKSUM = ',"crc":'
 
 
 class BadRowError(ValueError):
@@ -27,8 +32,23 @@ class BadRowError(ValueError):
 
 
 def encode(row: Task | NodeState) -> str:
-    """The row as one line of JSON."""
-    return json.dumps(asdict(row), separators=(",", ":"), ensure_ascii=True)
+    """The row as one line of JSON; its last key is the checksum of all the others."""
+    text = json.dumps(asdict(row), separators=(",", ":"), ensure_ascii=True)
+    return f"{text[:-1]}{CHECKSUM}{zlib.crc32(text.encode())}}}"
+
+
+def _checked(text: str) -> dict[str, Any]:
+    """The row as it was written.
+
+    Raises:
+        ValueError: not JSON, or changed since: SQLite does not see a flipped bit inside a text.
+    """
+    row = json.loads(text)
+    crc = row.pop("crc", None)
+    whole = text.rpartition(CHECKSUM)[0] + "}"
+    if crc is not None and crc != zlib.crc32(whole.encode("utf-8", "surrogatepass")):
+        raise ValueError("its checksum is not right")
+    return dict(row)
 
 
 def _problem(value: dict[str, Any] | None) -> Problem | None:
@@ -42,7 +62,7 @@ def decode_task(text: str) -> Task:
         BadRowError: damaged, or written by a later version.
     """
     try:
-        row = json.loads(text)
+        row = _checked(text)
         stop_reason = row["stop_reason"]
         return Task(
             **{
@@ -69,7 +89,39 @@ def decode_node(text: str) -> NodeState:
         BadRowError: damaged, or written by a later version.
     """
     try:
-        row = json.loads(text)
+        row = _checked(text)
         return NodeState(**{**row, "mode": Mode(row["mode"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRowError(f"node row: {error!r}") from error
+
+
+def readable_task(key: Any, task_id: Any, is_open: Any, ended_at_s: Any, text: Any) -> Task:
+    """The task of a task's columns; when its row is damaged, what the other columns still tell.
+
+    An id that is known is never run again, and an open task is reported to the pool, which would
+    wait for it for ever.
+
+    Raises:
+        BadRowError: its id is damaged too.
+    """
+    try:
+        return decode_task(str(text))
+    except BadRowError:
+        if key_of(TaskId(str(task_id))) != key:
+            raise
+    row = Task(
+        task_id=TaskId(task_id), key=TaskKey(key), attempt=1, body_sha256="", demand=Resources(),
+        state=TaskState.ALLOCATED, accepted_at_s=0.0,
+    )  # fmt: skip
+    if is_open:
+        return row
+    at_s = float(ended_at_s or 0.0)
+    unread = Problem(code=FaultCode.BAD_JOURNAL, about="what it held of this task")
+    return replace(
+        row,
+        state=TaskState.FAILED,
+        ended_at_s=at_s,
+        accepted_at_s=at_s,
+        problem=unread,
+        delivery=Delivery.KEPT,
+    )

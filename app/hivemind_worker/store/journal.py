@@ -8,18 +8,34 @@ of starting does not grow with history. Damage is handled by `store.salvage`.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from hivemind_worker.model.history import JournalEntry, StoryLine
 from hivemind_worker.model.snapshot import NodeState
 from hivemind_worker.model.task import Task, TaskKey
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.store.codec import BadRowError, decode_node, decode_task, encode
+from hivemind_worker.store.codec import BadRowError, decode_node, decode_task, encode, readable_task
 
-SCHEMA_VERSION = 1
+SELECT_TASKS = "SELECT key, task_id, is_open, ended_at_s, row FROM tasks "
 BUSY_TIMEOUT_S = 5.0
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+NO_DAMAGE = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+"""Trouble of the disk or the moment: the file is as good as before and stays where it is."""
 
-SCHEMA = """
+FIRST_SCHEMA = """
 CREATE TABLE IF NOT EXISTS tasks (
     key TEXT PRIMARY KEY,
     task_id TEXT NOT NULL,
@@ -39,6 +55,24 @@ CREATE TABLE IF NOT EXISTS history (
 );
 CREATE INDEX IF NOT EXISTS history_of_task ON history (key);
 """
+MIGRATIONS = (
+    FIRST_SCHEMA,
+    "",  # 2: rows carry a checksum from now on, those of version 1 get theirs when they change
+)
+"""The step to each version; a step that was released is never changed. tests/store keeps a file of each."""
+SCHEMA_VERSION = len(MIGRATIONS)
+
+Result = TypeVar("Result")
+Renew = Callable[[str], sqlite3.Connection]
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's own code without its details; 0 for errors that are not SQLite's."""
+    return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+class RenewedError(OSError):
+    """The journal was damaged and has been set aside; a new one is in use."""
 
 
 class LaterVersionError(Exception):
@@ -54,6 +88,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.text_factory = readable_text
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -61,7 +96,8 @@ def connect(path: Path) -> sqlite3.Connection:
         if version > SCHEMA_VERSION:
             raise LaterVersionError(f"schema {version}, this program knows up to {SCHEMA_VERSION}")
         if version < SCHEMA_VERSION:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+            steps = "".join(MIGRATIONS[version:])
+            connection.executescript(f"BEGIN; {steps} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
     except BaseException:
         connection.close()
         raise
@@ -94,6 +130,11 @@ def write(connection: sqlite3.Connection, entry: JournalEntry) -> None:
         raise
 
 
+def readable_text(untrusted_bytes: bytes) -> str:
+    """Text of a column; a flipped bit in it spoils one row, not the reading of all that follow."""
+    return untrusted_bytes.decode("utf-8", "replace")
+
+
 def _text(untrusted_text: str) -> str:
     """SQLite takes no lone surrogates."""
     return untrusted_text.encode("utf-8", "backslashreplace").decode()
@@ -105,8 +146,21 @@ def read_open(connection: sqlite3.Connection) -> tuple[Task, ...]:
     Raises:
         BadRowError, sqlite3.DatabaseError: damaged.
     """
-    rows = connection.execute("SELECT row FROM tasks WHERE is_open").fetchall()
-    return tuple(sorted((decode_task(text) for (text,) in rows), key=lambda task: task.accepted_at_s))
+    rows = connection.execute("SELECT key, row FROM tasks WHERE is_open").fetchall()
+    # A damaged index hides rows without a word, unless its own entries are counted as well.
+    counted = connection.execute("SELECT count(*) FROM tasks INDEXED BY open_tasks WHERE is_open").fetchone()[
+        0
+    ]
+    if counted != len(rows):
+        raise BadRowError(f"{counted} open tasks in the index, {len(rows)} rows")
+    return tuple(sorted((_open_row(*row) for row in rows), key=lambda task: task.accepted_at_s))
+
+
+def _open_row(key: str, text: str) -> Task:
+    task = decode_task(text)
+    if task.key != key or not task.is_open:
+        raise BadRowError(f"row {key} holds {task.key}, {'open' if task.is_open else 'closed'}")
+    return task
 
 
 def read_node(connection: sqlite3.Connection) -> NodeState:
@@ -120,74 +174,111 @@ def read_node(connection: sqlite3.Connection) -> NodeState:
 
 
 class SqliteJournal:
-    """The journal behind its thread; fits `engine.ports.Journal`."""
+    """The journal behind its thread; fits `engine.ports.Journal`.
 
-    def __init__(self, connection: sqlite3.Connection, thread: NamedThread) -> None:
+    `renew` sets a file that turns out damaged aside and gives a connection to a new one, with what
+    could be read carried over. What is open then is written again by the engine.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, thread: NamedThread, renew: Renew | None = None
+    ) -> None:
         self._connection = connection
         self._thread = thread
+        self._renew = renew
+
+    async def _read(self, work: Callable[..., Result], *args: object) -> Result:
+        """As `_work`; what was in the way of reading has been moved out of it by the second time."""
+        try:
+            return await self._thread.call(self._work, work, *args)
+        except RenewedError:
+            return await self._thread.call(self._work, work, *args)
+
+    def _work(self, work: Callable[..., Result], *args: object) -> Result:
+        """Runs `work(connection, …)`, in the journal's thread.
+
+        Raises:
+            RenewedError: the file was damaged and has been replaced.
+            OSError: it did not work.
+        """
+        try:
+            return work(self._connection, *args)
+        except sqlite3.Error as error:
+            if self._renew is None or primary_code(error) not in DAMAGE:
+                raise OSError(f"the journal cannot be used: {error}") from error
+            self._connection.close()
+            self._connection = self._renew(str(error))
+            raise RenewedError(f"the journal was damaged: {error}") from error
 
     async def commit(self, entry: JournalEntry) -> None:
         """Make the entry durable.
 
         Raises:
-            OSError: it could not be written; nothing of it was.
+            OSError: it could not be written, and nothing of it was; after a RenewedError the journal is
+                another one, to which all that is open should be written again.
         """
-        try:
-            await self._thread.call(write, self._connection, entry)
-        except sqlite3.Error as error:
-            raise OSError(f"the journal could not be written: {error}") from error
+        await self._thread.call(self._work, write, entry)
 
     async def find(self, key: TaskKey) -> Task | None:
-        """The row of this key; a damaged one counts as absent."""
-        return await self._thread.call(self._find, key)
+        """The row of this key, or what is left of a damaged one.
 
-    def _find(self, key: TaskKey) -> Task | None:
-        found = self._connection.execute("SELECT row FROM tasks WHERE key=?", (key,)).fetchone()
-        return None if found is None else _or_none(found[0])
+        Raises:
+            OSError: the journal cannot be read just now.
+        """
+        return await self._read(_find, key)
 
     async def find_by_prefix(self, prefix: str) -> Task | None:
         """The one row whose key starts so; None when there is none or more than one."""
-        return await self._thread.call(self._find_by_prefix, prefix)
-
-    def _find_by_prefix(self, prefix: str) -> Task | None:
-        rows = self._connection.execute(
-            "SELECT row FROM tasks WHERE key >= ? AND key < ? LIMIT 2", (prefix, prefix + "g")
-        ).fetchall()
-        return _or_none(rows[0][0]) if len(rows) == 1 else None
+        return await self._read(_find_by_prefix, prefix)
 
     async def open_tasks(self) -> tuple[Task, ...]:
-        return await self._thread.call(read_open, self._connection)
+        return await self._read(read_open)
 
     async def node(self) -> NodeState:
-        return await self._thread.call(read_node, self._connection)
+        return await self._read(read_node)
 
     async def ended(self, limit: int) -> tuple[Task, ...]:
-        """The last ended tasks, newest first; damaged rows are left out."""
-        return await self._thread.call(self._ended, limit)
-
-    def _ended(self, limit: int) -> tuple[Task, ...]:
-        rows = self._connection.execute(
-            "SELECT row FROM tasks WHERE ended_at_s IS NOT NULL ORDER BY ended_at_s DESC LIMIT ?", (limit,)
-        ).fetchall()
-        return tuple(task for (text,) in rows if (task := _or_none(text)) is not None)
+        """The last ended tasks, newest first."""
+        return await self._read(_ended, limit)
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         """The history of one task, oldest first."""
-        return await self._thread.call(self._story, key)
-
-    def _story(self, key: TaskKey) -> tuple[StoryLine, ...]:
-        rows = self._connection.execute(
-            "SELECT key, at_s, what, text FROM history WHERE key=? ORDER BY number", (key,)
-        ).fetchall()
-        return tuple(StoryLine(key=TaskKey(k), at_s=at, what=what, text=text) for k, at, what, text in rows)
+        return await self._read(_story, key)
 
     async def close(self) -> None:
         """Fold the write-ahead log in and close the file."""
         await self._thread.call(self._connection.close)
 
 
-def _or_none(text: str) -> Task | None:
+def _find(connection: sqlite3.Connection, key: TaskKey) -> Task | None:
+    found = connection.execute(SELECT_TASKS + "WHERE key=?", (key,)).fetchone()
+    return None if found is None else _or_none(found)
+
+
+def _find_by_prefix(connection: sqlite3.Connection, prefix: str) -> Task | None:
+    rows = connection.execute(
+        SELECT_TASKS + "WHERE key >= ? AND key < ? LIMIT 2", (prefix, prefix + "g")
+    ).fetchall()
+    return _or_none(rows[0]) if len(rows) == 1 else None
+
+
+def _ended(connection: sqlite3.Connection, limit: int) -> tuple[Task, ...]:
+    rows = connection.execute(
+        SELECT_TASKS + "WHERE ended_at_s IS NOT NULL ORDER BY ended_at_s DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+    return tuple(task for row in rows if (task := _or_none(row)) is not None)
+
+
+def _story(connection: sqlite3.Connection, key: TaskKey) -> tuple[StoryLine, ...]:
+    rows = connection.execute(
+        "SELECT key, at_s, what, text FROM history WHERE key=? ORDER BY number", (key,)
+    ).fetchall()
+    return tuple(StoryLine(key=TaskKey(k), at_s=at, what=what, text=text) for k, at, what, text in rows)
+
+
+def _or_none(columns: tuple[Any, ...]) -> Task | None:
     try:
-        return decode_task(text)
+        return readable_task(*columns)
     except BadRowError:
         return None

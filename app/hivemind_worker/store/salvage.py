@@ -6,17 +6,28 @@ The damaged file is never deleted and never written to again; the worker always 
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hivemind_worker.model.history import JournalEntry, StoryLine
 from hivemind_worker.model.task import TaskKey
-from hivemind_worker.store.codec import BadRowError, decode_node, decode_task
-from hivemind_worker.store.journal import LaterVersionError, connect, read_node, read_open, write
+from hivemind_worker.store.codec import BadRowError, decode_node, readable_task
+from hivemind_worker.store.journal import (
+    NO_DAMAGE,
+    LaterVersionError,
+    Renew,
+    connect,
+    primary_code,
+    read_node,
+    read_open,
+    readable_text,
+    write,
+)
+from hivemind_worker.store.silent_damage import silent_damage
 
-Row = TypeVar("Row")
 BATCH = 1000
 
 
@@ -26,31 +37,67 @@ def open_or_salvage(path: Path, stamp: str) -> tuple[sqlite3.Connection, str]:
     `stamp` makes the name of the set-aside copy unique, e.g. a time.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or the disk is full; the file is left as it is.
     """
+    if wrong := silent_damage(path):
+        return start_anew(path, stamp, wrong)
+    connection: sqlite3.Connection | None = None
     try:
         connection = connect(path)
-    except (sqlite3.DatabaseError, LaterVersionError) as error:
-        if isinstance(error, sqlite3.OperationalError) and not path.exists():
-            raise OSError(f"{path} cannot be made: {error}") from error
-        return _start_anew(path, stamp, str(error))
-    try:
         read_open(connection)
         read_node(connection)
-    except (sqlite3.DatabaseError, BadRowError) as error:
-        connection.close()
-        return _start_anew(path, stamp, str(error))
+    except (sqlite3.Error, LaterVersionError, BadRowError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            _raise_unless_damage(error, path)
+        return start_anew(path, stamp, str(error))
     return connection, ""
 
 
-def _start_anew(path: Path, stamp: str, reason: str) -> tuple[sqlite3.Connection, str]:
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+def _raise_unless_damage(error: sqlite3.Error, path: Path) -> None:
+    """A good journal on a full disk must stay where it is: a new one would not know what is open."""
+    code = primary_code(error)
+    if code == sqlite3.SQLITE_FULL:
+        raise OSError(errno.ENOSPC, str(error), str(path)) from error
+    if code in NO_DAMAGE:
+        raise OSError(errno.EIO, str(error), str(path)) from error
+
+
+def start_anew(path: Path, stamp: str, reason: str) -> tuple[sqlite3.Connection, str]:
+    """A new journal in place of the one at `path`, which nobody holds open any more; and what became of that.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    aside = _free_name(path, stamp)
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
-    connection = connect(path)
-    kept, lost = _carry_over(aside, connection)
-    return connection, f"{reason}; kept as {aside.name}; {kept} rows carried over, {lost} lost"
+    try:
+        connection = connect(path)
+        kept, lost = _carry_over(aside, connection)
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, str(error), str(path)) from error
+    missing = f", at least {lost} lost" if lost else ""
+    return connection, f"{reason}; kept as {aside.name}; {kept} rows carried over{missing}"
+
+
+def renewer(path: Path, stamp: Callable[[], str], tell: Callable[[str], None]) -> Renew:
+    """For `SqliteJournal`: puts a new journal in place of one that turns out damaged while in use."""
+
+    def renew(reason: str) -> sqlite3.Connection:
+        connection, found = start_anew(path, stamp(), reason)
+        tell(found)
+        return connection
+
+    return renew
+
+
+def _free_name(path: Path, stamp: str) -> Path:
+    """Two in one second do not take each other's place."""
+    names = (path.with_name(f"{path.name}.damaged-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
+    return next(name for name in names if not name.exists())
 
 
 def _carry_over(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
@@ -71,39 +118,63 @@ def _entries(aside: Path) -> Iterator[JournalEntry | None]:
         old = sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error:
         return
-    with contextlib.closing(old):
-        for rows in _batches(old, "SELECT row FROM tasks"):
-            tasks = [_understood(decode_task, row[0]) for row in rows]
-            yield JournalEntry(tasks=tuple(task for task in tasks if task is not None))
-            yield from [None] * tasks.count(None)
-        for rows in _batches(old, "SELECT row FROM node"):
-            node = _understood(decode_node, rows[0][0])
-            yield None if node is None else JournalEntry(node=node)
-        for rows in _batches(old, "SELECT key, at_s, what, text FROM history ORDER BY number"):
-            lines = (
-                StoryLine(key=TaskKey(str(k)), at_s=float(at), what=str(what), text=str(text))
-                for k, at, what, text in rows
-            )
-            yield JournalEntry(lines=tuple(lines))
+    old.text_factory = readable_text
+    with contextlib.closing(old), contextlib.suppress(sqlite3.Error):
+        old.execute("PRAGMA writable_schema=ON")  # reads on when one entry of the schema is damaged
+        yield from _understood(_rows(old, "tasks", "key", "key, task_id, is_open, ended_at_s, row"), _task)
+        yield from _understood(_rows(old, "node", "id", "row"), _node)
+        yield from _understood(_rows(old, "history", "number", "key, at_s, what, text"), _line)
 
 
-def _understood(decode: Callable[[str], Row], text: object) -> Row | None:
+def _understood(
+    rows: Iterator[tuple[Any, ...] | None], read: Callable[..., JournalEntry]
+) -> Iterator[JournalEntry | None]:
+    """The rows in entries of a thousand, so that one commit serves many."""
+    batch = JournalEntry()
+    for row in rows:
+        if row is None:
+            yield None
+            continue
+        try:
+            batch = _joined(batch, read(*row))
+        except (BadRowError, TypeError, ValueError):
+            yield None
+        if len(batch.tasks) + len(batch.lines) >= BATCH:
+            yield batch
+            batch = JournalEntry()
+    yield batch
+
+
+def _joined(one: JournalEntry, two: JournalEntry) -> JournalEntry:
+    return JournalEntry(tasks=one.tasks + two.tasks, node=two.node or one.node, lines=one.lines + two.lines)
+
+
+def _task(key: Any, task_id: Any, is_open: Any, ended_at_s: Any, text: Any) -> JournalEntry:
+    return JournalEntry(tasks=(readable_task(key, task_id, is_open, ended_at_s, text),))
+
+
+def _node(text: Any) -> JournalEntry:
+    return JournalEntry(node=decode_node(str(text)))
+
+
+def _line(key: Any, at_s: Any, what: Any, text: Any) -> JournalEntry:
+    line = StoryLine(key=TaskKey(str(key)), at_s=float(at_s), what=str(what), text=str(text))
+    return JournalEntry(lines=(line,))
+
+
+def _rows(old: sqlite3.Connection, table: str, order: str, columns: str) -> Iterator[tuple[Any, ...] | None]:
+    """Every row that can be read: from the front up to an unreadable page (None), then from the end down."""
+    first: Any = None
+    query = f"SELECT {order}, {columns} FROM {table} NOT INDEXED ORDER BY {order}"  # noqa: S608 - our own names
     try:
-        return decode(str(text))
-    except BadRowError:
-        return None
-
-
-def _batches(old: sqlite3.Connection, query: str) -> Iterator[list[Any]]:
-    """Rows by the thousand until the first unreadable page; what was read before it counts."""
-    rows: list[Any] = []
-    try:
-        for row in old.execute(query):
-            rows.append(row)
-            if len(rows) == BATCH:
-                yield rows
-                rows = []
+        for position, *row in old.execute(query):
+            first = position
+            yield tuple(row)
+        return
     except sqlite3.Error:
-        pass
-    if rows:
-        yield rows
+        yield None
+    with contextlib.suppress(sqlite3.Error):
+        for position, *row in old.execute(f"{query} DESC"):
+            if position == first:
+                return
+            yield tuple(row)
