@@ -35,9 +35,11 @@ class SingleInstance:
             holder = _holder(file.read(LOCKED_BYTE))
             file.close()
             return Problem(code=FaultCode.ALREADY_RUNNING, about=holder)
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid()}).encode())
+        content = json.dumps({"pid": os.getpid()}).encode()
+        file.seek(0)
+        file.write(content)  # over the old one: a full disk has no room for a new one
         file.flush()
+        file.truncate(len(content))
         self._file = file
         return None
 
