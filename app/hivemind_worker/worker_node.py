@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import platform
@@ -51,10 +52,9 @@ from hivemind_worker.runtimes.choice import ChosenRuntime
 from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
 from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.journal import SqliteJournal
-from hivemind_worker.store.salvage import open_or_salvage
+from hivemind_worker.store.salvage import open_or_salvage, renewer
 from hivemind_worker.store.secrets import login_store
 from hivemind_worker.store.worker_log import WorkerLog
-from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi
 from hivemind_worker.web.token import load_or_make_token
@@ -65,8 +65,20 @@ GIB, MIB = 1024**3, 1024**2
 MIN_KEY_DIGITS = 8
 FACTS_EVERY_S = 5.0
 TIDY_EVERY_S = 3600.0
+RESTARTED_S = 3.0
 STOP_TASKS_S, FLUSH_S, CLOSE_S = 4.0, 3.0, 2.0
 """Shares of the 10 s in which a worker must have ended: tasks, uploads, everything else."""
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%d-%H%M%S")
+
+
+def _disk_problem(error: OSError) -> Problem:
+    """Why the home cannot be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    about = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return Problem(code=FaultCode.DISK_FULL if full else FaultCode.NO_PERMISSION, about=about)
 
 
 class WorkerNode:
@@ -99,6 +111,7 @@ class WorkerNode:
         )
         self._announced_host, self._port = "", settings.node_port
         self._recovery = ""
+        self._endpoint_is_told = False
         self._quit = asyncio.Event()
 
     # --- life -------------------------------------------------------------------------------
@@ -107,10 +120,9 @@ class WorkerNode:
         """Bring everything up, or say why not; after a problem call `stop` all the same."""
         try:
             self._places.make()
-        self._users = SqliteUsers(places.state)
             problem = self._instance.take()
         except OSError as error:
-            return Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")
+            return _disk_problem(error)
         if problem is not None:
             return problem
         pool = parse_address(self.settings.master_address)
@@ -119,20 +131,26 @@ class WorkerNode:
         return await self._open_journal() or await self._open_doors()
 
     async def _open_journal(self) -> Problem | None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = self._places.journal
         try:
-            connection, wrong = await self._journal_thread.call(open_or_salvage, self._places.journal, stamp)
+            connection, wrong = await self._journal_thread.call(open_or_salvage, path, _stamp())
+            renew = renewer(path, _stamp, self._journal_renewed)
+            self._journal = SqliteJournal(connection, self._journal_thread, renew)
+            await self._files.call(clear_spool, self._folders)
+            open_tasks, node = await self._journal.open_tasks(), await self._journal.node()
         except OSError as error:
-            return Problem(code=FaultCode.NO_PERMISSION, about=str(error))
-        self._journal = SqliteJournal(connection, self._journal_thread)
-        await self._files.call(clear_spool, self._folders)
-        open_tasks = await self._journal.open_tasks()
+            return _disk_problem(error)
         self._recovery = recovery_words(open_tasks, wrong)
         if self._recovery:
             log.warning("%s", self._recovery)
         await self._around.look()
-        self._build_engine(open_tasks, await self._journal.node())
+        self._build_engine(open_tasks, node)
         return None
+
+    def _journal_renewed(self, wrong: str) -> None:
+        """Called in the journal's thread: damage was met while working."""
+        self._recovery = recovery_words((), wrong)
+        log.error("%s", self._recovery)
 
     def _build_engine(self, open_tasks: tuple[Task, ...], node: NodeState) -> None:
         settings = self.settings
@@ -179,7 +197,9 @@ class WorkerNode:
     async def _open_doors(self) -> Problem | None:
         """Everything is ready inside: let the pool and the owner in."""
         self._nursery.start("engine", self._engine.run(self._performer.perform))
-        await self._engine.tell(Restarted(at_s=time.time()))
+        # Decided before anything that comes later; a full disk keeps only the writing of it waiting.
+        restarted = self._nursery.start("restarted", self._engine.tell(Restarted(at_s=time.time())))
+        await asyncio.wait({restarted}, timeout=RESTARTED_S)
         self._nursery.start("sandbox", self._prepare_sandbox())
         problem = await self._open_door() or await self._open_api()
         if problem is not None:
@@ -226,18 +246,24 @@ class WorkerNode:
 
     async def _open_api(self) -> Problem | None:
         token = await self._files.call(load_or_make_token, self._places.token_file)
-        problem = await self._users.open()
-        if problem is not None:  # the worker works without its dashboard's accounts
-            log.warning("%s", sentence(problem.code, problem.about))
-        self._api = LocalApi(self, token, users=self._users)
+        self._api = LocalApi(self, token)
         searching = "web_port" not in self._by_hand
         port = await self._api.start(port=self.settings.web_port, search=searching)
         if isinstance(port, Problem):
             return port
-        write_endpoint(
-            self._places.endpoint_file, url=self._api.url, pid=os.getpid(), started_at_s=time.time()
-        )
+        self._tell_endpoint()
         return None
+
+    def _tell_endpoint(self) -> None:
+        """Tell the commands where the API is; on a full disk that waits for room, as everything does."""
+        try:
+            write_endpoint(
+                self._places.endpoint_file, url=self.api_url, pid=os.getpid(), started_at_s=time.time()
+            )
+            self._endpoint_is_told = True
+        except OSError as error:
+            problem = _disk_problem(error)
+            log.error("%s", sentence(problem.code, problem.about))
 
     async def wait_for_quit(self) -> None:
         """Return when the worker should end: `finish --quit`, or `quit` was called."""
@@ -286,6 +312,8 @@ class WorkerNode:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(FACTS_EVERY_S)
+            if not self._endpoint_is_told:
+                self._tell_endpoint()
             await self._look_again()
             await self._engine.tell(ClockTicked(at_s=time.time()))
 
@@ -305,7 +333,6 @@ class WorkerNode:
             await janitor.tidy()
             await asyncio.sleep(TIDY_EVERY_S)
 
-        await self._users.close()
     async def _prepare_sandbox(self) -> None:
         problem = await self._wasm.prepare(_tell_progress())
         await self._look_again()
