@@ -54,6 +54,7 @@ from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.journal import SqliteJournal
 from hivemind_worker.store.salvage import open_or_salvage, renewer
 from hivemind_worker.store.secrets import login_store
+from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi
@@ -106,6 +107,7 @@ class WorkerNode:
             disk_needed_gb=settings.keep_free_gb + settings.task_disk_gb,
         )
         self._logins = login_store(places)
+        self._users = SqliteUsers(places.state)
         self._pool_view = PoolView(
             address=settings.master_address, link=LinkState.NOT_LOGGED_IN, since_s=time.time()
         )
@@ -246,7 +248,10 @@ class WorkerNode:
 
     async def _open_api(self) -> Problem | None:
         token = await self._files.call(load_or_make_token, self._places.token_file)
-        self._api = LocalApi(self, token)
+        problem = await self._users.open()
+        if problem is not None:  # the worker works without its dashboard's accounts
+            log.warning("%s", sentence(problem.code, problem.about))
+        self._api = LocalApi(self, token, users=self._users)
         searching = "web_port" not in self._by_hand
         port = await self._api.start(port=self.settings.web_port, search=searching)
         if isinstance(port, Problem):
@@ -300,6 +305,7 @@ class WorkerNode:
         remove_endpoint(self._places.endpoint_file, pid=os.getpid())
         if self._api is not None:
             await self._api.close()
+        await self._users.close()
         if self._door is not None:
             await self._door.close()
         await self._runtime.close()
