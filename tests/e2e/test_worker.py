@@ -149,8 +149,9 @@ async def test_quirk_07_kill_9_in_the_middle_then_the_requester_gets_an_archive_
         verdicts = (await second.status())["verdicts"]
         assert any(verdict["code"] == "recovered" for verdict in verdicts)
         assert await second.end() == 0
+    beats = len(pool.of("RegisterWorkerNode"))
     async with worker(tmp_path, pool.address):
-        await pool.heard("RegisterWorkerNode", len(pool.of("RegisterWorkerNode")) + 1)
+        await pool.heard("RegisterWorkerNode", beats + 1)
         assert len(pool.results["a"]) == 1
 
 
