@@ -105,7 +105,11 @@ class Look:
         """I5."""
         state = await self.stand.life.ask("/api/v1/state")
         total, free = state["total_resources"], state["available_resources"]
-        taken = [task["resources"] for task in state["tasks"] if task["status"] in ("ALLOCATED", "RUNNING", "PAUSED")]
+        taken = [
+            task["resources"]
+            for task in state["tasks"]
+            if task["status"] in ("ALLOCATED", "RUNNING", "PAUSED")
+        ]
         return [
             f"{name}: {free[name]} of {total[name]} free with {len(taken)} tasks here"
             for name in total

@@ -31,7 +31,9 @@ async def f1(sheet: Sheet, seed: int, tries: int) -> None:
             sheet.expect("I6", "(interrupted)" in said, "the archive does not say that it was cut off")
             await made.settled()
             verdict = await made.life.tells("recovered")
-            sheet.expect("I6", "'a'" in verdict["text"], f"the first status does not name it: {verdict['text']}")
+            sheet.expect(
+                "I6", "'a'" in verdict["text"], f"the first status does not name it: {verdict['text']}"
+            )
             await check(made, f"try {n}")
             # A clean end and another start change nothing any more.
             await made.life.end()

@@ -49,4 +49,6 @@ def table(sheets: list[Sheet]) -> list[str]:
     """The table as lines of text."""
     rows = [["drill", "tries", *INVARIANTS, "took"], *(sheet.row() for sheet in sheets)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

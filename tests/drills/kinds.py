@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 from tests.engine.harness import zip_of
@@ -33,8 +34,9 @@ REFUSED = "refused"  # an archive that nothing can run: taken at the third offer
 MIXED = ("quick", "printing", "failing", "writing", REFUSED, STOPPED)
 
 
+@functools.cache
 def archive_of(kind: str) -> bytes:
-    """The archive of a task of this kind."""
+    """The archive of a task of this kind: the same bytes at every offer, as a pool sends them."""
     if kind == REFUSED:
         return zip_of({"read me.txt": "there is no program in here"})
     return zip_of({"main.py": HEAD + SOURCES["slow" if kind == STOPPED else kind]})

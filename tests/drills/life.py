@@ -139,10 +139,11 @@ class Life:
         return await self.ask("/api/status")
 
     async def tells(self, code: str, limit_s: float = 20.0) -> dict[str, Any]:
-        """The verdict of this code, once it is shown."""
+        """The verdict of this code, once the worker answers and shows it."""
         async with asyncio.timeout(limit_s):
             while True:
-                for verdict in (await self.status())["verdicts"]:
+                answer = await asyncio.to_thread(self._ask, "/api/status", None)
+                for verdict in [] if isinstance(answer, Problem) else answer["verdicts"]:
                     if verdict["code"] == code:
                         return dict(verdict)
                 await asyncio.sleep(0.1)
