@@ -1,0 +1,212 @@
+"""What the pages say about the worker as a whole: its state's shape and word, causes, buttons, tiles.
+
+Counterparts: presentation.health, which decides what is said, and the templates, which lay it out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
+from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
+from hivemind_worker.model.task import TaskState
+from hivemind_worker.presentation.amounts import duration_words
+from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.health import Verdict, status_word, unended, verdicts
+from hivemind_worker.presentation.status import HEALTHY, health_report
+
+if TYPE_CHECKING:
+    from hivemind_worker.model.settings import Settings
+
+HIGH_FROM, MEDIUM_FROM = 80, 50
+ABSENT = "–"
+"""For what is unknown or does not apply; never 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a state is shown: its tone (a state of the tokens), its icon, its word. Never colour alone."""
+
+    tone: str
+    icon: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One line of why the worker is (not) working."""
+
+    look: Look
+    text: str
+    action: str = ""
+    since_s: float | None = None
+    ends_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """One thing to press: the action of /api/v1/actions that it asks for."""
+
+    action: str
+    label: str
+    icon: str
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """The trust tile."""
+
+    score: int
+    group: str
+    next_step: str
+    threshold: int
+
+
+LOOKS = {
+    "running": ("working", "tray-working", "Working"),
+    "idle": ("waiting", "tray-waiting", "Waiting"),
+    "starting": ("waiting", "tray-waiting", "Starting"),
+    "paused": ("paused", "tray-paused", "Paused"),
+    "snoozed": ("snoozed", "tray-snoozed", "Snoozed"),
+    "finishing": ("finishing", "tray-finishing", "Finishing"),
+    "stopping": ("finishing", "tray-finishing", "Stopping"),
+    "offline": ("offline", "tray-offline", "Offline"),
+    "preparing": ("waiting", "tray-waiting", "Preparing"),
+    "blocked": ("warning", "tray-warning", "Blocked"),
+}
+GROUP_WORDS = {"low": "Low", "medium": "Medium", "high": "High"}
+FINE, NOTE, TROUBLE = ("working", "check"), ("waiting", "info"), ("warning", "warning")
+CALM_CODES = frozenset({"working", "waiting_for_work"})
+NOTE_CODES = frozenset(
+    {"full", "connecting", "stopping", "paused", "snoozed", "finishing", "results_waiting", "recovered",
+     FaultCode.SANDBOX_PREPARING.value}
+)  # fmt: skip
+
+
+def node_look(snapshot: Snapshot) -> Look:
+    """The state pill."""
+    tone, icon, word = LOOKS[_state_name(snapshot)]
+    return Look(tone=tone, icon=icon, word=_(word))
+
+
+def _state_name(snapshot: Snapshot) -> str:
+    status = status_word(snapshot)
+    if status == "paused" and snapshot.node.until_s is not None:
+        return "snoozed"
+    if snapshot.blocker is not None and status in ("idle", "starting", "offline"):
+        return "preparing" if snapshot.blocker.code is FaultCode.SANDBOX_PREPARING else "blocked"
+    return status
+
+
+def short_name(node_id: str) -> str:
+    """The computer's name out of "worker-larch-50053"; other names as they are."""
+    found = re.fullmatch(r"worker-(.+?)(?:-\d+)?", node_id)
+    return found[1] if found else node_id
+
+
+def headline(snapshot: Snapshot) -> Cause:
+    """The first verdict."""
+    first = verdicts(snapshot)[0]
+    look = node_look(snapshot)
+    return Cause(
+        look=look, text=first.text, action=_own_action(first), since_s=first.since_s,
+        ends_at_s=first.ends_at_s,
+    )  # fmt: skip
+
+
+def subline(snapshot: Snapshot, last_ended_s: float | None) -> str:
+    """One sentence under the headline: what it means for the owner; "" when there is nothing to add."""
+    code = verdicts(snapshot)[0].code
+    frozen = sum(task.state is TaskState.PAUSED for task in snapshot.tasks)
+    if code in ("paused", "snoozed") and frozen:
+        return translate_many("Nothing is lost: {count} task is frozen.",
+                              "Nothing is lost: {count} tasks are frozen.", frozen)  # fmt: skip
+    if code in ("paused", "snoozed"):
+        return _("No new task is taken meanwhile.")
+    if code == "waiting_for_work" and last_ended_s is not None:
+        return _("It sends work when it has some. Your last task ended {time} ago.",
+                 time=duration_words(snapshot.at_s - last_ended_s))  # fmt: skip
+    if code == "waiting_for_work":
+        return _("It sends work when it has some.")
+    return _taken(snapshot) if unended(snapshot) else ""
+
+
+def _taken(snapshot: Snapshot) -> str:
+    taken = snapshot.total.minus(snapshot.available)
+    return _(
+        "Tasks hold {cores} of {all_cores} cores and {memory} of {all_memory} GiB that you lend.",
+        cores=cores_of(taken.cpu), all_cores=cores_of(snapshot.total.cpu),
+        memory=f"{taken.memory_gb:g}", all_memory=f"{snapshot.total.memory_gb:g}",
+    )  # fmt: skip
+
+
+def cores_of(score: float) -> str:
+    """Cores of a processor score, as a number."""
+    return f"{score / CPU_SCORE_PER_CORE:g}"
+
+
+def causes(snapshot: Snapshot, settings: Settings) -> tuple[Cause, ...]:
+    """The other verdicts, then what is as it should be."""
+    others = tuple(_as_cause(verdict) for verdict in verdicts(snapshot)[1:])
+    _healthy, report = health_report(snapshot, settings, snapshot.at_s)
+    checks = report["checks"]
+    assert isinstance(checks, dict)
+    fine = tuple(
+        Cause(look=_look_of(FINE), text=row["detail"])
+        for row in checks.values() if row["status"] == HEALTHY
+    )  # fmt: skip
+    return others + fine
+
+
+def _as_cause(verdict: Verdict) -> Cause:
+    kind = FINE if verdict.code in CALM_CODES else NOTE if verdict.code in NOTE_CODES else TROUBLE
+    return Cause(
+        look=_look_of(kind), text=verdict.text, action=_own_action(verdict), since_s=verdict.since_s,
+        ends_at_s=verdict.ends_at_s,
+    )  # fmt: skip
+
+
+def _look_of(kind: tuple[str, str]) -> Look:
+    words = {"check": "fine", "info": "note", "warning": "trouble"}
+    return Look(tone=kind[0], icon=kind[1], word=_(words[kind[1]]))
+
+
+def _own_action(verdict: Verdict) -> str:
+    """The next step in words; where a button does it, the button alone."""
+    return "" if verdict.code in ("paused", "snoozed", "finishing") else verdict.action
+
+
+def buttons(snapshot: Snapshot) -> tuple[Button, ...]:
+    """What the owner can press now, the most likely first. Pausing has a menu of durations of its own."""
+    mode = snapshot.node.mode
+    if mode is Mode.STOPPING:
+        return ()
+    if mode in (Mode.PAUSED, Mode.FINISHING):
+        label = _("Resume") if mode is Mode.PAUSED else _("Take work again")
+        return (Button(action="resume", label=label, icon="play", main=True),)
+    found = [Button(action="pause", label=_("Pause"), icon="pause")]
+    if unended(snapshot):
+        found.append(Button(action="finish", label=_("Finish tasks then pause"), icon="finish"))
+    if snapshot.pool.link is LinkState.UNREACHABLE or (
+        snapshot.pool.link is LinkState.CONNECTING and snapshot.pool.problem is not None
+    ):
+        found.insert(0, Button(action="reconnect", label=_("Try now"), icon="refresh", main=True))
+    return tuple(found)
+
+
+def trust(snapshot: Snapshot) -> Trust:
+    """The trust tile: the score, its group, and how far the next group is."""
+    score = snapshot.node.trust_score
+    if score >= HIGH_FROM:
+        ahead = _("the highest group")
+    else:
+        goal, name = (HIGH_FROM, "High") if score >= MEDIUM_FROM else (MEDIUM_FROM, "Medium")
+        ahead = translate_many(
+            "{count} point to {group}", "{count} points to {group}", goal - score, group=_(name)
+        )
+    group = _(GROUP_WORDS.get(snapshot.trust_group, snapshot.trust_group))
+    return Trust(score=score, group=group, next_step=ahead, threshold=snapshot.trust_threshold)
