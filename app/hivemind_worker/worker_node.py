@@ -13,7 +13,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from hivemind_worker import __version__
@@ -36,10 +36,11 @@ from hivemind_worker.model.events import ClockTicked, FactsChanged, Restarted, S
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
-from hivemind_worker.model.settings import Settings
-from hivemind_worker.model.snapshot import LinkState, NodeState, PoolView, Snapshot
-from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, key_of
+from hivemind_worker.model.settings import Settings, with_live_changes
+from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, Snapshot
+from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
 from hivemind_worker.model.work import Announcement
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.places import Places
@@ -51,9 +52,12 @@ from hivemind_worker.presentation.recovery import recovery_words
 from hivemind_worker.runtimes.choice import ChosenRuntime
 from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
 from hivemind_worker.runtimes.workspace import Workspace
+from hivemind_worker.store.history import MetricHistory
 from hivemind_worker.store.journal import SqliteJournal
 from hivemind_worker.store.salvage import open_or_salvage, renewer
 from hivemind_worker.store.secrets import login_store
+from hivemind_worker.store.settings_file import change as change_settings_file
+from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
@@ -65,6 +69,7 @@ log = logging.getLogger(__name__)
 GIB, MIB = 1024**3, 1024**2
 MIN_KEY_DIGITS = 8
 FACTS_EVERY_S = 5.0
+FRESH_S = 0.9  # a sample this young is shown again: processor use needs a while to be measured
 TIDY_EVERY_S = 3600.0
 RESTARTED_S = 3.0
 STOP_TASKS_S, FLUSH_S, CLOSE_S = 4.0, 3.0, 2.0
@@ -90,6 +95,7 @@ class WorkerNode:
     ) -> None:
         self.settings = settings
         self._by_hand = frozenset(set_by_hand)
+        self._sources = dict(set_by_hand) if isinstance(set_by_hand, Mapping) else {}
         self._places = places
         self._log = worker_log
         self._folders = Folders(places)
@@ -108,6 +114,10 @@ class WorkerNode:
         )
         self._logins = login_store(places)
         self._users = SqliteUsers(places.state)
+        self._history = MetricHistory(places.data)
+        self._sampled_s = 0.0
+        self._sampling = asyncio.Lock()
+        self._watchers: list[Callable[[], None]] = []
         self._pool_view = PoolView(
             address=settings.master_address, link=LinkState.NOT_LOGGED_IN, since_s=time.time()
         )
@@ -165,7 +175,7 @@ class WorkerNode:
         )  # fmt: skip
         self._engine = Engine(
             journal=watched_journal(self._journal, crash_step()), state=state,
-            changed=lambda: None, result_is_kept=lambda key: self._folders.result(key).exists(),
+            changed=self._changed, result_is_kept=lambda key: self._folders.result(key).exists(),
         )  # fmt: skip
         self._outbox = Outbox(
             link=watched_link(self._link, crash_step()),
@@ -306,6 +316,7 @@ class WorkerNode:
         if self._api is not None:
             await self._api.close()
         await self._users.close()
+        await self._history.close()
         if self._door is not None:
             await self._door.close()
         await self._runtime.close()
@@ -313,7 +324,24 @@ class WorkerNode:
     # --- facts ------------------------------------------------------------------------------
 
     async def _take_sample(self) -> Sample:
-        return await self._probe.call(take_sample, self._places.data)
+        sample = await self._probe.call(take_sample, self._places.data)
+        self._sampled_s = time.monotonic()
+        self._note(sample)
+        return sample
+
+    def _note(self, sample: Sample) -> None:
+        """Keep the figures for the history; the state is there once the engine is."""
+        if not hasattr(self, "_engine"):
+            return
+        shown = self._engine.shown
+        paused = 1.0 if shown.node.mode is Mode.PAUSED else 0.0
+        over = self._history.add(
+            time.time(),
+            (sample.cpu_percent, sample.memory_percent, sample.disk_available_gb, sample.gpu_percent,
+             float(len(shown.unended())), paused),
+        )  # fmt: skip
+        if over is not None and not self._quit.is_set():
+            self._nursery.start("metrics", self._history.write(over))
 
     async def _keep_looking(self) -> None:
         while True:
@@ -356,6 +384,7 @@ class WorkerNode:
     def _pool_changed(self, view: PoolView) -> None:
         came_back = view.link is LinkState.REGISTERED and self._pool_view.link is not LinkState.REGISTERED
         self._pool_view = view
+        self._changed()
         if came_back:
             self._outbox.wake()
 
@@ -382,6 +411,14 @@ class WorkerNode:
             grpc_address=self._door_address, recovery=self._recovery,
         )  # fmt: skip
 
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        self._watchers.append(changed)
+        return lambda: self._watchers.remove(changed)
+
+    def _changed(self) -> None:
+        for changed in self._watchers:
+            changed()
+
     async def ask(self, command: Command) -> Reply:
         reply = await self._engine.tell(command)
         self._link.wake()
@@ -391,10 +428,37 @@ class WorkerNode:
         self._link.wake()
 
     async def sample(self) -> Sample:
-        return await self._take_sample()
+        async with self._sampling:  # many may ask at once: one look serves them all
+            if time.monotonic() - self._sampled_s > FRESH_S:
+                self._around.sample = await self._take_sample()
+        return self._around.sample
+
+    async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
+        return await self._history.read(step, from_s, most)
+
+    async def kept_settings(self) -> Mapping[str, object] | Problem:
+        return await self._files.call(load_settings_file, self._places.settings_file)
+
+    def setting_sources(self) -> Mapping[str, str]:
+        return self._sources
+
+    async def change_settings(self, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
+        address = untrusted_values.get("master_address")
+        parsed = parse_address(address) if isinstance(address, str) else None
+        if isinstance(parsed, Problem):
+            return (parsed,)
+        problems = await self._files.call(change_settings_file, self._places.settings_file, untrusted_values)
+        if not problems:
+            self.settings = with_live_changes(self.settings, untrusted_values, self._sources)
+        return problems
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
         return await self._journal.ended(limit)
+
+    async def ended_page(
+        self, limit: int, before: Place | None = None, state: TaskState | None = None
+    ) -> TaskPage:
+        return await self._journal.ended_page(limit, before, state)
 
     async def find_task(self, task_id: TaskId) -> Task | None:
         key = key_of(task_id)

@@ -6,7 +6,7 @@ front end shows after one can be checked. The real node passes the same contract
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
 from hivemind_worker.model.resources import Resources
-from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.settings import Settings, apply, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
 
@@ -78,6 +79,11 @@ class FakeNode:
         self.asked: list[Command] = []
         self.reconnects = 0
         self.refuse_with: Problem | None = None
+        self.points: dict[Step, list[Point]] = {}
+        self.kept: dict[str, object] = {}
+        self.sources: dict[str, str] = {}
+        self.watchers: list[Callable[[], None]] = []
+        self.samples = 0
         self.folder = folder
         self._clock = clock
 
@@ -87,7 +93,22 @@ class FakeNode:
     def reconnect(self) -> None:
         self.reconnects += 1
 
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        self.watchers.append(changed)
+        return lambda: self.watchers.remove(changed)
+
+    def show(self, picture: Snapshot) -> None:
+        """Take another picture and tell those who watch."""
+        self.picture = picture
+        for changed in tuple(self.watchers):
+            changed()
+
     async def ask(self, command: Command) -> Reply:
+        reply = self._reply(command)
+        self.show(self.picture)
+        return reply
+
+    def _reply(self, command: Command) -> Reply:
         self.asked.append(command)
         if self.refuse_with is not None:
             return Refused(problem=self.refuse_with)
@@ -117,6 +138,7 @@ class FakeNode:
         self.picture = replace(self.picture, tasks=(*others, task))
 
     async def sample(self) -> Sample:
+        self.samples += 1
         return Sample(
             cpu_percent=25.0,
             memory_percent=50.0,
@@ -127,6 +149,36 @@ class FakeNode:
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
         return tuple(self.ended[:limit])
+
+    async def ended_page(
+        self, limit: int, before: Place | None = None, state: TaskState | None = None
+    ) -> TaskPage:
+        rows = sorted(self.ended, key=_place, reverse=True)
+        if before is not None:
+            rows = [t for t in rows if _place(t) < (before.ended_at_s, before.key)]
+        rows = [t for t in rows if state in (None, t.state)]
+        page = rows[:limit]
+        more = len(rows) > limit
+        last = Place(ended_at_s=page[-1].ended_at_s or 0.0, key=page[-1].key) if more else None
+        return TaskPage(tasks=tuple(page), following=last)
+
+    async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
+        return tuple(p for p in self.points.get(step, []) if p.at_s >= from_s)[-most:]
+
+    async def kept_settings(self) -> Mapping[str, object] | Problem:
+        return dict(self.kept)
+
+    def setting_sources(self) -> Mapping[str, str]:
+        return self.sources
+
+    async def change_settings(self, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
+        given = {key: value for key, value in untrusted_values.items() if value is not None}
+        settings, problems = apply(Settings(), given)
+        if not problems:
+            left = {key: value for key, value in self.kept.items() if key not in untrusted_values}
+            self.kept = left | {key: getattr(settings, key) for key in given}
+            self.settings = with_live_changes(self.settings, untrusted_values, self.sources)
+        return problems
 
     async def find_task(self, task_id: TaskId) -> Task | None:
         for task in (*self.picture.tasks, *self.ended):
@@ -152,6 +204,10 @@ class FakeNode:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
             file.write(content)
+
+
+def _place(task: Task) -> tuple[float, str]:
+    return task.ended_at_s or 0.0, task.key
 
 
 def _fits(node: FakeNode) -> NodeFace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -9,9 +10,10 @@ from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.model.task import Task, TaskId, TaskKey
+from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState
 
 __all__ = ["Command", "LogEntry", "NodeFace", "Sample"]
 
@@ -27,6 +29,10 @@ class NodeFace(Protocol):
         """The latest picture; cheap."""
         ...
 
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have `changed` called whenever the picture may have changed; call what this returns to end that."""
+        ...
+
     async def ask(self, command: Command) -> Reply:
         """Have the engine decide on an owner's wish; durable when it returns."""
         ...
@@ -36,11 +42,33 @@ class NodeFace(Protocol):
         ...
 
     async def sample(self) -> Sample:
-        """Fresh figures of the computer."""
+        """Figures of the computer, at most a second old."""
+        ...
+
+    async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
+        """Figures over time from a moment on, oldest first; the newest when there are more than `most`."""
+        ...
+
+    async def kept_settings(self) -> Mapping[str, object] | Problem:
+        """What the settings file holds now: it counts from the next start."""
+        ...
+
+    def setting_sources(self) -> Mapping[str, str]:
+        """Where each setting in force that was set by hand comes from: command line, environment, file."""
+        ...
+
+    async def change_settings(self, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
+        """Keep these values in the settings file; None takes one out. With a problem nothing changes."""
         ...
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
         """The last ended tasks, newest first."""
+        ...
+
+    async def ended_page(
+        self, limit: int, before: Place | None = None, state: TaskState | None = None
+    ) -> TaskPage:
+        """Ended tasks behind a place, newest first. Of a single state a page may be short of `limit`."""
         ...
 
     async def find_task(self, task_id: TaskId) -> Task | None:

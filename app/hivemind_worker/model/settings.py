@@ -208,6 +208,22 @@ def apply(base: Settings, untrusted_values: Mapping[str, object]) -> tuple[Setti
     return replace(base, **parsed), ()
 
 
+OVERRULING = ("command line", "environment")
+"""Sources that win over the settings file."""
+
+
+def with_live_changes(
+    in_force: Settings, changed: Mapping[str, object], sources: Mapping[str, str]
+) -> Settings:
+    """The settings in force after a change that was accepted: those rows that need no restart follow it."""
+    live: dict[str, Any] = {
+        row.name: row.default if changed[row.name] is None else parse_value(row, changed[row.name])
+        for row in rows()
+        if row.name in changed and not row.metadata["restart"] and sources.get(row.name) not in OVERRULING
+    }
+    return replace(in_force, **live)
+
+
 def from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     """Values by key from the variables that the table names; absent and empty ones are left out."""
     names = {row.name: row.metadata["env"] for row in rows() if row.metadata["env"]}

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hivemind_worker.model.history import JournalEntry, StoryLine
+from hivemind_worker.model.metrics import Place, TaskPage
 from hivemind_worker.model.snapshot import NodeState
-from hivemind_worker.model.task import Task, TaskKey
+from hivemind_worker.model.task import Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.store.codec import BadRowError, decode_node, decode_task, encode, readable_task
+from hivemind_worker.store.task_pages import read_page
 
 SELECT_TASKS = "SELECT key, task_id, is_open, ended_at_s, row FROM tasks "
 BUSY_TIMEOUT_S = 5.0
@@ -258,6 +260,12 @@ def _find(connection: sqlite3.Connection, key: TaskKey) -> Task | None:
 def _find_by_prefix(connection: sqlite3.Connection, prefix: str) -> Task | None:
     rows = connection.execute(
         SELECT_TASKS + "WHERE key >= ? AND key < ? LIMIT 2", (prefix, prefix + "g")
+    async def ended_page(
+        self, limit: int, before: Place | None = None, state: TaskState | None = None
+    ) -> TaskPage:
+        """Ended tasks behind a place, newest first; damaged rows are left out."""
+        return await self._read(read_page, limit, before, state)
+
     ).fetchall()
     return _or_none(rows[0]) if len(rows) == 1 else None
 

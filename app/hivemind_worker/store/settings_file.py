@@ -80,6 +80,21 @@ def save(path: Path, values: Mapping[str, object]) -> Problem | None:
     return None
 
 
+def change(path: Path, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
+    """Keep these values beside those in the file; None takes one out. All, or none and every reason."""
+    kept = load(path)
+    if isinstance(kept, Problem):
+        return (kept,)
+    names = {row.name for row in rows()}
+    given = {key: value for key, value in untrusted_values.items() if value is not None or key not in names}
+    settings, problems = apply(Settings(), given)
+    if problems:
+        return problems
+    left = {key: value for key, value in kept.items() if key not in untrusted_values}
+    problem = save(path, {**left, **{key: getattr(settings, key) for key in given}})
+    return () if problem is None else (problem,)
+
+
 def _toml(value: bool | int | float | str) -> str:
     """One scalar; JSON's texts, numbers and booleans are TOML's as well, but for DEL as it is."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

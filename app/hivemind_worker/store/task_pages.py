@@ -1,0 +1,58 @@
+"""Pages of ended tasks, newest first, by keyset: the cost of a page does not grow with its depth."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from hivemind_worker.model.metrics import Place, TaskPage
+from hivemind_worker.model.task import Task, TaskKey, TaskState
+from hivemind_worker.store.codec import BadRowError, decode_task
+
+SCANNED = 2000
+"""Rows looked at for one page of a single state: such a page may be short although there are more."""
+
+PAGE = """
+SELECT ended_at_s, key, row FROM tasks
+WHERE ended_at_s IS NOT NULL AND (ended_at_s, key) < (?, ?)
+ORDER BY ended_at_s DESC, key DESC LIMIT ?
+"""
+OF_STATE = f"""
+SELECT ended_at_s, key, CASE WHEN instr(row, ?) THEN row END FROM ({PAGE})
+"""  # noqa: S608 - our own text
+FIRST = Place(ended_at_s=float("inf"), key=TaskKey(""))
+
+
+def read_page(
+    connection: sqlite3.Connection, limit: int, before: Place | None, state: TaskState | None
+) -> TaskPage:
+    """At most `limit` ended tasks behind `before`; damaged rows are left out.
+
+    Raises:
+        sqlite3.Error: the journal cannot be read.
+    """
+    place = before or FIRST
+    scanned = limit if state is None else SCANNED
+    # One row more tells whether there is another page.
+    if state is None:
+        rows = connection.execute(PAGE, (place.ended_at_s, place.key, scanned + 1)).fetchall()
+    else:
+        wanted = f'"state":"{state.value}"'
+        rows = connection.execute(OF_STATE, (wanted, place.ended_at_s, place.key, scanned + 1)).fetchall()
+    found: list[Task] = []
+    last = None
+    for ended_at_s, key, text in rows[:scanned]:
+        last = Place(ended_at_s=ended_at_s, key=TaskKey(key))
+        task = None if text is None else _or_none(text)
+        if task is not None:
+            found.append(task)
+        if len(found) == limit:
+            break
+    more = last is not None and (rows[-1][0], rows[-1][1]) != (last.ended_at_s, last.key)
+    return TaskPage(tasks=tuple(found), following=last if more else None)
+
+
+def _or_none(text: str) -> Task | None:
+    try:
+        return decode_task(text)
+    except BadRowError:
+        return None

@@ -1,0 +1,179 @@
+"""The rings of figures, and pages of ended tasks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hivemind_worker.model.history import JournalEntry
+from hivemind_worker.model.metrics import COLUMNS, KEPT, Place, Step, Value
+from hivemind_worker.model.task import Task, TaskState
+from hivemind_worker.nursery import NamedThread
+from hivemind_worker.store.history import FILE_NAME, MetricHistory
+from hivemind_worker.store.journal import SqliteJournal, connect
+from tests.fakes.node import NOW_S, make_task
+
+HOUR = int(NOW_S) // 3600 * 3600
+
+
+def values(cpu: float, gpu: Value = None) -> tuple[Value, ...]:
+    return (cpu, 50.0, 100.0, gpu, 1.0, 0.0)
+
+
+async def note(history: MetricHistory, seconds: range, cpu: Callable[[int], float] = float) -> None:
+    for second in seconds:
+        over = history.add(HOUR + second + 0.5, values(cpu(second)))
+        if over is not None:
+            await history.write(over)
+
+
+@pytest.fixture
+async def history(tmp_path: Path) -> AsyncIterator[MetricHistory]:
+    made = MetricHistory(tmp_path)
+    yield made
+    await made.close()
+
+
+async def test_a_second_is_there_at_once_and_a_minute_when_it_is_over(history: MetricHistory) -> None:
+    await note(history, range(60))
+    seconds = await history.read(Step.SECOND, HOUR, 1000)
+    assert [point.at_s for point in seconds] == [HOUR + n for n in range(60)]
+    assert seconds[7].values == values(7.0)
+    assert await history.read(Step.MINUTE, HOUR, 1000) == ()
+    await note(history, range(60, 121))
+    minutes = await history.read(Step.MINUTE, HOUR, 1000)
+    assert [(point.at_s - HOUR, point.values[0]) for point in minutes] == [(0, 29.5), (60, 89.5)]
+    hours = await history.read(Step.HOUR, HOUR, 1000)
+    assert [(point.at_s - HOUR, point.values[0]) for point in hours] == [(0, 59.5)]
+    assert len(await history.read(Step.SECOND, HOUR, 1000)) == 121
+    assert [point.at_s - HOUR for point in await history.read(Step.SECOND, HOUR, 2)] == [119, 120]
+
+
+async def test_a_figure_that_is_not_measured_stays_none(history: MetricHistory) -> None:
+    await note(history, range(0, 130, 5))
+    minute = (await history.read(Step.MINUTE, HOUR, 10))[0]
+    assert minute.values[COLUMNS.index("gpu_percent")] is None
+    assert minute.values[0] == 27.5
+
+
+async def test_figures_survive_a_restart(tmp_path: Path) -> None:
+    first = MetricHistory(tmp_path)
+    await note(first, range(0, 90, 5))
+    await first.close()
+    second = MetricHistory(tmp_path)
+    assert len(await second.read(Step.SECOND, HOUR, 100)) == 18
+    assert len(await second.read(Step.MINUTE, HOUR, 100)) == 2
+    await second.close()
+
+
+async def test_the_rings_are_bounded_and_a_clock_that_was_ahead_leaves_nothing(
+    history: MetricHistory,
+) -> None:
+    for hour in range(0, 60):  # two days and a half
+        await note(history, range(hour * 3600, hour * 3600 + 3600, 300))
+    assert len(await history.read(Step.SECOND, 0, 10**6)) <= KEPT[Step.SECOND]
+    minutes = await history.read(Step.MINUTE, 0, 10**6)
+    assert minutes[0].at_s > minutes[-1].at_s - KEPT[Step.MINUTE] * 60
+    assert len(await history.read(Step.HOUR, 0, 10**6)) == 60
+    await note(history, range(-7200, -7000))
+    assert (await history.read(Step.HOUR, 0, 10**6))[-1].at_s < HOUR
+
+
+async def test_a_damaged_file_of_figures_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"not a database at all" * 50)
+    history = MetricHistory(tmp_path)
+    await note(history, range(0, 70, 5))
+    assert len(await history.read(Step.MINUTE, HOUR, 10)) == 1
+    await history.close()
+
+
+async def test_figures_that_cannot_be_kept_hurt_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    history = MetricHistory(tmp_path)
+    await note(history, range(0, 70, 5))
+    assert len(await history.read(Step.SECOND, HOUR, 10)) == 2, "the fresh ones are in memory"
+    assert "could not be kept" in caplog.text
+    await history.close()
+
+
+# --- pages --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    thread = NamedThread("journal")
+    made = SqliteJournal(connect(tmp_path / "journal.sqlite3"), thread)
+    yield made
+    await made.close()
+    thread.close()
+
+
+def ended(number: int, state: TaskState = TaskState.COMPLETED) -> Task:
+    return replace(make_task(f"task {number}", state), ended_at_s=NOW_S + number // 3)
+
+
+async def test_pages_show_every_ended_task_once_also_where_many_ended_at_once(journal: SqliteJournal) -> None:
+    tasks = [ended(number) for number in range(100)] + [make_task("running")]
+    random.Random(7).shuffle(tasks)
+    await journal.commit(JournalEntry(tasks=tuple(tasks)))
+    seen: list[Task] = []
+    place: Place | None = None
+    for _ in range(100):
+        page = await journal.ended_page(7, place)
+        assert len(page.tasks) <= 7
+        seen += page.tasks
+        place = page.following
+        if place is None:
+            break
+    assert len(seen) == len({task.key for task in seen}) == 100
+    order = [(task.ended_at_s or 0.0, task.key) for task in seen]
+    assert order == sorted(order, reverse=True)
+
+
+async def test_a_task_that_ends_between_two_pages_moves_nothing(journal: SqliteJournal) -> None:
+    await journal.commit(JournalEntry(tasks=tuple(ended(number) for number in range(10))))
+    first = await journal.ended_page(5)
+    await journal.commit(JournalEntry(tasks=(ended(50),)))
+    second = await journal.ended_page(5, first.following)
+    assert {task.task_id for task in (*first.tasks, *second.tasks)} == {f"task {n}" for n in range(10)}
+    assert second.following is None
+
+
+async def test_a_page_of_one_state_looks_at_a_bounded_number_of_rows(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hivemind_worker.store.task_pages.SCANNED", 20)
+    states = [TaskState.FAILED if n % 30 == 0 else TaskState.COMPLETED for n in range(100)]
+    await journal.commit(JournalEntry(tasks=tuple(ended(n, state) for n, state in enumerate(states))))
+    found: list[str] = []
+    place: Place | None = None
+    pages = 0
+    while pages < 100:
+        pages += 1
+        page = await journal.ended_page(3, place, TaskState.FAILED)
+        found += [task.task_id for task in page.tasks]
+        place = page.following
+        if place is None:
+            break
+    assert found == ["task 90", "task 60", "task 30", "task 0"]
+    assert 5 <= pages <= 9
+
+
+async def test_an_id_that_reads_like_a_row_is_not_taken_for_its_state(journal: SqliteJournal) -> None:
+    sly = replace(make_task('","state":"FAILED","x":"', TaskState.COMPLETED), ended_at_s=NOW_S)
+    await journal.commit(JournalEntry(tasks=(sly,)))
+    assert (await journal.ended_page(10, None, TaskState.FAILED)).tasks == ()
+    assert len((await journal.ended_page(10, None, TaskState.COMPLETED)).tasks) == 1
+
+
+async def test_a_damaged_row_is_left_out_of_its_page(journal: SqliteJournal) -> None:
+    await journal.commit(JournalEntry(tasks=tuple(ended(number) for number in range(5))))
+    journal._connection.execute("UPDATE tasks SET row='{}' WHERE task_id='task 2'")
+    page = await journal.ended_page(10)
+    assert sorted(task.task_id for task in page.tasks) == ["task 0", "task 1", "task 3", "task 4"]
