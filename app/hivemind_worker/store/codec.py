@@ -63,6 +63,8 @@ def decode_task(text: str) -> Task:
     """
     try:
         row = _checked(text)
+        if key_of(TaskId(row["task_id"])) != row["key"]:  # names of files come from it
+            raise ValueError("its key is another task's")
         stop_reason = row["stop_reason"]
         return Task(
             **{
@@ -105,7 +107,10 @@ def readable_task(key: Any, task_id: Any, is_open: Any, ended_at_s: Any, text: A
         BadRowError: its id is damaged too.
     """
     try:
-        return decode_task(str(text))
+        task = decode_task(str(text))
+        if task.key != key:
+            raise BadRowError(f"row {key} holds {task.key}")
+        return task
     except BadRowError:
         if key_of(TaskId(str(task_id))) != key:
             raise

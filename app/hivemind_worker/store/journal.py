@@ -94,9 +94,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise LaterVersionError(f"schema {version}, this program knows up to {SCHEMA_VERSION}")
+        version = check_version(connection)
         if version < SCHEMA_VERSION:
             steps = "".join(MIGRATIONS[version:])
             connection.executescript(f"BEGIN; {steps} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
@@ -104,6 +102,25 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """The journal file for reading alone: nothing of it changes, also not when it is closed."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.text_factory = readable_text
+    return connection
+
+
+def check_version(connection: sqlite3.Connection) -> int:
+    """The version of the schema, 0 for a file without one.
+
+    Raises:
+        LaterVersionError: it is newer than this program.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise LaterVersionError(f"schema {version}, this program knows up to {SCHEMA_VERSION}")
+    return version
 
 
 def write(connection: sqlite3.Connection, entry: JournalEntry) -> None:
@@ -243,6 +260,12 @@ class SqliteJournal:
         """The last ended tasks, newest first."""
         return await self._read(_ended, limit)
 
+    async def ended_page(
+        self, limit: int, before: Place | None = None, state: TaskState | None = None
+    ) -> TaskPage:
+        """Ended tasks behind a place, newest first; damaged rows are left out."""
+        return await self._read(read_page, limit, before, state)
+
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         """The history of one task, oldest first."""
         return await self._read(_story, key)
@@ -260,12 +283,6 @@ def _find(connection: sqlite3.Connection, key: TaskKey) -> Task | None:
 def _find_by_prefix(connection: sqlite3.Connection, prefix: str) -> Task | None:
     rows = connection.execute(
         SELECT_TASKS + "WHERE key >= ? AND key < ? LIMIT 2", (prefix, prefix + "g")
-    async def ended_page(
-        self, limit: int, before: Place | None = None, state: TaskState | None = None
-    ) -> TaskPage:
-        """Ended tasks behind a place, newest first; damaged rows are left out."""
-        return await self._read(read_page, limit, before, state)
-
     ).fetchall()
     return _or_none(rows[0]) if len(rows) == 1 else None
 

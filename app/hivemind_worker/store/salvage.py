@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,21 +15,25 @@ from typing import Any
 
 from hivemind_worker.model.history import JournalEntry, StoryLine
 from hivemind_worker.model.task import TaskKey
+from hivemind_worker.owned_file import lies_in_the_way
 from hivemind_worker.store.codec import BadRowError, decode_node, readable_task
 from hivemind_worker.store.journal import (
     NO_DAMAGE,
     LaterVersionError,
     Renew,
+    check_version,
     connect,
+    open_to_read,
     primary_code,
     read_node,
     read_open,
-    readable_text,
     write,
 )
 from hivemind_worker.store.silent_damage import silent_damage
 
 BATCH = 1000
+SUFFIXES = ("", "-wal", "-shm")
+SMALLEST_PAGE_BYTES = 512
 
 
 def open_or_salvage(path: Path, stamp: str) -> tuple[sqlite3.Connection, str]:
@@ -39,20 +44,41 @@ def open_or_salvage(path: Path, stamp: str) -> tuple[sqlite3.Connection, str]:
     Raises:
         OSError: the folder cannot be written, or the disk is full; the file is left as it is.
     """
-    if wrong := silent_damage(path):
-        return start_anew(path, stamp, wrong)
-    connection: sqlite3.Connection | None = None
+    if any(lies_in_the_way(Path(f"{path}{suffix}")) for suffix in SUFFIXES):
+        return start_anew(path, stamp, "it is a link or not this user's own file", carry_over=False)
+    if _is_stump(path):  # SQLite takes it for a new one, and removes the log without a word
+        return start_anew(path, stamp, "only its log is left", carry_over=False)
     try:
-        connection = connect(path)
-        read_open(connection)
-        read_node(connection)
-    except (sqlite3.Error, LaterVersionError, BadRowError) as error:
-        if connection is not None:
-            connection.close()
-        if isinstance(error, sqlite3.Error):
-            _raise_unless_damage(error, path)
+        if wrong := silent_damage(path) or _trouble(path):
+            return start_anew(path, stamp, wrong)
+        return connect(path), ""
+    except sqlite3.Error as error:
+        _raise_unless_damage(error, path)
         return start_anew(path, stamp, str(error))
-    return connection, ""
+
+
+def _is_stump(path: Path) -> bool:
+    log = Path(f"{path}-wal")
+    size = path.stat().st_size if path.exists() else 0
+    return size < SMALLEST_PAGE_BYTES and log.exists() and log.stat().st_size > 0
+
+
+def _trouble(path: Path) -> str:
+    """What is wrong with what it holds, or "". Reads only, so that a damaged file stays as it is.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return ""
+    with contextlib.closing(open_to_read(path)) as connection:
+        try:
+            if check_version(connection):
+                read_open(connection)
+                read_node(connection)
+        except (LaterVersionError, BadRowError) as error:
+            return str(error)
+    return ""
 
 
 def _raise_unless_damage(error: sqlite3.Error, path: Path) -> None:
@@ -64,19 +90,21 @@ def _raise_unless_damage(error: sqlite3.Error, path: Path) -> None:
         raise OSError(errno.EIO, str(error), str(path)) from error
 
 
-def start_anew(path: Path, stamp: str, reason: str) -> tuple[sqlite3.Connection, str]:
+def start_anew(
+    path: Path, stamp: str, reason: str, *, carry_over: bool = True
+) -> tuple[sqlite3.Connection, str]:
     """A new journal in place of the one at `path`, which nobody holds open any more; and what became of that.
 
     Raises:
         OSError: the folder cannot be written.
     """
     aside = _free_name(path, stamp)
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in SUFFIXES:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
     try:
         connection = connect(path)
-        kept, lost = _carry_over(aside, connection)
+        kept, lost = _carry_over(aside, connection) if carry_over else (0, 0)
     except sqlite3.Error as error:
         raise OSError(errno.EIO, str(error), str(path)) from error
     missing = f", at least {lost} lost" if lost else ""
@@ -97,7 +125,7 @@ def renewer(path: Path, stamp: Callable[[], str], tell: Callable[[str], None]) -
 def _free_name(path: Path, stamp: str) -> Path:
     """Two in one second do not take each other's place."""
     names = (path.with_name(f"{path.name}.damaged-{stamp}{f'-{n}' if n else ''}") for n in range(1000))
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _carry_over(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
@@ -115,10 +143,9 @@ def _carry_over(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
 def _entries(aside: Path) -> Iterator[JournalEntry | None]:
     """What can be carried over; None for each row that cannot be understood."""
     try:
-        old = sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)
+        old = open_to_read(aside)
     except sqlite3.Error:
         return
-    old.text_factory = readable_text
     with contextlib.closing(old), contextlib.suppress(sqlite3.Error):
         old.execute("PRAGMA writable_schema=ON")  # reads on when one entry of the schema is damaged
         yield from _understood(_rows(old, "tasks", "key", "key, task_id, is_open, ended_at_s, row"), _task)
