@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ class Places:
         """Create all folders, private to the owner.
 
         Raises:
-            OSError: a folder cannot be made or made private.
+            OSError: a folder cannot be made or made private, is a link, or is somebody else's.
         """
         for folder in (
             self.config,
@@ -80,9 +81,30 @@ class Places:
             self.results,
             self.sandbox,
         ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.name == "posix":
-                folder.chmod(0o700)
+            own_folder(folder)
+
+
+def own_folder(path: Path) -> None:
+    """Make the folder (and those above it), or make it private: mode 0700.
+
+    Raises:
+        OSError: it cannot be made, is a link, or belongs to another user.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name != "posix":  # there it inherits the access list of the user's own folder
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link, which might lead anywhere", str(path)) from error
+        raise
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise OSError(errno.EPERM, "it belongs to another user", str(path))
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def find_places(home: str | None) -> Places:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.owned_file import read_owned, write_owned
+from hivemind_worker.owned_file import leftovers, read_owned, write_owned
 from hivemind_worker.places import Places
 
 SERVICE = "hivemind-worker"
@@ -43,6 +43,7 @@ class LoginStore:
                 self._file.unlink()
             return None
         try:
+            self._clear_leftovers()
             write_owned(self._file, text.encode())
         except OSError as error:
             return Problem(code=FaultCode.NO_PERMISSION, about=f"{self._file}: {error.strerror}")
@@ -61,10 +62,17 @@ class LoginStore:
 
     def forget(self) -> None:
         """Remove the login wherever it is kept."""
+        self._clear_leftovers()
         with contextlib.suppress(FileNotFoundError):
             self._file.unlink()
         if self._use_keyring:
             _keyring_delete()
+
+    def _clear_leftovers(self) -> None:
+        """Remove what a crash in the middle of `keep` has left: it may hold a password."""
+        for path in leftovers(self._file):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def _from_file(self) -> str | None:
         content = read_owned(self._file)

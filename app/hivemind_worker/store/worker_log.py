@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
 from hivemind_worker.model.machine import LogEntry
+from hivemind_worker.owned_file import clear_the_way
 
 RING_FULL, RING_KEEPS = 1000, 500
 FILE_BYTES, FILES = 2 * 1024 * 1024, 10
@@ -98,7 +101,18 @@ class Ring(logging.Handler):
 
 
 class _QuietFile(RotatingFileHandler):
-    """A log that cannot be written (a full disk) must not end what it tells of."""
+    """A log that cannot be written (a full disk) must not end what it tells of.
+
+    It is never written through a link that lies in the way.
+    """
+
+    def _open(self) -> TextIOWrapper:
+        path = Path(self.baseFilename)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
+        if os.name == "posix":
+            os.fchmod(descriptor, 0o600)
+        return os.fdopen(descriptor, "a", encoding=self.encoding, errors=self.errors)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         pass
@@ -114,11 +128,10 @@ class WorkerLog:
 
     def __init__(self, folder: Path, *, to_stdout: bool = True, level: int = logging.INFO) -> None:
         self.ring = Ring()
-        path = folder / FILE_NAME
-        path.touch(mode=0o600)
         file = _QuietFile(
-            path, maxBytes=FILE_BYTES, backupCount=FILES - 1, encoding="utf-8", errors="backslashreplace"
-        )
+            folder / FILE_NAME, maxBytes=FILE_BYTES, backupCount=FILES - 1, encoding="utf-8",
+            errors="backslashreplace", delay=True,  # opened below
+        )  # fmt: skip
         self._handlers: list[logging.Handler] = [self.ring, file]
         if to_stdout:
             self._handlers.append(_QuietStream(sys.stdout))
@@ -130,6 +143,17 @@ class WorkerLog:
             handler.addFilter(calm)
             handler.setFormatter(LineFormatter())
             self._logger.addHandler(handler)
+        self._say_what_is_wrong(Path(file.baseFilename), file)
+
+    def _say_what_is_wrong(self, path: Path, file: _QuietFile) -> None:
+        """A log file that cannot be had is no reason not to work, and one that leads elsewhere goes."""
+        try:
+            if clear_the_way(path):
+                self._logger.warning("%s was a link or no file, and was taken away", path.name)
+            if file.stream is None:
+                file.stream = file._open()
+        except OSError as error:
+            self._logger.warning("%s cannot be written: %s", path.name, error.strerror)
 
     def close(self) -> None:
         """Flush and close everything."""
