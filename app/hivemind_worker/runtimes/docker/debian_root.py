@@ -18,8 +18,8 @@ from hivemind_worker.model.task import Problem
 
 Progress = Callable[[float, str], None]
 
-PLAIN = ("base-files", "bash", "ca-certificates", "coreutils", "media-types", "netbase", "python3",
-         "python3-pip", "tzdata")  # fmt: skip
+PLAIN = ("base-files", "bash", "ca-certificates", "coreutils", "findutils", "grep", "gzip", "media-types",
+         "netbase", "python3", "python3-pip", "sed", "tzdata")  # fmt: skip
 SCIENTIFIC = ("python3-numpy", "python3-pandas", "python3-matplotlib", "python3-pil", "python3-sklearn",
               "python3-requests")  # fmt: skip
 
@@ -37,6 +37,10 @@ WANTED_ALL_THE_SAME = ("gcc-12-base", "libgcc-s1")
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian",
             "usr/share/bug", "usr/share/matplotlib/sample_data", "usr/share/python-wheels/tests",
             "var/cache", "var/lib/apt", "var/lib/dpkg")  # fmt: skip
+
+# Folders of libraries of which update-alternatives would choose one; the faster first.
+MATHEMATICS = ("openblas-pthread", "blas", "lapack")
+MATHEMATICS_LIBRARIES = ("libblas.so.3", "liblapack.so.3", "libopenblas.so.0")
 
 # A merged /usr, as these systems have it: packages may name either place.
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -140,7 +144,7 @@ class _Merger:
         self._tar = tar
         self._known: set[str] = set()
         self._authorities = bytearray()
-        self._mathematics: dict[str, str] = {}
+        self._mathematics: dict[str, PurePosixPath] = {}
 
     def fill(self, debs: list[Path], scratch: Path, progress: Progress) -> None:
         """Merge all of them; `scratch` holds one opened package at a time."""
@@ -177,10 +181,11 @@ class _Merger:
         )
         ready.linkname = in_merged_usr(member.linkname) if member.islnk() else member.linkname
         ready.pax_headers = {}
-        if PurePosixPath(name).name in ("libblas.so.3", "liblapack.so.3"):
-            self._mathematics.setdefault(PurePosixPath(name).name, name)
-            if "openblas" in name:
-                self._mathematics[PurePosixPath(name).name] = name
+        library = PurePosixPath(name)
+        if library.parent.name in MATHEMATICS and library.name in MATHEMATICS_LIBRARIES:
+            known = self._mathematics.get(library.name)
+            if known is None or MATHEMATICS.index(library.parent.name) < MATHEMATICS.index(known.parent.name):
+                self._mathematics[library.name] = library
         yield ready
 
     def _begin(self) -> None:
@@ -196,8 +201,7 @@ class _Merger:
     def _finish(self) -> None:
         """What scripts of the packages would have done."""
         for library, place in self._mathematics.items():
-            # Chosen by update-alternatives elsewhere; numpy asks for it by its plain name.
-            self._link(str(PurePosixPath(place).parents[1] / library), f"/{place}")
+            self._link(str(place.parents[1] / library), f"{place.parent.name}/{library}")
         if self._authorities:
             self._file(AUTHORITY_BUNDLE, bytes(self._authorities))
 

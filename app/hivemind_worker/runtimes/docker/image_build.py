@@ -63,7 +63,7 @@ for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except Exception as error:
-        broken[name] = f"{type(error).__name__}: {error}"
+        broken[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}"
 found = {}
 for package in importlib.metadata.distributions():
     name = package.metadata["Name"]
@@ -246,7 +246,9 @@ def _facts(said: str, code: int) -> Mapping[str, Any] | Problem:
     except ValueError:
         facts = {}
     if code != 0 or "packages" not in facts:
-        return Problem(code=FaultCode.SANDBOX_FAILED, about=f"the new image does not run Python ({said[-200:]!a})")
+        return Problem(
+            code=FaultCode.SANDBOX_FAILED, about=f"the new image does not run Python ({said[-200:]!a})"
+        )
     if facts["broken"]:
         name, reason = next(iter(facts["broken"].items()))
         return Problem(code=FaultCode.SANDBOX_FAILED, about=f"the new image cannot load {name} ({reason})")
@@ -261,7 +263,7 @@ def _changes(facts: Mapping[str, Any], made_from: str) -> str:
     }  # fmt: skip
     lines = [f"ENV {name}={json.dumps(value)}" for name, value in ENVIRONMENT.items()]
     lines += [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
-    return "\n".join([*lines, f"WORKDIR {WORKDIR}", f"USER {USER}", 'ENTRYPOINT []', 'CMD ["python3"]'])
+    return "\n".join([*lines, f"WORKDIR {WORKDIR}", f"USER {USER}", "ENTRYPOINT []", 'CMD ["python3"]'])
 
 
 def _described(image: Mapping[str, Any], name: str) -> TaskImage:
