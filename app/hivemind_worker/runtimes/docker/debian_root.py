@@ -230,7 +230,7 @@ class _Merger:
 
 
 def in_merged_usr(name: str) -> str:
-    """`name` of a package's member without "./", and under usr/ where the system has merged it; "" at the top."""
+    """A member's name without "./", and under usr/ where the system has merged it; "" at the top."""
     plain = name.removeprefix("./").strip("/")
     first, _, rest = plain.partition("/")
     if first not in MERGED:

@@ -1,4 +1,4 @@
-"""Makes a task image on this computer: from Debian packages, or from the Dockerfile that ships with the program.
+"""Makes a task image on this computer: from Debian packages, or from the Dockerfile shipped with the program.
 
 Both ways end the same: a first, closed container of the new image compiles its modules and
 tells its versions, which become the image's labels. Blocking calls, for a thread or a command.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import docker
 import docker.errors
@@ -147,7 +147,7 @@ def _from_debian(
     if refused is not None:
         return refused
     modules = SCIENTIFIC_MODULES if scientific else ()
-    return _finish(api, raw, tag, "debian packages", modules, progress)
+    return _finish(api, raw, tag, modules, made_from="debian packages", progress=progress)
 
 
 @contextlib.contextmanager
@@ -190,7 +190,7 @@ def _from_dockerfile(
     if problem is not None:
         return problem
     modules = SCIENTIFIC_MODULES if scientific else ()
-    return _finish(api, raw, tag, "dockerfile", modules, progress)
+    return _finish(api, raw, tag, modules, made_from="dockerfile", progress=progress)
 
 
 def _follow_build(lines: Iterable[Mapping[str, Any]], progress: Progress) -> Problem | None:
@@ -210,7 +210,7 @@ def _follow_build(lines: Iterable[Mapping[str, Any]], progress: Progress) -> Pro
 
 
 def _finish(
-    api: docker.APIClient, raw: str, tag: str, made_from: str, modules: tuple[str, ...], progress: Progress
+    api: docker.APIClient, raw: str, tag: str, modules: tuple[str, ...], *, made_from: str, progress: Progress
 ) -> TaskImage | Problem:
     """Compile, ask for versions, label: `raw` becomes `tag` and its own name goes."""
     progress(0.7, "Compiling its modules")
@@ -237,7 +237,7 @@ def _finish(
         with contextlib.suppress(docker.errors.APIError):
             api.remove_image(raw, noprune=True)
     progress(1.0, "Done")
-    return _described(api.inspect_image(tag), tag)
+    return _described(_inspect(api, tag), tag)
 
 
 def _facts(said: str, code: int) -> Mapping[str, Any] | Problem:
@@ -266,6 +266,10 @@ def _changes(facts: Mapping[str, Any], made_from: str) -> str:
     return "\n".join([*lines, f"WORKDIR {WORKDIR}", f"USER {USER}", "ENTRYPOINT []", 'CMD ["python3"]'])
 
 
+def _inspect(api: docker.APIClient, name: str) -> dict[str, Any]:
+    return dict(cast(Any, api).inspect_image(name))
+
+
 def _described(image: Mapping[str, Any], name: str) -> TaskImage:
     labels = image["Config"].get("Labels") or {}
     packages = labels.get(LABEL_PACKAGES, "")
@@ -286,7 +290,7 @@ def list_images(api: docker.APIClient, *also: str) -> tuple[TaskImage, ...] | Pr
         }
         for name in also:
             with contextlib.suppress(docker.errors.ImageNotFound):
-                found.setdefault(name, api.inspect_image(name)["Id"])
-        return tuple(_described(api.inspect_image(digest), name) for name, digest in sorted(found.items()))
+                found.setdefault(name, _inspect(api, name)["Id"])
+        return tuple(_described(_inspect(api, digest), name) for name, digest in sorted(found.items()))
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         return Problem(code=FaultCode.SANDBOX_FAILED, about=f"the container engine: {_reason(error)}")

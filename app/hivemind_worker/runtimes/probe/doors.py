@@ -16,7 +16,7 @@ DOORS: dict[str, str] = {
     "root_read_only": "the system's files are read-only",
     "mounted_places": "no folder of the host but the task's own",
     "writable_places": "nothing writable but the task's folder and /tmp",
-    "size_of_temporary_places": "/tmp is bounded",
+    "size_of_temporary_places": "temporary places are bounded",
     "run_from_temporary_places": "nothing starts from /tmp",
     "devices": "no device but the harmless ones",
     "make_device": "making a device is refused",

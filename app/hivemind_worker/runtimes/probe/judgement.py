@@ -98,12 +98,13 @@ def judge_disk(untrusted_output: bytes, outcome: Outcome, limit_bytes: int, left
 
 def judge_log(largest_piece_bytes: int, total_bytes: int, sent_bytes: int, outcome: Outcome) -> Finding:
     """The line came whole or cut, but never collected into one piece."""
-    whole = 0 < total_bytes <= sent_bytes
+    in_pieces = 0 < total_bytes <= sent_bytes and largest_piece_bytes <= PIECE_LIMIT_BYTES
+    pieces = f"pieces of {largest_piece_bytes >> 10} KiB at most"
     return Finding(
         door="log_flood",
-        closed=whole and largest_piece_bytes <= PIECE_LIMIT_BYTES and not _ended_by(outcome, FaultCode.SANDBOX_FAILED),
-        seen=f"{total_bytes // MIB} MiB of {sent_bytes // MIB}, pieces of {largest_piece_bytes >> 10} KiB at most",
-    )  # fmt: skip
+        closed=in_pieces and not _ended_by(outcome, FaultCode.SANDBOX_FAILED),
+        seen=f"{total_bytes // MIB} MiB of {sent_bytes // MIB}, {pieces}",
+    )
 
 
 def _largest(untrusted_output: bytes, word: str) -> int:
