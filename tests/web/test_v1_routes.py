@@ -138,13 +138,13 @@ async def test_a_result_comes_whole_as_a_file_to_save(served: Served) -> None:
 async def test_a_result_that_is_not_there_is_404(served: Served) -> None:
     served.node.put(make_task())
     answer = await served.get("/api/v1/tasks/task_1/result")
-    assert (answer.status, answer.values["code"]) == (404, "bad_usage")
+    assert (answer.status, answer.values["code"]) == (404, "no_result")
 
 
 async def test_a_reader_that_stops_reading_is_given_up(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hivemind_worker.web.v1.WRITE_LIMIT_S", 0.2)
+    monkeypatch.setattr("hivemind_worker.web.tasks.WRITE_LIMIT_S", 0.2)
     task = make_task("done", TaskState.COMPLETED)
     served.node.ended = [task]
     with served.node.result_archive(task.key).open("wb") as file:

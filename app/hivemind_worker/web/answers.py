@@ -43,6 +43,7 @@ class Refusal:
     detail: str = ""
     fix: str = ""
     retry_s: float | None = None
+    errors: tuple[str, ...] = ()
 
     def words(self) -> tuple[str, str]:
         """What happened, and what to do."""
@@ -58,10 +59,11 @@ def refusal(
     detail: str = "",
     fix: str = "",
     retry_s: float | None = None,
+    errors: tuple[str, ...] = (),
 ) -> Refusal:
     """A refusal with a fault of the table; BAD_USAGE says `about` and nothing else."""
     problem = Problem(code=code, about=about)
-    return Refusal(status=status, problem=problem, detail=detail, fix=fix, retry_s=retry_s)
+    return Refusal(status=status, problem=problem, detail=detail, fix=fix, retry_s=retry_s, errors=errors)
 
 
 def answer(values: Mapping[str, object], status: int = HTTPStatus.OK) -> web.Response:
@@ -106,7 +108,8 @@ def _seed_error(refused: Refusal) -> dict[str, object]:
 def _problem(refused: Refusal) -> dict[str, object]:
     """RFC 9457, with our code, the next step, and the particulars that the sentence was made with."""
     sentence, next_step = refused.words()
-    return {
+    errors = {"errors": list(refused.errors)} if refused.errors else {}
+    return errors | {
         "type": f"urn:hivemind-worker:fault:{refused.problem.code.value}",
         "title": refused.status.phrase,
         "status": refused.status.value,

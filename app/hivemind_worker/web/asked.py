@@ -36,14 +36,6 @@ def task_id_of(request: web.Request, family: str) -> TaskId | None:
         return None
 
 
-def whole_number(request: web.Request, name: str, default: int, low: int, high: int) -> int | Refusal:
-    """A number of the query between `low` and `high`."""
-    text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high):
-        return refusal(HTTPStatus.BAD_REQUEST, f"{name} must be a whole number from {low} to {high}.")
-    return int(text)
-
-
 async def object_of(request: web.Request, keys: Collection[str]) -> dict[str, object] | Refusal:
     """The JSON object of the body ({} without a body), with none but these keys."""
     try:

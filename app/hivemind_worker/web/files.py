@@ -44,6 +44,14 @@ def read_log(path: Path, offset: int, limit: int, *, final: bool) -> LogPiece:
     return LogPiece(text=text, next_offset=offset + len(content) - pending, size=size, kept=True)
 
 
+def file_bytes(path: Path) -> int | None:
+    """Size of a file, or None when there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def open_result(path: Path) -> tuple[BinaryIO, int] | None:
     """The packed result and its size, or None when it is not there. The caller closes it."""
     try:

@@ -89,6 +89,10 @@ class Guard:
         kept = await self._users.find_session(session_id, self._clock())
         return None if kept is None else of_session(session_id, kept)
 
+    async def still_knows(self, request: web.Request) -> bool:
+        """Whether the sender of a request that lasts is still signed in."""
+        return isinstance(await self.visitor(request), Visitor)
+
     async def _holder(self, sent: list[str]) -> Visitor | Refusal:
         """With two tokens both must be right, and be the same."""
         if all(is_token(self._token, text) for text in sent):

@@ -15,17 +15,23 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from hivemind_worker.model.task import Problem
-from hivemind_worker.nursery import NamedThread
+from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.web.actions import ActionRoutes
 from hivemind_worker.web.answers import add_headers
 from hivemind_worker.web.connection import HEAD_LIMIT_S, MAX_CONNECTIONS, Doorway
 from hivemind_worker.web.door import make_door
+from hivemind_worker.web.figures import FigureRoutes, Sources
 from hivemind_worker.web.guard import BODY_BYTES, NAMES, Guard
 from hivemind_worker.web.listening import open_sockets
-from hivemind_worker.web.routes import Access, Route, Table, register
+from hivemind_worker.web.live import Live
+from hivemind_worker.web.routes import Table, register
 from hivemind_worker.web.seed import SeedRoutes
+from hivemind_worker.web.settings import SettingRoutes
 from hivemind_worker.web.sign_in import SignIn, plain_login_page
+from hivemind_worker.web.stream import Stream
+from hivemind_worker.web.tally import Tally
+from hivemind_worker.web.tasks import TaskRoutes
 from hivemind_worker.web.token import proof_of
-from hivemind_worker.web.v1 import V1Routes
 from hivemind_worker.web.visitors import Users
 
 if TYPE_CHECKING:
@@ -56,14 +62,25 @@ class LocalApi:
         self.table: Table = {}
         app = web.Application(middlewares=[make_door(self._guard, self.table)], client_max_size=BODY_BYTES)
         app.on_response_prepare.append(add_headers)
+        self._node = node
+        self._nursery = Nursery("web")
+        self._live = Live(node, self._nursery, clock)
+        self._tally = Tally()
+        self._unwatch: Callable[[], None] | None = None
+        sources = Sources(node=node, live=self._live, tally=self._tally, table=self.table, clock=clock)
+        stream = Stream(self._live, self._guard.still_knows)
         routes = [
             *SeedRoutes(node, partial(proof_of, token), clock).table(),
-            *V1Routes(node, self._files, clock).table(),
+            *FigureRoutes(sources).table(),
+            *TaskRoutes(node, self._files, clock).table(),
+            *ActionRoutes(node, clock).table(),
+            *SettingRoutes(node).table(),
+            *stream.table(),
         ]
         if users is not None:
             length = partial(_session_s, node)
             sign_in = SignIn(self._guard, users, length, clock, login_page=plain_login_page)
-            routes += [*sign_in.table(), *session_routes(sign_in)]
+            routes += sign_in.table()
         self.table.update(register(app, routes))
         self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_LIMIT_S, access_log=None)
 
@@ -89,6 +106,8 @@ class LocalApi:
         self._port = sockets[0].getsockname()[1]
         self._guard.serve("http", NAMES, self._port)
         await self._serve(sockets)
+        self._tally.begin(self._node.snapshot().tasks)
+        self._unwatch = self._node.watch(lambda: self._tally.look(self._node.snapshot().tasks))
         return self._port
 
     async def _serve(self, sockets: tuple[socket.socket, ...]) -> None:
@@ -104,20 +123,14 @@ class LocalApi:
         """Take no more requests, give those under way 2 s, and end every connection."""
         for server in self._servers:
             server.close()
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+        self._live.close()
         await self._runner.cleanup()
+        await self._nursery.close(CLOSE_LIMIT_S)
         self._files.close(wait=False)
 
 
 def _session_s(node: NodeFace) -> float:
     return node.settings.session_timeout_h * 3600
-
-
-def session_routes(sign_in: SignIn) -> list[Route]:
-    """Who is signed in, as /api/v1 shows and ends it."""
-    base = "/api/v1/sessions"
-    return [
-        Route(method="GET", path=base, handler=sign_in.sessions),
-        Route(method="GET", path=base + "/current", handler=sign_in.whoami),
-        Route(method="POST", path=base + "/link", handler=sign_in.link, access=Access.TOKEN),
-        Route(method="DELETE", path=base + "/{number}", handler=sign_in.end_session),
-    ]

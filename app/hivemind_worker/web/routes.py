@@ -8,6 +8,8 @@ from enum import Enum
 
 from aiohttp import web
 
+from hivemind_worker.web.document import Doc
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -31,6 +33,11 @@ class Route:
     page: bool = False  # those who are not signed in are led to /login instead of refused
     form: bool = False  # takes a form as well as JSON, and checks the CSRF token of a form itself
     stream: bool = False  # may last: limited by the piece instead
+    doc: Doc | None = None  # what the OpenAPI document says; pages have none
+
+    @property
+    def is_open(self) -> bool:
+        return self.access is Access.OPEN
 
 
 Key = tuple[str, str]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.presentation.status import (
     bare_health,
     health_report,
@@ -17,7 +18,18 @@ from hivemind_worker.presentation.status import (
 )
 from hivemind_worker.web.answers import Refusal, answer, refuse
 from hivemind_worker.web.asked import object_of, task_id_of
+from hivemind_worker.web.document import JSON, Doc, good
 from hivemind_worker.web.routes import Access, Route
+from hivemind_worker.web.schemas import (
+    FLAG,
+    FREE,
+    HEALTH,
+    NOTHING,
+    SEED_STATUS,
+    SEED_TASKS,
+    TEXT,
+    record,
+)
 from hivemind_worker.web.token import NONCE_LETTERS, PROOF_HEADER
 from hivemind_worker.web.visitors import visitor_of
 from hivemind_worker.web.wishes import find_task, stop
@@ -38,14 +50,31 @@ class SeedRoutes:
 
     def table(self) -> list[Route]:
         """The routes."""
+        ready = record(ok=FLAG)
         return [
-            Route(method="GET", path="/api/status", handler=self.status),
-            Route(method="GET", path="/api/tasks", handler=self.tasks),
-            Route(method="GET", path="/api/resources", handler=self.resources),
-            Route(method="POST", path="/api/stop_task/{id:.+}", handler=self.stop_task, access=Access.OWNER),
-            Route(method="GET", path="/health", handler=self.health, access=Access.OPEN),
-            Route(method="GET", path="/livez", handler=self.livez, access=Access.OPEN),
-        ]
+            Route(method="GET", path="/api/status", handler=self.status, doc=Doc(
+                summary="The worker's figures, and why it is (not) working", tag="seed", seed=True,
+                answers=good("The figures.", record(**SEED_STATUS)))),
+            Route(method="GET", path="/api/tasks", handler=self.tasks, doc=Doc(
+                summary="The open tasks, then the last 100 ended", tag="seed", seed=True,
+                answers=good("The tasks.", SEED_TASKS))),
+            Route(method="GET", path="/api/resources", handler=self.resources, doc=Doc(
+                summary="What is free on the computer", tag="seed", seed=True,
+                answers=good("What is free.", FREE))),
+            Route(method="POST", path="/api/stop_task/{id:.+}", handler=self.stop_task, access=Access.OWNER,
+                  doc=Doc(
+                summary="Have a task end", tag="seed", seed=True, body=NOTHING,
+                problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+                answers=good("It is being stopped.", record(success=FLAG, message=TEXT)))),
+            Route(method="GET", path="/health", handler=self.health, access=Access.OPEN, doc=Doc(
+                summary="Whether all parts work; why, for those who are signed in", tag="health", seed=True,
+                answers={200: ("Healthy.", HEALTH, JSON), 503: ("Not healthy.", HEALTH, JSON)})),
+            Route(method="GET", path="/livez", handler=self.livez, access=Access.OPEN, doc=Doc(
+                summary="Whether the worker answers", tag="health", answers=good("It does.", ready))),
+            Route(method="GET", path="/readyz", handler=self.readyz, access=Access.OPEN, doc=Doc(
+                summary="Whether the worker can take tasks, whatever the pool does", tag="health",
+                answers={200: ("It can.", ready, JSON), 503: ("It cannot.", ready, JSON)})),
+        ]  # fmt: skip
 
     async def status(self, _request: web.Request) -> web.Response:
         """The worker's figures and why it is (not) working."""
@@ -78,6 +107,13 @@ class SeedRoutes:
         healthy, report = health_report(self._node.snapshot(), self._node.settings, self._clock())
         shown = bare_health(report) if visitor_of(request) is None else report
         return answer(shown, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """Whether tasks could be run now, for service managers: not starting, not blocked, not ending."""
+        snapshot = self._node.snapshot()
+        blocked = snapshot.blocker is not None or not snapshot.runtime.ready
+        ready = not blocked and snapshot.node.mode is not Mode.STOPPING
+        return answer({"ok": ready}, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def livez(self, request: web.Request) -> web.Response:
         """That the worker answers; with a nonce in the proof header, also that it knows its token."""

@@ -22,9 +22,11 @@ from hivemind_worker.presentation.amounts import duration_words, iso
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.web.answers import Refusal, answer, refusal, refuse
 from hivemind_worker.web.asked import BODY_LIMIT_S, object_of
+from hivemind_worker.web.document import Doc, good
 from hivemind_worker.web.guard import FORM_TYPE, NO_CSRF, Guard, has_csrf
 from hivemind_worker.web.login_limits import LoginLimits
 from hivemind_worker.web.routes import Access, Route
+from hivemind_worker.web.schemas import NOTHING, NUMBER, SUCCESS, TEXT, VISITOR, listed, record, ref
 from hivemind_worker.web.start_codes import LASTS_S, StartCodes
 from hivemind_worker.web.visitors import By, Users, Visitor, of_session, visitor_of
 
@@ -67,7 +69,26 @@ class SignIn:
             Route(method="GET", path=LOGIN, handler=self.login_form, access=Access.OPEN),
             Route(method="POST", path=LOGIN, handler=self.login, access=Access.OPEN, form=True),
             Route(method="POST", path="/logout", handler=self.logout, form=True),
+            *self._api(),
         ]
+
+    def _api(self) -> list[Route]:
+        """Who is signed in, as /api/v1 shows and ends it."""
+        base = "/api/v1/sessions"
+        link = record(path=TEXT, expires_in_s=NUMBER)
+        return [
+            Route(method="GET", path=base, handler=self.sessions, doc=Doc(
+                summary="Who is signed in: an owner sees everybody, others themselves", tag="sessions",
+                answers=good("The sessions.", record(sessions=listed(ref("Session")))))),
+            Route(method="GET", path=base + "/current", handler=self.whoami, doc=Doc(
+                summary="Who is asking", tag="sessions", answers=good("The visitor.", VISITOR))),
+            Route(method="POST", path=base + "/link", handler=self.link, access=Access.TOKEN, doc=Doc(
+                summary="A one-time link; for the holder of the worker's own token", tag="sessions",
+                body=NOTHING, answers=good("The link.", link))),
+            Route(method="DELETE", path=base + "/{number}", handler=self.end_session, doc=Doc(
+                summary="End a session: an owner any, others their own", tag="sessions",
+                problems=(HTTPStatus.NOT_FOUND,), answers=good("It has ended.", SUCCESS))),
+        ]  # fmt: skip
 
     # --- in -----------------------------------------------------------------------------------
 
