@@ -1,5 +1,5 @@
-"""The one checker: looks at the six invariants after a drill, with the pool's call log, the journal, the folders
-and the worker's own words. It knows nothing of the fault that was played."""
+"""The one checker: looks at the six invariants after a drill, with the pool's call log, the journal, the
+folders and the worker's own words. It knows nothing of the fault that was played."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Look:
         return [text for task_id in self.stand.kinds if (text := self._lost(task_id))]
 
     def _lost(self, task_id: str) -> str:
-        if self.stand.uploads(task_id):
+        if self.stand.pool.results[task_id]:
             return ""
         row = self.row(task_id)
         if row is None:

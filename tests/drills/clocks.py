@@ -6,7 +6,6 @@ The whole process runs under libfaketime, which moves its wall clock and leaves 
 from __future__ import annotations
 
 import asyncio
-import glob
 import time
 from datetime import datetime
 from pathlib import Path
@@ -25,15 +24,13 @@ SNOOZE_S = 900.0
 WATCH_S = 4.0
 BUSY_SHARE = 0.5
 MOST_BEATS = 3
-LIBRARIES = (
-    "/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib64/faketime/libfaketimeMT.so.1",
-    "/usr/local/lib/faketime/libfaketimeMT.so.1",
-)  # fmt: skip
+LIBRARIES = ("lib/*/faketime/libfaketimeMT.so.1", "lib64/faketime/libfaketimeMT.so.1")
 
 
 def library() -> str:
     """Where libfaketime is; empty when it is not installed."""
-    return next((found for pattern in LIBRARIES for found in glob.glob(pattern)), "")
+    found = (path for top in ("/usr", "/usr/local") for name in LIBRARIES for path in Path(top).glob(name))
+    return str(next(found, ""))
 
 
 async def f10(sheet: Sheet, seed: int, tries: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 from hivemind_worker.engine.crash_points import STEPS, UNWRITTEN, UPLOADING
 from tests.drills.checker import check
@@ -42,10 +43,10 @@ async def f1(sheet: Sheet, seed: int, tries: int) -> None:
             sheet.tries += 1
 
 
-async def f2(sheet: Sheet, seed: int, tries: int) -> None:
-    """Die at every step, just before and just after the journal knows of it."""
+async def f2(sheet: Sheet, seed: int, tries: int, *, steps: int = len(ALL_STEPS)) -> None:
+    """Die at every step (or so many by chance), just before and just after the journal knows of it."""
     for n in range(tries):
-        for step in ALL_STEPS:
+        for step in random.Random(seed + n).sample(ALL_STEPS, steps):
             async with stand(sheet, seed + n) as made:
                 await _die_at(made, step)
                 await check(made, f"{step}, try {n}")

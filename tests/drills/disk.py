@@ -121,7 +121,9 @@ async def _full_before_it_starts(sheet: Sheet, seed: int, disk: SmallDisk) -> No
         if stays:
             await life.tells("recovered")
         else:
-            sheet.expect("I6", await life.ended() == 8, f"it ended with {life.process.returncode}, not with 8")
+            sheet.expect(
+                "I6", await life.ended() == 8, f"it ended with {life.process.returncode}, not with 8"
+            )
             await made.up(**SMALL)
         made.sheet.expect(
             "I1", "half" in archive_text(await made.result("cut off"), "half.txt"), "its files are lost"

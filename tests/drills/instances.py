@@ -55,6 +55,8 @@ async def _race(made: Stand) -> None:
 
 async def _turned_away(made: Stand, second: Life, first: Life | None, where: str) -> None:
     code, said = await second.ended(), "\n".join(second.lines)
-    made.sheet.expect("I2", code == ALREADY_RUNNING, f"a second worker ended with {code}: {said[-300:]}", where)
+    made.sheet.expect(
+        "I2", code == ALREADY_RUNNING, f"a second worker ended with {code}: {said[-300:]}", where
+    )
     named = f"process {first.process.pid}" if first else "process"
     made.sheet.expect("I6", named in said, f"it does not name the first ({named}): {said[-300:]}", where)

@@ -12,10 +12,10 @@ HEAD = f"import os, time\nprint({BEGAN!r}, os.environ['TASK_ID'], flush=True)\n"
 
 SOURCES = {
     "quick": "open('made.txt', 'w').write('42')\n",
-    "printing": "for n in range(300):\n    print(n, flush=True)\n    time.sleep(0.002)\n",
-    "failing": "time.sleep(0.1)\nraise SystemExit(3)\n",
+    "printing": "for n in range(300):\n    print(n, flush=True)\n    time.sleep(0.004)\n",
+    "failing": "time.sleep(0.7)\nraise SystemExit(3)\n",
     "writing": (
-        "for n in range(20):\n    open(f'part{n}.bin', 'wb').write(os.urandom(20000))\n    time.sleep(0.01)\n"
+        "for n in range(20):\n    open(f'part{n}.bin', 'wb').write(os.urandom(20000))\n    time.sleep(0.04)\n"
     ),
     "large": "open('large.bin', 'wb').write(os.urandom(6 << 20))\n",
     "slow": (

@@ -23,10 +23,18 @@ DAY_S = 86400.0
 BURST, BURST_S = 3, 5.0
 
 
-async def f5(sheet: Sheet, seed: int, tries: int, *, down_s: float) -> None:
+async def f5(
+    sheet: Sheet,
+    seed: int,
+    tries: int,
+    *,
+    down_s: float,
+    back_s: float = BACK_LIMIT_S,
+    changes: str = "hurry",
+) -> None:
     """The pool is down while tasks end; everything is delivered within a minute of its return."""
     for n in range(tries):
-        async with stand(sheet, seed + n) as made:
+        async with stand(sheet, seed + n, changes=changes) as made:
             await made.up()
             await made.give("ends without a pool", "short")
             await made.give("fails without a pool", "failing")
@@ -38,27 +46,27 @@ async def f5(sheet: Sheet, seed: int, tries: int, *, down_s: float) -> None:
             await check(made, f"try {n}, while it is down", at_rest=False)
             await asyncio.sleep(down_s)
             made.pool.invalidate_tokens()
-            await _back(made, f"try {n}")
+            await _back(made, f"try {n}", back_s)
             await check(made, f"try {n}")
             sheet.tries += 1
 
 
-async def _back(made: Stand, where: str) -> None:
-    """The pool returns: registered within 30 s, everything delivered within 60 s, without a burst."""
+async def _back(made: Stand, where: str, back_s: float) -> None:
+    """The pool returns: registered within 30 s, everything delivered within `back_s`, without a burst."""
     beats, logins = len(made.pool.of("RegisterWorkerNode")), len(made.pool.of("Login"))
     returned_s = time.monotonic()
     await made.pool.start()
     try:
         await made.pool.heard("RegisterWorkerNode", beats + 1, FORGOTTEN_LIMIT_S)
         registered_s = time.monotonic() - returned_s
-        await made.pool.until(lambda: all(made.pool.results[t] for t in made.kinds), BACK_LIMIT_S)
+        await made.pool.until(lambda: all(made.pool.results[t] for t in made.kinds), back_s)
         await made.settled()
         made.sheet.notes.append(
             f"{where}: registered {registered_s:.1f} s, all delivered {time.monotonic() - returned_s:.1f} s after its return"
         )
     except TimeoutError:
         late = [t for t in made.kinds if not made.pool.results[t]]
-        made.sheet.expect("I1", False, f"not delivered a minute after the pool's return: {late}", where)
+        made.sheet.expect("I1", False, f"not delivered {back_s:g} s after the pool's return: {late}", where)
     tried = len(made.pool.of("Login")) - logins
     made.sheet.expect("I6", tried <= BURST, f"{tried} logins at the pool's return", where)
 
