@@ -19,7 +19,7 @@ REPEATED_LINES = 4
 
 
 async def f9(sheet: Sheet, seed: int, tries: int) -> None:
-    """No new task, the running one fails or waits, the journal stays whole, work goes on when there is space."""
+    """No new task, the running one fails or waits, the journal stays whole, work goes on with space."""
     for n in range(tries):
         with small_disk() as disk:
             if isinstance(disk, str):

@@ -20,7 +20,6 @@ IN_THE_START = 0.3  # share of the kills that hit a worker while it starts
 LONGEST_LIFE_S = 1.5
 ACCEPT_LIMIT_S = 5.0
 PAUSE_S = 0.05
-LAST_LIMIT_S = 180.0
 LONGEST_RECOVERY_S, LONGEST_IDLE_S = 0.7, 0.2
 SLOWNESS_S = (0.0, 0.2, 1.0, 3.0)  # of the pool's answer to a result: a kill finds it on its way
 NOTHING = "nothing"
@@ -55,7 +54,9 @@ class Dispatcher:
         return "\n1\n" in pool.outputs[task_id] and not pool.results[task_id]
 
 
-async def kills(sheet: Sheet, seed: int, count: int, *, tasks: int = 60, changes: str = "hurry") -> None:
+async def kills(
+    sheet: Sheet, seed: int, count: int, *, tasks: int = 60, last_s: float = 180.0, changes: str = "hurry"
+) -> None:
     """So many kill -9s at random moments, one life after another in one home."""
     async with stand(sheet, seed, changes=changes) as made:
         plan = mixture(made.chance, tasks)
@@ -74,7 +75,7 @@ async def kills(sheet: Sheet, seed: int, count: int, *, tasks: int = 60, changes
                 await check(made, f"kill {n + 1}", at_rest=False, full=False)
                 sheet.tries += 1
             dispatcher.allowed = tasks
-            await _the_last_life(made, plan)
+            await _the_last_life(made, plan, last_s)
         finally:
             dispatching.cancel()
             await asyncio.wait({dispatching})
@@ -119,16 +120,16 @@ def _hit(made: Stand) -> list[str]:
     ]
 
 
-async def _the_last_life(made: Stand, plan: dict[str, str]) -> None:
+async def _the_last_life(made: Stand, plan: dict[str, str], limit_s: float) -> None:
     """Nobody kills it: whatever is left comes to its end."""
     await made.begin()
     await made.life.ready()
     try:
-        await made.pool.until(lambda: all(made.pool.results[task_id] for task_id in plan), LAST_LIMIT_S)
+        await made.pool.until(lambda: all(made.pool.results[task_id] for task_id in plan), limit_s)
         await made.settled()
     except TimeoutError:
         late = [task_id for task_id in plan if not made.pool.results[task_id]]
-        made.sheet.expect("I1", False, f"no result in {LAST_LIMIT_S:g} s: {late}", "at the end")
+        made.sheet.expect("I1", False, f"no result in {limit_s:g} s: {late}", "at the end")
 
 
 def _sum_up(made: Stand, plan: dict[str, str], hit: Counter[str], count: int) -> None:
@@ -146,7 +147,7 @@ def _sum_up(made: Stand, plan: dict[str, str], hit: Counter[str], count: int) ->
         made.sheet.expect("I2", not wrong, f"{task_id!r} ended {status}", "at the end")
     ended = ", ".join(f"{number} {name}" for name, number in sorted(states.items()))
     made.sheet.notes += [
-        f"{made.sheet.tries} of {count} kills, {sum(states.values())} of {len(plan)} tasks with one result: {ended}; "
-        f"{sent_again} results sent once more after a kill",
+        f"{made.sheet.tries} of {count} kills, {sum(states.values())} of {len(plan)} tasks with one result",
+        f"{ended}; {sent_again} results sent once more after a kill",
         "open when killed: " + ", ".join(f"{name} {number}" for name, number in hit.most_common()),
     ]

@@ -26,7 +26,8 @@ SOURCES = {
     "hog": (
         "block = os.urandom(1 << 20)\n"
         "with open('hog.bin', 'wb') as file:\n"
-        "    for n in range(100000):\n        file.write(block)\n        file.flush()\n        time.sleep(0.02)\n"
+        "    for n in range(100000):\n        file.write(block)\n        file.flush()\n"
+        "        time.sleep(0.02)\n"
     ),
 }
 STOPPED = "stopped"  # a slow one that its requester stops

@@ -116,13 +116,13 @@ class Life:
         """A question to its local API."""
         answer = await asyncio.to_thread(self._ask, path, None)
         assert not isinstance(answer, Problem), f"{path}: {answer}"
-        return answer
+        return dict(answer)
 
     async def wish(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """A wish of its owner."""
         answer = await asyncio.to_thread(self._ask, path, body)
         assert not isinstance(answer, Problem), f"{path}: {answer}"
-        return answer
+        return dict(answer)
 
     def _ask(self, path: str, body: Mapping[str, object] | None) -> Any:
         endpoint, token = read_endpoint(self.places.endpoint_file), load_token(self.places.token_file)

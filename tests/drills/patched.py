@@ -1,4 +1,4 @@
-"""`python -m tests.drills.patched CHANGE,… VERB…`: the worker with named changes, for drills and for their own trial.
+"""`python -m tests.drills.patched CHANGE,… VERB…`: the worker with named changes.
 
 `hurry` shortens waits that would only make a drill long. `effects-first` and `no-retry` are
 the faults that the drills must find: without them nobody knows whether they find anything.
@@ -10,7 +10,7 @@ import asyncio
 import functools
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 LATE_S = 5.0
 
@@ -22,7 +22,8 @@ def hurry() -> None:
     from hivemind_worker.pool import client
     from hivemind_worker.pool.session import Deadlines
 
-    client.Deadlines = functools.partial(Deadlines, result_s=2.0, result_per_mib_s=0.1)  # type: ignore[misc,assignment]
+    hurried = functools.partial(Deadlines, result_s=2.0, result_per_mib_s=0.1)
+    vars(client)["Deadlines"] = hurried
     performer.DISK_RETRY_S = 1.0
     worker_node.FACTS_EVERY_S = 1.0
 
@@ -46,7 +47,7 @@ def effects_first() -> None:
 class _Late:
     """A journal whose commits come too late."""
 
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: ClassVar[set[asyncio.Task[None]]] = set()
 
     def __init__(self, journal: Any) -> None:
         self._journal = journal

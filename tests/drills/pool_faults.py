@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 import grpc
 
@@ -62,7 +63,8 @@ async def _back(made: Stand, where: str, back_s: float) -> None:
         await made.pool.until(lambda: all(made.pool.results[t] for t in made.kinds), back_s)
         await made.settled()
         made.sheet.notes.append(
-            f"{where}: registered {registered_s:.1f} s, all delivered {time.monotonic() - returned_s:.1f} s after its return"
+            f"{where}: after its return registered in {registered_s:.1f} s, "
+            f"all delivered in {time.monotonic() - returned_s:.1f} s"
         )
     except TimeoutError:
         late = [t for t in made.kinds if not made.pool.results[t]]
@@ -72,7 +74,7 @@ async def _back(made: Stand, where: str, back_s: float) -> None:
 
 
 async def f6(sheet: Sheet, seed: int, tries: int) -> None:
-    """Another pool on the same port knows neither worker nor tasks: registered again, results offered and kept."""
+    """A pool that knows neither worker nor tasks any more: registered again, results offered and kept."""
     for n in range(tries):
         async with stand(sheet, seed + n) as made:
             await made.up()
@@ -91,7 +93,7 @@ async def f6(sheet: Sheet, seed: int, tries: int) -> None:
             del made.pool.answers["TaskResultUpload"]
             made.line_faults += 1
             await made.give("forgotten", "short")
-            await made.pool.until(lambda made=made: len(made.pool.results["forgotten"]) == 1, 20)
+            await made.result("forgotten")
             await made.settled()
             await check(made, f"try {n}, remembered")
             sheet.tries += 1
@@ -121,7 +123,7 @@ async def _kept_and_shown(made: Stand, task_id: str) -> None:
 
 
 async def _kept_for_a_week(made: Stand, task_id: str) -> None:
-    """By the janitor's own rule, on the home's own folders and with an injected clock; put back afterwards."""
+    """By the janitor's own rule, in this home, with an injected clock; put back afterwards."""
     folders, files = Folders(made.life.places), NamedThread("files")
     archive = folders.result(key_of(TaskId(task_id)))
     content, at_s = archive.read_bytes(), archive.stat().st_mtime
@@ -130,9 +132,10 @@ async def _kept_for_a_week(made: Stand, task_id: str) -> None:
         return None
 
     for days, stays in ((6.9, True), (7.1, False)):
+        later_s = at_s + days * DAY_S
         janitor = Janitor(
             folders=folders, workspaces=Workspace(), files=files, find=no_row, is_open=lambda _: False,
-            clock=lambda days=days: at_s + days * DAY_S, keep_s=7 * DAY_S, quota_bytes=1 << 40,
+            clock=partial(float, later_s), keep_s=7 * DAY_S, quota_bytes=1 << 40,
         )  # fmt: skip
         await janitor.tidy()
         wrong = f"after {days} days its archive {'is gone' if stays else 'stays'}"

@@ -1,4 +1,4 @@
-"""Where a drill takes place: a home, a pool that logs every call, a relay between them, one life after another."""
+"""Where a drill takes place: a home, a pool that logs every call, a relay between, life after life."""
 
 from __future__ import annotations
 
