@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check bench install docs lock proto test-release scientific clean
+.PHONY: run test check bench install docs lock proto test-release scientific drills clean
 
 install: $(DEV)
 
@@ -47,6 +47,9 @@ $(WHEEL): requirements-scientific.lock | install
 
 test-release: install $(WHEEL)  ## packaging, soak, the scientific pack (from a file: it is not installed)
 	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest -m release
+
+drills: install  ## faults on purpose: kills, broken lines, full disks, bad clocks, damaged journals (ARGS="--seed 7")
+	$(BIN)/python -m tests.drills $(ARGS)
 
 bench: install  ## speed, as ratios against a baseline of the same run
 	$(BIN)/python -m tests.benchmarks
