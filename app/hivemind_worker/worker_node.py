@@ -62,6 +62,7 @@ from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi
+from hivemind_worker.web.remote import Listening, keep_open, parse_listening
 from hivemind_worker.web.token import load_or_make_token
 
 log = logging.getLogger(__name__)
@@ -268,8 +269,27 @@ class WorkerNode:
             return port
         self._tell_endpoint()
         return None
+        return self._open_remote(self._api)
+
+    def _open_remote(self, api: LocalApi) -> Problem | None:
+        """Let other computers in when the owner has said so; one that is not there yet is waited for."""
+        listening = self._listening(self.settings.web_listen, self.settings.web_names)
+        if isinstance(listening, Problem) or listening is None:
+            return listening
+        where = f"https://{listening.names[0]}:{listening.port}"
+
+        def opened(fingerprint: str) -> None:
+            log.info(
+                "the dashboard is open to other computers at %s, certificate SHA-256 %s", where, fingerprint
+            )
+
+        self._nursery.start("remote", keep_open(api, listening, self._places.state, self._files, opened))
 
     def _tell_endpoint(self) -> None:
+    def _listening(self, web_listen: str, web_names: str) -> Listening | Problem | None:
+        own = [address for found in ipv4_addresses().values() for address in found]
+        return parse_listening(web_listen, web_names, own, platform.node())
+
         """Tell the commands where the API is; on a full disk that waits for room, as everything does."""
         try:
             write_endpoint(
@@ -445,8 +465,13 @@ class WorkerNode:
     async def change_settings(self, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
         address = untrusted_values.get("master_address")
         parsed = parse_address(address) if isinstance(address, str) else None
-        if isinstance(parsed, Problem):
-            return (parsed,)
+        listening = self._listening(
+            str(untrusted_values.get("web_listen", self.settings.web_listen) or ""),
+            str(untrusted_values.get("web_names", self.settings.web_names) or ""),
+        )
+        for problem in (parsed, listening):
+            if isinstance(problem, Problem):
+                return (problem,)
         problems = await self._files.call(change_settings_file, self._places.settings_file, untrusted_values)
         if not problems:
             self.settings = with_live_changes(self.settings, untrusted_values, self._sources)

@@ -31,7 +31,7 @@ OPEN = ["/livez", "/health"]
 
 async def test_w_every_route_but_livez_and_bare_health_wants_the_token(served: Served) -> None:
     served.node.put(make_task())
-    for target in [*GETS, "/", "/nowhere", "/api/v1/nowhere", "/openapi.json"]:
+    for target in [*GETS, "/nowhere", "/api/v1/nowhere", "/openapi.json"]:
         answers = [await served.get(target, token=wrong) for wrong in (None, "", "x" * 43, TOKEN[:-1])]
         assert {answer.status for answer in answers} == {401}, target
         assert len({answer.body for answer in answers}) == 1, "the words must not tell what was wrong"
@@ -85,7 +85,10 @@ async def test_w_pages_of_other_origins_are_refused_even_with_the_token(served: 
     for site in ("cross-site", "same-site", "nonsense"):
         assert (await served.get("/livez", headers={"Sec-Fetch-Site": site})).status == 403, site
     assert served.node.asked == []
-    ours = {"Origin": f"http://localhost:{port}", "Sec-Fetch-Site": "same-origin"}
+    other_name = {"Origin": f"http://localhost:{port}"}
+    assert (await served.post("/api/v1/actions/pause", headers=other_name)).status == 403
+    assert served.node.asked == []
+    ours = {"Origin": f"http://127.0.0.1:{port}", "Sec-Fetch-Site": "same-origin"}
     assert (await served.post("/api/v1/actions/pause", headers=ours)).status == 200
 
 

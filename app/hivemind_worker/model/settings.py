@@ -87,6 +87,14 @@ class Settings:
         8.0, "Memory lent at most; at most half of the machine's when not set.",
         env="MAX_MEMORY_GB", low=0.5, high=65536, unit="GiB",
     )  # fmt: skip
+    web_listen: str = setting(
+        "", "Address for access to the dashboard from other computers, over TLS: ADDRESS or ADDRESS:PORT"
+        " (5443); empty: none.", env="HIVEMIND_WEB_LISTEN",
+    )  # fmt: skip
+    web_names: str = setting(
+        "", "Host names under which other computers reach the dashboard, with commas.",
+        env="HIVEMIND_WEB_NAMES",
+    )  # fmt: skip
     max_concurrent_tasks: int = setting(
         3, "Tasks at once at most.", env="MAX_CONCURRENT_TASKS", low=1, high=256
     )

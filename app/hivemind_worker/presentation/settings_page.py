@@ -31,7 +31,7 @@ def _line(row: Field[Any]) -> str:
     cells = (
         f"`{row.name}`",
         f"`{row.metadata['env']}`",
-        "found by itself" if row.metadata["auto"] else default,
+        "found by itself" if row.metadata["auto"] else default if row.default != "" else "none",
         _range(row),
         row.metadata["help"],
     )

@@ -18,11 +18,26 @@ from hivemind_worker.web.guard import HEAD_BYTES
 
 log = logging.getLogger(__name__)
 MAX_CONNECTIONS = 200
+MAX_REMOTE_CONNECTIONS = 100  # counted apart, so that others cannot lock the owner out
 HEAD_LIMIT_S = 10.0
 
 
 class Connection(web.RequestHandler):
     """One connection; what cannot be read as a request is answered without its text or a trace."""
+
+    __slots__ = ("_counted_in",)
+
+    def count_in(self, open_now: set[Connection]) -> None:
+        """Stand in this set while connected."""
+        self._counted_in = open_now
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._counted_in.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._counted_in.discard(self)
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -55,6 +70,7 @@ class Doorway:
     def __init__(self, server: web.Server, *, head_limit_s: float, max_connections: int) -> None:
         self._server = server
         self._max_connections = max_connections
+        self._open: set[Connection] = set()
         self._limits: dict[str, Any] = {
             "keepalive_timeout": head_limit_s,
             "lingering_time": 1.0,
@@ -67,6 +83,8 @@ class Doorway:
         }
 
     def __call__(self) -> asyncio.Protocol:
-        if len(self._server.connections) >= self._max_connections:
+        if len(self._open) >= self._max_connections:
             return _TurnedAway()
-        return Connection(self._server, loop=asyncio.get_running_loop(), **self._limits)
+        made = Connection(self._server, loop=asyncio.get_running_loop(), **self._limits)
+        made.count_in(self._open)
+        return made

@@ -33,18 +33,16 @@ class Guard:
         self._token = token
         self._users = users
         self._clock = clock
-        self._hosts: frozenset[str] = frozenset()
-        self._origins: frozenset[str] = frozenset()
+        self._hosts: dict[str, frozenset[str]] = {}
         # Cookies do not know ports: the name tells the installs of one computer apart.
         self.cookie_name = "hivemind-" + hashlib.sha256(b"cookie:" + token.encode()).hexdigest()[:16]
 
     def serve(self, scheme: str, names: tuple[str, ...], port: int) -> None:
-        """From now on requests to these names at this port are for us, and to no others."""
+        """From now on requests by this scheme to these names at this port are for us, and to no others."""
         hosts = {f"{name}:{port}" for name in names}
         if port == DEFAULT_PORTS[scheme]:  # the port that browsers leave out
             hosts |= set(names)
-        self._hosts |= hosts
-        self._origins |= {f"{scheme}://{host}" for host in hosts}
+        self._hosts[scheme] = frozenset(hosts)
 
     def objection(self, request: web.Request) -> Refusal | None:
         """Why this request is not even looked at, whoever sent it; None when it is."""
@@ -62,11 +60,13 @@ class Guard:
 
     def _site(self, request: web.Request) -> Refusal | None:
         """A page of another site, or a name that was turned to this address (DNS rebinding), is refused."""
+        ours = self._hosts.get(_scheme(request), frozenset())
         hosts = request.headers.getall("Host", [])
-        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
+        if len(hosts) != 1 or hosts[0].lower() not in ours:
             return _forbidden()
-        origins = request.headers.getall("Origin", [])
-        if any(origin.lower() not in self._origins for origin in origins):
+        own_origin = f"{_scheme(request)}://{hosts[0].lower()}"
+        # The origin of this very name: two names of ours are two sites to a browser.
+        if any(origin.lower() != own_origin for origin in request.headers.getall("Origin", [])):
             return _forbidden()
         sites = request.headers.getall("Sec-Fetch-Site", [])
         # "same-site" is refused too: every port of localhost is the same site.
@@ -139,6 +139,12 @@ class Guard:
         if route is not None and route.form and request.content_type == FORM_TYPE:
             return None
         return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+
+
+def _scheme(request: web.Request) -> str:
+    """What the connection speaks, whatever the request says of itself."""
+    encrypted = request.transport is not None and request.transport.get_extra_info("sslcontext") is not None
+    return "https" if encrypted else "http"
 
 
 def has_csrf(visitor: Visitor, untrusted_text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sockets on loopback: the port that was asked for, or the next free one. Never another address."""
+"""Sockets: on loopback the port that was asked for, or the next free one; elsewhere only what is set."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ def open_sockets(host: str, port: int, *, search: bool) -> tuple[socket.socket, 
                     about=f"{SETTING} {candidate}: {os.strerror(error.errno or 0)}",
                 )
     return Problem(code=FaultCode.PORT_IN_USE, about=f"{port} ({SETTING})")
+
+
+def open_remote(address: str, port: int) -> socket.socket | Problem:
+    """A bound socket on an address that other computers reach. The caller closes it, and speaks TLS on it."""
+    try:
+        return _bound(address, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return Problem(code=FaultCode.PORT_IN_USE, about=f"{port} (web_listen)")
+        about = f"web_listen {address}: {os.strerror(error.errno or 0)}"
+        return Problem(code=FaultCode.BAD_SETTING, about=about)
 
 
 def _pair(host: str, port: int, *, strict: bool) -> tuple[socket.socket, ...]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,21 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.web.actions import ActionRoutes
 from hivemind_worker.web.answers import add_headers
-from hivemind_worker.web.connection import HEAD_LIMIT_S, MAX_CONNECTIONS, Doorway
+from hivemind_worker.web.connection import (
+    HEAD_LIMIT_S,
+    MAX_CONNECTIONS,
+    MAX_REMOTE_CONNECTIONS,
+    Doorway,
+)
 from hivemind_worker.web.door import make_door
 from hivemind_worker.web.figures import FigureRoutes, Sources
 from hivemind_worker.web.guard import BODY_BYTES, NAMES, Guard
-from hivemind_worker.web.listening import open_sockets
+from hivemind_worker.web.listening import open_remote, open_sockets
 from hivemind_worker.web.live import Live
 from hivemind_worker.web.routes import Table, register
 from hivemind_worker.web.seed import SeedRoutes
 from hivemind_worker.web.settings import SettingRoutes
-from hivemind_worker.web.sign_in import SignIn, plain_login_page
+from hivemind_worker.web.sign_in import SignIn
 from hivemind_worker.web.stream import Stream
 from hivemind_worker.web.tally import Tally
 from hivemind_worker.web.tasks import TaskRoutes
@@ -60,6 +66,7 @@ class LocalApi:
         self._servers: list[asyncio.Server] = []
         self._port = 0
         self.table: Table = {}
+        self.remote_port = 0  # while other computers are let in
         app = web.Application(middlewares=[make_door(self._guard, self.table)], client_max_size=BODY_BYTES)
         app.on_response_prepare.append(add_headers)
         self._node = node
@@ -105,19 +112,43 @@ class LocalApi:
             return sockets
         self._port = sockets[0].getsockname()[1]
         self._guard.serve("http", NAMES, self._port)
-        await self._serve(sockets)
+        await self._runner.setup()
+        for own in sockets:
+            await self._serve(own, self._doorway(self._max_connections))
         self._tally.begin(self._node.snapshot().tasks)
         self._unwatch = self._node.watch(lambda: self._tally.look(self._node.snapshot().tasks))
         return self._port
 
-    async def _serve(self, sockets: tuple[socket.socket, ...]) -> None:
-        await self._runner.setup()
+    async def listen_remote(
+        self, address: str, port: int, names: Sequence[str], context: ssl.SSLContext
+    ) -> Problem | None:
+        """Let other computers in as well, over TLS alone; to be called after `start`."""
+        own = open_remote(address, port)
+        if isinstance(own, Problem):
+            return own
+        shown = [f"[{name}]" if ":" in name else name for name in names]
+        self._guard.serve("https", tuple(shown), own.getsockname()[1])
+        self.remote_port = own.getsockname()[1]
+        await self._serve(own, self._doorway(MAX_REMOTE_CONNECTIONS), context)
+        return None
+
+    def _doorway(self, max_connections: int) -> Doorway:
         server = self._runner.server
         assert server is not None
-        doorway = Doorway(server, head_limit_s=self._head_limit_s, max_connections=self._max_connections)
+        return Doorway(server, head_limit_s=self._head_limit_s, max_connections=max_connections)
+
+    async def _serve(
+        self, own: socket.socket, doorway: Doorway, context: ssl.SSLContext | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
-        for own in sockets:
-            self._servers.append(await loop.create_server(doorway, sock=own))
+        if context is None:
+            server = await loop.create_server(doorway, sock=own)
+        else:
+            server = await loop.create_server(
+                doorway, sock=own, ssl=context, ssl_handshake_timeout=self._head_limit_s,
+                ssl_shutdown_timeout=1.0,
+            )  # fmt: skip
+        self._servers.append(server)
 
     async def close(self) -> None:
         """Take no more requests, give those under way 2 s, and end every connection."""
