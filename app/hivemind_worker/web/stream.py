@@ -61,7 +61,7 @@ class Stream:
             await response.prepare(request)
             reader = _Reader(request, response, self._live, kinds, last if since is None else since)
             await reader.begin()
-            while await reader.send() and not self._live.closing:
+            while not self._live.closing and await reader.send():
                 if not await self._still_in(request, reader):
                     break
                 await reader.wait(moved)
@@ -99,6 +99,8 @@ class _Reader:
 
     async def send(self) -> bool:
         """Everything new, or a sign of life when it is time for one; False when this stream must end."""
+        if self._request.transport is None or self._request.transport.is_closing():
+            return False
         events = self._live.after(self._at)
         if events is None:
             await self._write(self._resync())
