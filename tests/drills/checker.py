@@ -54,9 +54,9 @@ class Look:
             found.append(f"{task_id!r} has {len(uploads)} results that differ")
         a_life = [self.stand.life_at(at_s) for at_s, _ in uploads]
         again = len(uploads) - len(set(a_life))
-        if again > self.stand.line_faults:
-            found.append(f"{task_id!r} was sent {again} times too often")
         row, lines = self.row(task_id), self.records.history[key_of(TaskId(task_id))]
+        if again > self.stand.line_faults + lines.count("OfferedAgain"):
+            found.append(f"{task_id!r} was sent {again} times too often: {lines}")
         if lines.count("RunStarted") > 1 or self._began(task_id) > 1 or (row is not None and row.attempt > 1):
             found.append(f"{task_id!r} ran more than once: {lines}")
         if row is None:

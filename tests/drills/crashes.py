@@ -67,8 +67,10 @@ async def _die_at(made: Stand, step: str) -> None:
     made.sheet.expect("I3", code == KILLED, f"{step}: the worker ended with {code}, not by the crash point")
     started = "RunStarted" in _history(made)
     await made.up()
-    if answer is None:
-        await made.give("a", kind)
+    made.kinds["a"] = kind
+    await asyncio.sleep(0.3)
+    if answer is None and not made.pool.results["a"]:
+        await made.give("a", kind)  # a pool that got no answer offers it again
     status = _status_of(await made.result("a"))
     await made.settled()
     if started and step.removesuffix(UNWRITTEN) == "started":

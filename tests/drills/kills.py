@@ -17,11 +17,12 @@ from tests.drills.stand import Stand, stand
 from tests.fakes.pool import Call, Delay, ScriptedPool
 
 IN_THE_START = 0.3  # share of the kills that hit a worker while it starts
-LONGEST_LIFE_S = 1.5
+LIVES_S = (0.1, 0.3, 1.5)  # longest life after a task came: it is hit while it starts as well as later
 ACCEPT_LIMIT_S = 5.0
 PAUSE_S = 0.05
 LONGEST_RECOVERY_S, LONGEST_IDLE_S = 0.7, 0.2
-SLOWNESS_S = (0.0, 0.2, 1.0, 3.0)  # of the pool's answer to a result: a kill finds it on its way
+SLOWNESS_S = (0.0, 0.2, 1.0)  # of the pool's answer to a result: a kill finds it on its way
+HOLDS_S = 10.0  # while no new task is due the results stay on their way, so that no kill hits an idle worker
 NOTHING = "nothing"
 BURST = 3  # tasks that come together at most
 
@@ -42,7 +43,9 @@ class Dispatcher:
         """Until cancelled."""
         while True:
             for task_id, kind in list(self._tasks.items())[: self.allowed]:
-                if task_id not in self._made.kinds:
+                if self._made.pool.results[task_id]:
+                    self._made.kinds.setdefault(task_id, kind)  # the answer to its offer was lost
+                elif task_id not in self._made.kinds:
                     await self._made.offer(task_id, kind)
                 elif kind == STOPPED and self._may_stop(task_id):
                     await self._made.stop(task_id)
@@ -69,12 +72,15 @@ async def kills(
                 if tasks * (n + 1) / count >= dispatcher.allowed + burst - 1:
                     dispatcher.allowed += burst
                     burst = made.chance.randint(1, BURST)
+                is_due = tasks * (n + 2) / count >= dispatcher.allowed
+                _slow_down(made, made.chance.choice(SLOWNESS_S) if is_due else HOLDS_S)
                 await _live_and_die(made, dispatcher, recovers=was_hit != [NOTHING])
                 was_hit = _hit(made)
                 hit.update(was_hit)
                 await check(made, f"kill {n + 1}", at_rest=False, full=False)
                 sheet.tries += 1
             dispatcher.allowed = tasks
+            _slow_down(made, 0.0)
             await _the_last_life(made, plan, last_s)
         finally:
             dispatching.cancel()
@@ -84,9 +90,6 @@ async def kills(
 
 
 async def _live_and_die(made: Stand, dispatcher: Dispatcher, *, recovers: bool) -> None:
-    slowness_s = made.chance.choice(SLOWNESS_S)
-    stored_first = functools.partial(_store_then_wait, made.pool, slowness_s)
-    made.pool.answers["TaskResultUpload"] = made.chance.choice((Delay(slowness_s), stored_first))
     news = dispatcher.pending()
     life = await made.begin()
     if not news and made.chance.random() < IN_THE_START:
@@ -97,9 +100,17 @@ async def _live_and_die(made: Stand, dispatcher: Dispatcher, *, recovers: bool) 
             async with asyncio.timeout(ACCEPT_LIMIT_S):
                 while news and not news & made.kinds.keys():
                     await asyncio.sleep(0.01)
-        longest_s = LONGEST_LIFE_S if news else LONGEST_RECOVERY_S if recovers else LONGEST_IDLE_S
+        longest_s = (
+            made.chance.choice(LIVES_S) if news else LONGEST_RECOVERY_S if recovers else LONGEST_IDLE_S
+        )
         await asyncio.sleep(made.chance.uniform(0.0, longest_s))
     await life.kill()
+
+
+def _slow_down(made: Stand, slowness_s: float) -> None:
+    """Have the pool's answer to a result come late: before, or after, the result has been stored."""
+    stored_first = functools.partial(_store_then_wait, made.pool, slowness_s)
+    made.pool.answers["TaskResultUpload"] = made.chance.choice((Delay(slowness_s), stored_first))
 
 
 async def _store_then_wait(pool: ScriptedPool, slowness_s: float, request: Any, call: Call) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -52,7 +53,7 @@ def short_form() -> Plan:
 
 async def play(name: str, drill: Drill, seed: int) -> Sheet:
     """One drill; one that does not come to its end has found something."""
-    sheet = Sheet(name)
+    sheet, began_s = Sheet(name), time.monotonic()
     try:
         await drill(sheet, seed)
     except Exception as error:
@@ -60,4 +61,5 @@ async def play(name: str, drill: Drill, seed: int) -> Sheet:
         ours = [step for step in steps if Path(step.filename).parent.name == "drills"]
         at = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} ({ours[-1].line})" if ours else "?"
         sheet.findings.append(f"{name}: did not come to its end: {type(error).__name__} {error} at {at}")
+    sheet.seconds = time.monotonic() - began_s
     return sheet

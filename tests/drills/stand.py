@@ -7,7 +7,6 @@ import contextlib
 import random
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -125,7 +124,6 @@ async def stand(
 ) -> AsyncIterator[Stand]:
     """A stand with everything running but the worker; everything is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="hivemind-drill-"))
-    began = time.monotonic()
     async with ScriptedPool(prompt=True) as pool, relay_to(pool.port) as relay:
         made = Stand(home or folder, pool, relay, random.Random(seed), sheet, changes)
         keep_login(made.home, relay.address)
@@ -133,5 +131,4 @@ async def stand(
             yield made
         finally:
             await made.close()
-            sheet.seconds += time.monotonic() - began
             await asyncio.to_thread(shutil.rmtree, folder, True)
