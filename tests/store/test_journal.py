@@ -325,6 +325,34 @@ def test_rows_on_both_sides_of_a_lost_page_are_carried_over(tmp_path: Path) -> N
     connection.close()
 
 
+def test_a_crash_while_rows_are_carried_over_costs_nothing_but_another_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "j.sqlite3"
+    write_rows(path)
+    damaged = path.read_bytes().replace(b'"state":"RUNNING"', b'"state":"RUNNINH"', 1)
+    path.write_bytes(damaged)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("_carry_over", "_free_name"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"hivemind_worker.store.salvage.{step}", die)
+            with pytest.raises(KeyboardInterrupt):
+                open_or_salvage(path, "now")
+        assert path.read_bytes() == damaged
+    connection, wrong = open_or_salvage(path, "now")
+    assert "kept as j.sqlite3.damaged-now; 101 rows" in wrong
+    assert open_keys(connection) == 50
+    connection.close()
+    path.rename(tmp_path / "j.sqlite3.new")  # died between the two renames
+    connection, wrong = open_or_salvage(path, "later")
+    assert (wrong, open_keys(connection)) == ("", 50)
+    connection.close()
+    assert not list(tmp_path.glob("*.new*"))
+
+
 # --- versions ---------------------------------------------------------------------------------
 
 VERSIONS = sorted(Path(__file__).parent.glob("journal_v*.sql"))

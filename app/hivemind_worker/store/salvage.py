@@ -44,6 +44,7 @@ def open_or_salvage(path: Path, stamp: str) -> tuple[sqlite3.Connection, str]:
     Raises:
         OSError: the folder cannot be written, or the disk is full; the file is left as it is.
     """
+    _finish_earlier(path)
     if any(lies_in_the_way(Path(f"{path}{suffix}")) for suffix in SUFFIXES):
         return start_anew(path, stamp, "it is a link or not this user's own file", carry_over=False)
     if _is_stump(path):  # SQLite takes it for a new one, and removes the log without a word
@@ -95,20 +96,42 @@ def start_anew(
 ) -> tuple[sqlite3.Connection, str]:
     """A new journal in place of the one at `path`, which nobody holds open any more; and what became of that.
 
+    It is complete before it takes the place: a crash or a full disk half way costs another try.
+
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written; the damaged file is still in its place.
     """
-    aside = _free_name(path, stamp)
-    for suffix in SUFFIXES:
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
+    new = _new_name(path)
+    _forget(new)
     try:
-        connection = connect(path)
-        kept, lost = _carry_over(aside, connection) if carry_over else (0, 0)
+        with contextlib.closing(connect(new)) as connection:
+            kept, lost = _carry_over(path, connection) if carry_over else (0, 0)
     except sqlite3.Error as error:
         raise OSError(errno.EIO, str(error), str(path)) from error
+    aside = _free_name(path, stamp)
+    for suffix in reversed(SUFFIXES):  # the journal itself last: once it is gone, the new one is whole
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
+    new.replace(path)
     missing = f", at least {lost} lost" if lost else ""
-    return connection, f"{reason}; kept as {aside.name}; {kept} rows carried over{missing}"
+    return connect(path), f"{reason}; kept as {aside.name}; {kept} rows carried over{missing}"
+
+
+def _new_name(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
+def _finish_earlier(path: Path) -> None:
+    """Bring to its end what a crash cut short: a new journal is whole once the old one has left its place."""
+    new = _new_name(path)
+    if not os.path.lexists(path) and new.exists() and not lies_in_the_way(new):
+        new.replace(path)
+    _forget(new)
+
+
+def _forget(new: Path) -> None:
+    for suffix in SUFFIXES:
+        Path(f"{new}{suffix}").unlink(missing_ok=True)
 
 
 def renewer(path: Path, stamp: Callable[[], str], tell: Callable[[str], None]) -> Renew:
@@ -128,10 +151,10 @@ def _free_name(path: Path, stamp: str) -> Path:
     return next(name for name in names if not os.path.lexists(name))
 
 
-def _carry_over(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
+def _carry_over(damaged: Path, connection: sqlite3.Connection) -> tuple[int, int]:
     """Rows read and rows lost, of what SQLite can still read of the file."""
     kept = lost = 0
-    for entry in _entries(aside):
+    for entry in _entries(damaged):
         if entry is None:
             lost += 1
         else:
@@ -140,10 +163,10 @@ def _carry_over(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
     return kept, lost
 
 
-def _entries(aside: Path) -> Iterator[JournalEntry | None]:
+def _entries(damaged: Path) -> Iterator[JournalEntry | None]:
     """What can be carried over; None for each row that cannot be understood."""
     try:
-        old = open_to_read(aside)
+        old = open_to_read(damaged)
     except sqlite3.Error:
         return
     with contextlib.closing(old), contextlib.suppress(sqlite3.Error):
