@@ -482,6 +482,7 @@ class WorkerNode:
 
     async def ended_page(
         self, limit: int, before: Place | None = None, state: TaskState | None = None
+            self._changed()
     ) -> TaskPage:
         return await self._journal.ended_page(limit, before, state)
 

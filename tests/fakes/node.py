@@ -72,7 +72,8 @@ class FakeNode:
 
     def __init__(self, folder: Path, clock: Callable[[], float] = lambda: NOW_S) -> None:
         self.settings = Settings()
-        self.picture = make_snapshot()
+        self.watchers: list[Callable[[], None]] = []
+        self._picture = make_snapshot()
         self.ended: list[Task] = []
         self.lines: list[StoryLine] = []
         self.log: list[LogEntry] = []
@@ -82,10 +83,20 @@ class FakeNode:
         self.points: dict[Step, list[Point]] = {}
         self.kept: dict[str, object] = {}
         self.sources: dict[str, str] = {}
-        self.watchers: list[Callable[[], None]] = []
         self.samples = 0
         self.folder = folder
         self._clock = clock
+
+    @property
+    def picture(self) -> Snapshot:
+        """What is shown; another one is told to those who watch."""
+        return self._picture
+
+    @picture.setter
+    def picture(self, picture: Snapshot) -> None:
+        self._picture = picture
+        for changed in tuple(self.watchers):
+            changed()
 
     def snapshot(self) -> Snapshot:
         return replace(self.picture, at_s=self._clock())
@@ -97,18 +108,7 @@ class FakeNode:
         self.watchers.append(changed)
         return lambda: self.watchers.remove(changed)
 
-    def show(self, picture: Snapshot) -> None:
-        """Take another picture and tell those who watch."""
-        self.picture = picture
-        for changed in tuple(self.watchers):
-            changed()
-
     async def ask(self, command: Command) -> Reply:
-        reply = self._reply(command)
-        self.show(self.picture)
-        return reply
-
-    def _reply(self, command: Command) -> Reply:
         self.asked.append(command)
         if self.refuse_with is not None:
             return Refused(problem=self.refuse_with)
@@ -178,6 +178,7 @@ class FakeNode:
             left = {key: value for key, value in self.kept.items() if key not in untrusted_values}
             self.kept = left | {key: getattr(settings, key) for key in given}
             self.settings = with_live_changes(self.settings, untrusted_values, self.sources)
+            self.picture = self.picture
         return problems
 
     async def find_task(self, task_id: TaskId) -> Task | None:

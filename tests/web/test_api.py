@@ -260,12 +260,12 @@ async def test_the_figures_are_read_by_a_real_parser(served: Served) -> None:
 
 async def test_tasks_that_end_are_counted_once_with_their_duration(served: Served) -> None:
     running = make_task("a")
-    served.node.show(make_snapshot(running))
+    served.node.picture = make_snapshot(running)
     done = replace(running, state=TaskState.COMPLETED, ended_at_s=NOW_S)
     for picture in (make_snapshot(done), make_snapshot(replace(done, result_bytes=5)), make_snapshot()):
-        served.node.show(picture)
+        served.node.picture = picture
     failed = make_task("b", TaskState.FAILED, started_at_s=None)
-    served.node.show(make_snapshot(failed))
+    served.node.picture = make_snapshot(failed)
     found = await figures(served)
     ended = {dict(labels)["outcome"]: value for labels, value in found["hivemind_tasks_ended_total"].items()}
     assert ended == {"completed": 1, "failed": 1, "stopped": 0}

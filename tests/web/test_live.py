@@ -40,7 +40,6 @@ async def test_a_change_is_told_with_a_number_and_the_whole_of_what_changed(serv
         assert "text/event-stream" in reader.head
         assert "no-store" in reader.head
         served.node.put(make_task("a"))
-        served.node.show(served.node.picture)
         task = await reader.next("task")
         state = await reader.next("state")
         assert task is not None
@@ -56,7 +55,7 @@ async def test_every_type_is_told_when_it_changes(served: Served) -> None:
         served.node.log = [LogEntry(number=1, timestamp="t", level="INFO", message="hello\nid: 7")]
         pool = replace(served.node.picture.pool, link=LinkState.UNREACHABLE)
         node = replace(served.node.picture.node, mode=Mode.PAUSED)
-        served.node.show(make_snapshot(make_task("a"), pool=pool, node=node))
+        served.node.picture = make_snapshot(make_task("a"), pool=pool, node=node)
         seen: dict[str, Any] = {}
         while len(seen) < 6:
             told = await reader.next()
@@ -73,7 +72,7 @@ async def test_a_task_that_the_worker_is_done_with_is_told_a_last_time(served: S
     served.node.put(make_task("a"))
     async with reading(served.api.port, TOKEN, EVENTS + "?types=task") as reader:
         served.node.ended = [make_task("a", TaskState.COMPLETED)]
-        served.node.show(replace(served.node.picture, tasks=()))
+        served.node.picture = replace(served.node.picture, tasks=())
         told = await reader.next("task")
         assert told is not None
         assert told.values["status"] == "COMPLETED"
@@ -81,7 +80,7 @@ async def test_a_task_that_the_worker_is_done_with_is_told_a_last_time(served: S
 
 async def test_what_changed_between_the_state_and_the_stream_is_not_lost(served: Served) -> None:
     since = await seq(served)
-    served.node.show(make_snapshot(make_task("a")))
+    served.node.picture = make_snapshot(make_task("a"))
     async with reading(served.api.port, TOKEN, f"{EVENTS}?since={since}&types=task") as reader:
         told = await reader.next("task")
         assert told is not None
@@ -90,11 +89,11 @@ async def test_what_changed_between_the_state_and_the_stream_is_not_lost(served:
 
 async def test_after_a_break_what_was_missed_comes_once_and_in_order(served: Served) -> None:
     async with reading(served.api.port, TOKEN, EVENTS + "?types=task") as reader:
-        served.node.show(make_snapshot(make_task("a")))
+        served.node.picture = make_snapshot(make_task("a"))
         first = await reader.next("task")
     assert first is not None
     await until(lambda: live_of(served).readers == 0)
-    served.node.show(make_snapshot(make_task("a"), make_task("b")))
+    served.node.picture = make_snapshot(make_task("a"), make_task("b"))
     since = str(first.number)
     async with reading(served.api.port, TOKEN, EVENTS + "?types=task&since=0", Last_Event_ID=since) as reader:
         second = await reader.next()
@@ -112,7 +111,7 @@ async def test_a_number_that_is_gone_or_of_another_life_gets_a_mark_to_begin_ane
         assert told is not None
         assert told.kind == "resync"
         assert told.values["seq"] == told.number
-        served.node.show(make_snapshot(make_task("a")))
+        served.node.picture = make_snapshot(make_task("a"))
         after = await reader.next("task")
         assert after is not None
         assert after.number > told.number
@@ -141,7 +140,7 @@ async def test_nothing_is_computed_while_nobody_reads(
     asked = []
     monkeypatch.setattr("hivemind_worker.web.live._shown", asked.append)
     for n in range(50):
-        served.node.show(make_snapshot(make_task(f"task {n}")))
+        served.node.picture = make_snapshot(make_task(f"task {n}"))
     await asyncio.sleep(1.2)
     assert not asked
     assert served.node.samples == samples
@@ -154,7 +153,7 @@ async def test_a_storm_of_changes_is_told_a_few_times_a_second(served: Served) -
         await reader.block()  # the head
         began = asyncio.get_running_loop().time()
         for n in range(200):
-            served.node.show(make_snapshot(make_task("a", exit_code=n)))
+            served.node.picture = make_snapshot(make_task("a", exit_code=n))
             await asyncio.sleep(0.005)
         told, last = 0, None
         while last is None or last.values["exit_code"] != 199:

@@ -20,6 +20,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
     " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+JSON_TYPE = "application/json; charset=utf-8"
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -68,13 +69,12 @@ def refusal(
 
 def answer(values: Mapping[str, object], status: int = HTTPStatus.OK) -> web.Response:
     """One JSON object."""
-    return web.Response(
-        body=_encoded(values),
-        status=status,
-        content_type="application/json",
-        charset="utf-8",
-        headers=HEADERS,
-    )
+    return answer_encoded(encoded(values), status)
+
+
+def answer_encoded(content: bytes, status: int = HTTPStatus.OK) -> web.Response:
+    """One JSON object that `encoded` has made."""
+    return web.Response(body=content, status=status, headers={**HEADERS, "Content-Type": JSON_TYPE})
 
 
 def refuse(path: str, refused: Refusal) -> web.Response:
@@ -89,7 +89,7 @@ def refuse(path: str, refused: Refusal) -> web.Response:
     values = _seed_error(refused) if _is_seed(path) else _problem(refused)
     kind = "application/json" if _is_seed(path) else "application/problem+json"
     return web.Response(
-        body=_encoded(values), status=refused.status, content_type=kind, charset="utf-8",
+        body=encoded(values), status=refused.status, content_type=kind, charset="utf-8",
         headers={**HEADERS, **extra},
     )  # fmt: skip
 
@@ -120,7 +120,7 @@ def _problem(refused: Refusal) -> dict[str, object]:
     }
 
 
-def _encoded(values: Mapping[str, object]) -> bytes:
+def encoded(values: Mapping[str, object]) -> bytes:
     """ASCII alone: a lone surrogate in a name cannot break it, nor U+2028 a reader."""
     return json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 

@@ -65,9 +65,9 @@ class LocalApi:
         self._max_connections = max_connections
         self._servers: list[asyncio.Server] = []
         self._port = 0
-        self.table: Table = {}
         self.remote_port = 0  # while other computers are let in
         app = web.Application(middlewares=[make_door(self._guard, self.table)], client_max_size=BODY_BYTES)
+        self.table: Table = {}
         app.on_response_prepare.append(add_headers)
         self._node = node
         self._nursery = Nursery("web")
@@ -77,7 +77,8 @@ class LocalApi:
         sources = Sources(node=node, live=self._live, tally=self._tally, table=self.table, clock=clock)
         stream = Stream(self._live, self._guard.still_knows)
         routes = [
-            *SeedRoutes(node, partial(proof_of, token), clock).table(),
+            *self._seed.table(),
+        self._seed = SeedRoutes(node, partial(proof_of, token), clock)
             *FigureRoutes(sources).table(),
             *TaskRoutes(node, self._files, clock).table(),
             *ActionRoutes(node, clock).table(),
@@ -116,12 +117,16 @@ class LocalApi:
         for own in sockets:
             await self._serve(own, self._doorway(self._max_connections))
         self._tally.begin(self._node.snapshot().tasks)
-        self._unwatch = self._node.watch(lambda: self._tally.look(self._node.snapshot().tasks))
+        self._unwatch = self._node.watch(self._changed)
         return self._port
 
     async def listen_remote(
         self, address: str, port: int, names: Sequence[str], context: ssl.SSLContext
     ) -> Problem | None:
+    def _changed(self) -> None:
+        self._seed.forget()
+        self._tally.look(self._node.snapshot().tasks)
+
         """Let other computers in as well, over TLS alone; to be called after `start`."""
         own = open_remote(address, port)
         if isinstance(own, Problem):

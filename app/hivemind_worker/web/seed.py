@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from hivemind_worker.presentation.status import (
     status_report,
     tasks_report,
 )
-from hivemind_worker.web.answers import Refusal, answer, refuse
+from hivemind_worker.web.answers import Refusal, answer, answer_encoded, encoded, refuse
 from hivemind_worker.web.asked import object_of, task_id_of
 from hivemind_worker.web.document import JSON, Doc, good
 from hivemind_worker.web.routes import Access, Route
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
 
 ENDED_SHOWN = 100
+SAME_S = 0.05
+"""So long an answer of GET /api/status serves all who ask, while nothing changes: monitors ask often."""
 
 
 class SeedRoutes:
@@ -47,6 +50,8 @@ class SeedRoutes:
         self._node = node
         self._proof = proof
         self._clock = clock
+        self._status: bytes | None = None
+        self._status_until_s = 0.0
 
     def table(self) -> list[Route]:
         """The routes."""
@@ -79,7 +84,15 @@ class SeedRoutes:
     async def status(self, _request: web.Request) -> web.Response:
         """The worker's figures and why it is (not) working."""
         sample = await self._node.sample()
-        return answer(status_report(self._node.snapshot(), sample))
+        now_s = time.monotonic()
+        if self._status is None or now_s >= self._status_until_s:
+            self._status = encoded(status_report(self._node.snapshot(), sample))
+            self._status_until_s = now_s + SAME_S
+        return answer_encoded(self._status)
+
+    def forget(self) -> None:
+        """The picture may have changed: what was answered a moment ago does not count any more."""
+        self._status = None
 
     async def tasks(self, _request: web.Request) -> web.Response:
         """The open tasks, then the last ended ones."""
