@@ -72,9 +72,10 @@ MIN_KEY_DIGITS = 8
 FACTS_EVERY_S = 5.0
 FRESH_S = 0.9  # a sample this young is shown again: processor use needs a while to be measured
 TIDY_EVERY_S = 3600.0
+FLUSH_LOOK_S = 0.02
 RESTARTED_S = 3.0
-STOP_TASKS_S, FLUSH_S, CLOSE_S = 4.0, 3.0, 2.0
-"""Shares of the 10 s in which a worker must have ended: tasks, uploads, everything else."""
+STOP_TASKS_S, FLUSH_S, CLOSE_S, NURSERY_S, JOURNAL_S = 4.0, 2.5, 1.0, 0.5, 0.5
+"""Shares of the 10 s in which a worker must have ended: tasks, uploads, doors (twice), the rest."""
 
 
 def _stamp() -> str:
@@ -268,7 +269,6 @@ class WorkerNode:
         if isinstance(port, Problem):
             return port
         self._tell_endpoint()
-        return None
         return self._open_remote(self._api)
 
     def _open_remote(self, api: LocalApi) -> Problem | None:
@@ -284,12 +284,13 @@ class WorkerNode:
             )
 
         self._nursery.start("remote", keep_open(api, listening, self._places.state, self._files, opened))
+        return None
 
-    def _tell_endpoint(self) -> None:
     def _listening(self, web_listen: str, web_names: str) -> Listening | Problem | None:
         own = [address for found in ipv4_addresses().values() for address in found]
         return parse_listening(web_listen, web_names, own, platform.node())
 
+    def _tell_endpoint(self) -> None:
         """Tell the commands where the API is; on a full disk that waits for room, as everything does."""
         try:
             write_endpoint(
@@ -313,11 +314,11 @@ class WorkerNode:
         self._quit.set()
         if hasattr(self, "_engine"):
             await self._stop_tasks()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._close_doors(), CLOSE_S)
-        await self._nursery.close(CLOSE_S)
+            await self._close_doors()
+        await self._nursery.close(NURSERY_S)
         if hasattr(self, "_journal"):
-            await self._journal.close()
+            with contextlib.suppress(TimeoutError):  # what it holds is durable already
+                await asyncio.wait_for(self._journal.close(), JOURNAL_S)
         for thread in (self._probe, self._files, self._journal_thread):
             thread.close(wait=False)
         self._instance.give_up()
@@ -329,17 +330,23 @@ class WorkerNode:
                 await self._engine.tell(ShutdownAsked(at_s=time.time()))
                 await self._engine.packed()
         if self._pool_view.link is LinkState.REGISTERED:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._flush(), FLUSH_S)
+
+    async def _flush(self) -> None:
+        """Until nothing is owed; an upload begins only when the end of its task's log has been sent."""
+        while self._engine.state.tasks:
             await self._outbox.settle(FLUSH_S)
+            await asyncio.sleep(FLUSH_LOOK_S)
 
     async def _close_doors(self) -> None:
+        """All at once, as one that is held up must not keep the others open; then what they used."""
         remove_endpoint(self._places.endpoint_file, pid=os.getpid())
-        if self._api is not None:
-            await self._api.close()
-        await self._users.close()
-        await self._history.close()
-        if self._door is not None:
-            await self._door.close()
-        await self._runtime.close()
+        doors = [door.close() for door in (self._api, self._door) if door is not None]
+        for work in ([*doors, self._runtime.close()], [self._users.close(), self._history.close()]):
+            closing = Nursery("closing")
+            await asyncio.wait({closing.start("part", part) for part in work}, timeout=CLOSE_S)
+            await closing.close(0)
 
     # --- facts ------------------------------------------------------------------------------
 
@@ -475,6 +482,7 @@ class WorkerNode:
         problems = await self._files.call(change_settings_file, self._places.settings_file, untrusted_values)
         if not problems:
             self.settings = with_live_changes(self.settings, untrusted_values, self._sources)
+            self._changed()
         return problems
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
@@ -482,7 +490,6 @@ class WorkerNode:
 
     async def ended_page(
         self, limit: int, before: Place | None = None, state: TaskState | None = None
-            self._changed()
     ) -> TaskPage:
         return await self._journal.ended_page(limit, before, state)
 

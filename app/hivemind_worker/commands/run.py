@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
-from collections.abc import Callable
+import sys
+import threading
+from typing import TYPE_CHECKING
 
 from hivemind_worker.commands.printing import fail, say
 from hivemind_worker.commands.resolve import Resolved, add_setting_flags, flag_values, resolve
+from hivemind_worker.machine.endings import Endings
+from hivemind_worker.machine.privacy import keep_memory_private
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.nursery import Nursery
+
+if TYPE_CHECKING:
+    from hivemind_worker.worker_node import WorkerNode
+
+BREAK_OFF_S = 1.0
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run until `finish --quit`, SIGTERM, SIGINT or SIGHUP; exit code 0 after an orderly end."""
-    os.umask(0o077)
+    keep_memory_private()
     resolved = resolve(flag_values(args))
     if isinstance(resolved, Problem):
         return fail(resolved, args.json)
@@ -37,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
         say("Warning: this worker runs as administrator (root). Tasks stay in their sandbox all the same,")
         say("but an ordinary user is the better choice.")
     problem_at_start = asyncio.run(_serve(resolved))
-    return 0 if problem_at_start is None else fail(problem_at_start, args.json)
+    code = 0 if problem_at_start is None else fail(problem_at_start, args.json)
+    _leave_stuck_threads(code)
+    return code
 
 
 def _is_root() -> bool:
@@ -45,6 +56,10 @@ def _is_root() -> bool:
 
 
 async def _serve(resolved: Resolved) -> Problem | None:
+    asked = asyncio.Event()
+    endings = Endings(asked.set)
+    endings.listen()  # before the slow imports: from here on every end is orderly
+
     from hivemind_worker.store.worker_log import WorkerLog
     from hivemind_worker.worker_node import WorkerNode
 
@@ -55,34 +70,37 @@ async def _serve(resolved: Resolved) -> Problem | None:
         places=resolved.places,
         worker_log=worker_log,
     )
-    _listen_for_signals(node.quit)
+    nursery = Nursery("run")
     try:
-        problem = await node.start()
-        if problem is None:
-            await node.wait_for_quit()
-        return problem
+        return await _work(node, nursery.start("start", node.start()), nursery.start("end", asked.wait()))
     finally:
         await node.stop()
+        await nursery.close()
         worker_log.close()
+        endings.over()
 
 
-def _listen_for_signals(quit_orderly: Callable[[], None]) -> None:
-    """The first signal ends the worker in order, the second at once: the next start recovers."""
-    loop = asyncio.get_running_loop()
-    asked = False
+async def _work(
+    node: WorkerNode, starting: asyncio.Task[Problem | None], ending: asyncio.Task[bool]
+) -> Problem | None:
+    """Start and serve until told to end; a start that is still under way then is broken off."""
+    await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait({starting}, timeout=BREAK_OFF_S)
+        return None
+    problem = starting.result()
+    if problem is None and not ending.done():
+        ending.add_done_callback(lambda _: node.quit())
+        await node.wait_for_quit()
+    return problem
 
-    def ask() -> None:
-        nonlocal asked
-        if asked:
-            os._exit(130)
-        asked = True
-        quit_orderly()
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is None:
-            continue
-        try:
-            loop.add_signal_handler(number, ask)
-        except NotImplementedError:  # Windows has no handlers on its loop
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(ask))
+def _leave_stuck_threads(code: int) -> None:
+    """Go although a thread is caught in a call without end (a name server, a keyring): an ordinary end
+    of the interpreter would wait for it."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
