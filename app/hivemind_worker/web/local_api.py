@@ -33,7 +33,7 @@ from hivemind_worker.web.live import Live
 from hivemind_worker.web.routes import Table, register
 from hivemind_worker.web.seed import SeedRoutes
 from hivemind_worker.web.settings import SettingRoutes
-from hivemind_worker.web.sign_in import SignIn
+from hivemind_worker.web.sign_in import SignIn, plain_login_page
 from hivemind_worker.web.stream import Stream
 from hivemind_worker.web.tally import Tally
 from hivemind_worker.web.tasks import TaskRoutes
@@ -66,8 +66,8 @@ class LocalApi:
         self._servers: list[asyncio.Server] = []
         self._port = 0
         self.remote_port = 0  # while other computers are let in
-        app = web.Application(middlewares=[make_door(self._guard, self.table)], client_max_size=BODY_BYTES)
         self.table: Table = {}
+        app = web.Application(middlewares=[make_door(self._guard, self.table)], client_max_size=BODY_BYTES)
         app.on_response_prepare.append(add_headers)
         self._node = node
         self._nursery = Nursery("web")
@@ -76,9 +76,9 @@ class LocalApi:
         self._unwatch: Callable[[], None] | None = None
         sources = Sources(node=node, live=self._live, tally=self._tally, table=self.table, clock=clock)
         stream = Stream(self._live, self._guard.still_knows)
+        self._seed = SeedRoutes(node, partial(proof_of, token), clock)
         routes = [
             *self._seed.table(),
-        self._seed = SeedRoutes(node, partial(proof_of, token), clock)
             *FigureRoutes(sources).table(),
             *TaskRoutes(node, self._files, clock).table(),
             *ActionRoutes(node, clock).table(),
@@ -120,13 +120,13 @@ class LocalApi:
         self._unwatch = self._node.watch(self._changed)
         return self._port
 
-    async def listen_remote(
-        self, address: str, port: int, names: Sequence[str], context: ssl.SSLContext
-    ) -> Problem | None:
     def _changed(self) -> None:
         self._seed.forget()
         self._tally.look(self._node.snapshot().tasks)
 
+    async def listen_remote(
+        self, address: str, port: int, names: Sequence[str], context: ssl.SSLContext
+    ) -> Problem | None:
         """Let other computers in as well, over TLS alone; to be called after `start`."""
         own = open_remote(address, port)
         if isinstance(own, Problem):
