@@ -216,6 +216,16 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
     assert (await served.get("/livez")).status == 200
 
 
+async def test_a_quiet_stream_rests(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    real = live_of(served).after
+    monkeypatch.setattr(live_of(served), "after", lambda number: looks.append(number) or real(number))
+    monkeypatch.setattr("hivemind_worker.web.stream.CHECK_S", 0.3)
+    async with reading(served.api.port, TOKEN, EVENTS + "?types=pool"):
+        await asyncio.sleep(1.5)
+    assert len(looks) <= 12, "it wakes for the events of all, and to see whether it is still signed in"
+
+
 async def test_a_quiet_stream_shows_that_it_lives(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hivemind_worker.web.stream.HEARTBEAT_S", 0.1)
     async with reading(served.api.port, TOKEN, EVENTS + "?types=pool") as reader:

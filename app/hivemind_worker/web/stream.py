@@ -69,11 +69,11 @@ class Stream:
 
     async def _still_in(self, request: web.Request, reader: _Reader) -> bool:
         """A session that has ended ends its streams."""
-        visitor = visitor_of(request)
-        if visitor is None or visitor.by is By.TOKEN or time.monotonic() < reader.check_at:
+        if time.monotonic() < reader.check_at:
             return True
         reader.check_at = time.monotonic() + CHECK_S
-        return await self._still(request)
+        visitor = visitor_of(request)
+        return (visitor is not None and visitor.by is By.TOKEN) or await self._still(request)
 
 
 class _Reader:
