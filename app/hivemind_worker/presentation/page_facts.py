@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.settings import Settings, rows
 from hivemind_worker.model.snapshot import LinkState, Snapshot
-from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import is_loopback, verdicts
 from hivemind_worker.presentation.page_words import (
@@ -73,6 +73,7 @@ LINKS = {
     LinkState.LOGIN_REFUSED: ("error", "cross", "Login refused"),
     LinkState.UNREACHABLE: ("error", "cross", "Not reached"),
 }
+TROUBLES = ("warning", "error")
 UNHEALTHY_LOOK = ("error", "cross", "not working")
 RULE_NAMES = ("max_cpu_cores", "max_memory_gb", "max_concurrent_tasks", "task_time_limit_h", "task_disk_gb",
               "task_log_mb", "keep_free_gb", "result_keep_days", "result_quota_gb", "runtime",
@@ -99,6 +100,14 @@ def checks(snapshot: Snapshot, settings: Settings) -> tuple[Fact, ...]:
 
 def _step(snapshot: Snapshot, detail: str) -> str:
     return next((verdict.action for verdict in verdicts(snapshot) if verdict.text == detail), "")
+
+
+def summary(facts: Sequence[Fact]) -> str:
+    """How many facts are fine, and how many are not."""
+    troubles = sum(fact.look is not None and fact.look.tone in TROUBLES for fact in facts)
+    if not troubles:
+        return _("Everything that is needed works.")
+    return translate_many("{count} thing needs you.", "{count} things need you.", troubles)
 
 
 def check(snapshot: Snapshot, settings: Settings, name: str) -> Fact:
@@ -185,12 +194,19 @@ def _reach(address: str) -> str:
     return _("this computer only") if is_loopback(address) else _("the network of this address")
 
 
-def rules(settings: Settings) -> tuple[tuple[str, str, str, str], ...]:
-    """The limits in force: setting, value with its unit, what it means, its variable."""
+def reach_words(web_address: str) -> str:
+    """Who can open the pages at this address, for the foot of every page."""
+    if is_loopback(web_address):
+        return _("reachable from this computer only ({address})", address=web_address)
+    return _("reachable from other computers ({address})", address=web_address)
+
+
+def rules(settings: Settings, sources: Mapping[str, str]) -> tuple[tuple[str, str, str, str], ...]:
+    """The limits in force: setting, value with its unit, what it means, what set it."""
     table = {row.name: row for row in rows()}
     return tuple(
         (name, _value(getattr(settings, name), table[name].metadata["unit"]),
-         _(table[name].metadata["help"]), table[name].metadata["env"])
+         _(table[name].metadata["help"]), _(sources.get(name, "default")))
         for name in RULE_NAMES
     )  # fmt: skip
 

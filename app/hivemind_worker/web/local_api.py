@@ -30,10 +30,11 @@ from hivemind_worker.web.figures import FigureRoutes, Sources
 from hivemind_worker.web.guard import BODY_BYTES, NAMES, Guard
 from hivemind_worker.web.listening import open_remote, open_sockets
 from hivemind_worker.web.live import Live
+from hivemind_worker.web.pages import Pages
 from hivemind_worker.web.routes import Table, register
 from hivemind_worker.web.seed import SeedRoutes
 from hivemind_worker.web.settings import SettingRoutes
-from hivemind_worker.web.sign_in import SignIn, plain_login_page
+from hivemind_worker.web.sign_in import SignIn
 from hivemind_worker.web.stream import Stream
 from hivemind_worker.web.tally import Tally
 from hivemind_worker.web.tasks import TaskRoutes
@@ -75,6 +76,7 @@ class LocalApi:
         self._tally = Tally()
         self._unwatch: Callable[[], None] | None = None
         sources = Sources(node=node, live=self._live, tally=self._tally, table=self.table, clock=clock)
+        pages = Pages(node, self._files)
         stream = Stream(self._live, self._guard.still_knows)
         self._seed = SeedRoutes(node, partial(proof_of, token), clock)
         routes = [
@@ -84,10 +86,11 @@ class LocalApi:
             *ActionRoutes(node, clock).table(),
             *SettingRoutes(node).table(),
             *stream.table(),
+            *pages.table(),
         ]
         if users is not None:
             length = partial(_session_s, node)
-            sign_in = SignIn(self._guard, users, length, clock, login_page=plain_login_page)
+            sign_in = SignIn(self._guard, users, length, clock, login_page=pages.login_page)
             routes += sign_in.table()
         self.table.update(register(app, routes))
         self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_LIMIT_S, access_log=None)

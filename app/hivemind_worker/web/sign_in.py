@@ -6,11 +6,10 @@ GET /login with a code is the one GET that changes something: the code is good o
 from __future__ import annotations
 
 import asyncio
-import html
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -31,7 +30,7 @@ from hivemind_worker.web.start_codes import LASTS_S, StartCodes
 from hivemind_worker.web.visitors import By, Users, Visitor, of_session, visitor_of
 
 log = logging.getLogger(__name__)
-LoginPage = Callable[[web.Request, str, int], web.Response]
+LoginPage = Callable[[web.Request, str, int], Awaitable[web.Response]]
 """The page with the form: the request, a sentence about what went wrong ("" at first), the status."""
 
 START = "/dashboard"
@@ -104,10 +103,10 @@ class SignIn:
         """The form; with a one-time code the way in."""
         code = request.query.get("t")
         if code is None:
-            return self._login_page(request, "", HTTPStatus.OK)
+            return await self._login_page(request, "", HTTPStatus.OK)
         if not self._codes.take(code, self._steady()):
             sentence = _("This link has been used or is older than a minute. Ask for another one.")
-            return self._login_page(request, sentence, HTTPStatus.UNAUTHORIZED)
+            return await self._login_page(request, sentence, HTTPStatus.UNAUTHORIZED)
         _visitor, cookie = await self._begin(request, "", Role.OWNER)
         return _led_to(START, cookie)
 
@@ -116,11 +115,11 @@ class SignIn:
         is_form = request.content_type == FORM_TYPE
         wanted = await _credentials(request, is_form=is_form)
         if isinstance(wanted, Refusal):
-            return self._refused(request, wanted, is_form=is_form)
+            return await self._refused(request, wanted, is_form=is_form)
         name, password, then = wanted
         visitor = await self._judged(request, name, password)
         if isinstance(visitor, Refusal):
-            return self._refused(request, visitor, is_form=is_form)
+            return await self._refused(request, visitor, is_form=is_form)
         who, cookie = visitor
         if is_form:
             return _led_to(local_path(then), cookie)
@@ -128,10 +127,10 @@ class SignIn:
         response.headers["Set-Cookie"] = cookie
         return response
 
-    def _refused(self, request: web.Request, refused: Refusal, *, is_form: bool) -> web.Response:
+    async def _refused(self, request: web.Request, refused: Refusal, *, is_form: bool) -> web.Response:
         if not is_form:
             return refuse(request.path, refused)
-        return self._login_page(request, refused.words()[0], refused.status)
+        return await self._login_page(request, refused.words()[0], refused.status)
 
     async def _judged(self, request: web.Request, name: str, password: str) -> tuple[Visitor, str] | Refusal:
         """The session that begins, or why none does: the same words whether there is such a name or not."""
@@ -277,20 +276,6 @@ def login_path(request: web.Request) -> str:
     """Where one who is not signed in is led: the form, which leads back here."""
     wanted = local_path(request.raw_path)
     return LOGIN if wanted == START else f"{LOGIN}?next={quote(wanted, safe='/')}"
-
-
-def plain_login_page(request: web.Request, sentence: str, status: int) -> web.Response:
-    """The form without any dress."""
-    then = html.escape(request.query.get("next", ""))
-    text = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{_("Sign in")}</title>'
-        f'<p role="alert">{html.escape(sentence)}</p><form method="post" action="{LOGIN}">'
-        f'<label>{_("Name")} <input name="name" autocomplete="username" required></label>'
-        f'<label>{_("Password")} <input name="password" type="password" autocomplete="current-password"'
-        f' required></label><input type="hidden" name="next" value="{then}">'
-        f"<button>{_('Sign in')}</button></form></html>"
-    )
-    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
 
 
 def _led_to(path: str, cookie: str) -> web.Response:
