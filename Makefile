@@ -46,7 +46,7 @@ $(WHEEL): requirements-scientific.lock | install
 	  -d $(WHEELS) -r requirements-scientific.lock
 
 test-release: install $(WHEEL)  ## packaging, soak, the scientific pack (from a file: it is not installed)
-	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest -m release
+	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest -m release --ignore=tests/drills  # the long drills: make drills
 
 drills: install  ## faults on purpose: kills, broken lines, full disks, bad clocks, damaged journals (ARGS="--seed 7")
 	$(BIN)/python -m tests.drills $(ARGS)
