@@ -231,7 +231,7 @@ class WorkerNode:
         login = await self._probe.call(self._logins.find)
         if login is None or login.pool != self.settings.master_address:
             return None
-        return Credentials(user=login.user, password=login.password)
+        return Credentials(user=login.user, password=login.password, plain=login.plain)
 
     async def _open_door(self) -> Problem | None:
         pool_ips = await self._pool_ips()

@@ -57,7 +57,7 @@ from tests.contract.test_pool_server import (
 )
 from tests.e2e.process import command, keep_login, worker
 from tests.engine.harness import zip_of
-from tests.fakes.pool import EXECUTE, STOP, call_worker
+from tests.fakes.pool import EXECUTE, STOP, ScriptedPool, call_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -489,6 +489,20 @@ async def test_g10_a_login_in_clear_off_loopback_and_tunnel_is_refused_unless_in
     assert not (tmp_path / "state" / "login.json").exists()
     code, _, err = await command(tmp_path, *words, "--insecure")
     assert sentence(FaultCode.POOL_UNREACHABLE, FAR_AWAY) in err  # tried, and only nobody was there
+
+
+async def test_g10_who_insists_is_signed_in_and_so_is_the_worker_afterwards(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("right horse\n")
+    async with ScriptedPool() as pool:
+        somewhere = f"0.0.0.0:{pool.port}"  # not known as loopback or tunnel, yet it leads here
+        words = ("login", "--pool", somewhere, "--user", "ann", "--password-file", str(secret))
+        assert (await command(tmp_path, *words))[0] == FAULTS[FaultCode.PLAIN_LOGIN].exit_code
+        assert pool.calls == []
+        assert (await command(tmp_path, *words, "--insecure"))[0] == 0
+        async with worker(tmp_path, somewhere):
+            await pool.heard("RegisterWorkerNode")
+        assert (await command(tmp_path, *words))[0] == FAULTS[FaultCode.PLAIN_LOGIN].exit_code
 
 
 async def test_g10_a_worker_with_such_a_login_says_so_and_sends_nothing(tmp_path: Path) -> None:

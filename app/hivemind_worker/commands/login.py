@@ -65,7 +65,7 @@ def log_in(args: argparse.Namespace) -> int:
     balance = asyncio.run(_try(pool, args.user, password, insecure=args.insecure))
     if isinstance(balance, Problem):
         return fail(balance, args.json)
-    problem = _keep(pool, args.user, password)
+    problem = _keep(pool, args.user, password, plain=args.insecure)
     if problem is not None:
         return fail(problem, args.json)
     _tell_worker()
@@ -86,7 +86,7 @@ async def _try(pool: str, user: str, password: str, *, insecure: bool) -> int | 
     return await check_login(pool, user, password, interfaces=interfaces, insist_plain_login=insecure)
 
 
-def _keep(pool: str, user: str, password: str) -> Problem | None:
+def _keep(pool: str, user: str, password: str, *, plain: bool) -> Problem | None:
     """Store the login, and the pool as this worker's own."""
     from hivemind_worker.store import settings_file
     from hivemind_worker.store.secrets import Login, login_store
@@ -100,7 +100,7 @@ def _keep(pool: str, user: str, password: str) -> Problem | None:
     if isinstance(values, Problem):
         return values
     problem = settings_file.save(places.settings_file, {**values, "master_address": pool})
-    return problem or login_store(places).keep(Login(pool=pool, user=user, password=password))
+    return problem or login_store(places).keep(Login(pool=pool, user=user, password=password, plain=plain))
 
 
 def _tell_worker() -> None:

@@ -7,6 +7,7 @@ token's meaning. Counterparts: `pool.session`, `pool.wire`.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -36,6 +37,9 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.absolute_max_metadata_size", 16 << 10),
     ("grpc.enable_http_proxy", 0),  # a proxy of the environment cannot reach into the tunnel
 )
+HIDDEN = "(hidden)"
+REMEMBERED_SECRETS = 4  # the password and the last tokens
+SHORTEST_SECRET = 4  # a shorter one would blot out ordinary words, and hides nothing
 PROMPT_RESULTS = "hivemind-prompt-results"
 TOKEN_MARKERS = frozenset({"TOKEN_EXPIRED", "INVALID_TOKEN", "Token is required"})
 """The only words of a pool that mean anything to us: the token is not (or no longer) good."""
@@ -102,7 +106,19 @@ class Channel:
 
     def __init__(self, target: str) -> None:
         self.target = target
+        self._secrets: deque[str] = deque(maxlen=REMEMBERED_SECRETS)
         self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+
+    def keep_secret(self, secret: str) -> None:
+        """From now on these letters never appear in `discreet` words."""
+        if len(secret) >= SHORTEST_SECRET:
+            self._secrets.append(secret)
+
+    def discreet(self, untrusted_words: str) -> str:
+        """A pool's words for people and logs, without the secrets that it may repeat in them."""
+        for secret in self._secrets:
+            untrusted_words = untrusted_words.replace(secret, HIDDEN)
+        return clean_words(untrusted_words)
 
     async def ready(self, limit_s: float) -> bool:
         """Whether the connection stands within `limit_s`."""
@@ -123,7 +139,7 @@ class Channel:
             around = (*_pairs(await call.initial_metadata()), *_pairs(await call.trailing_metadata()))
             return Answer(message=message, metadata=around)
         except grpc.aio.AioRpcError as error:
-            return Failure(status=error.code(), words=clean_words(error.details() or ""))
+            return Failure(status=error.code(), words=self.discreet(error.details() or ""))
         except DecodeError:
             return Failure(status=grpc.StatusCode.INTERNAL, words="the answer cannot be read")
         except grpc.aio.UsageError:

@@ -26,7 +26,6 @@ from hivemind_worker.pool.delivery import Delivery
 from hivemind_worker.pool.heartbeat import Heartbeat
 from hivemind_worker.pool.retry import Backoff
 from hivemind_worker.pool.session import Credentials, Deadlines, Session, sign_in
-from hivemind_worker.pool.wire import clean_words
 
 log = logging.getLogger(__name__)
 
@@ -130,9 +129,8 @@ class PoolClient:
 
     async def _sign_in_and_stay(self, credentials: Credentials) -> Problem | None:
         """Why the session ended or never began; None when the login has changed."""
-        target = await find_pool(
-            self._address, self._interfaces(), self._names, insist_plain_login=self._insist
-        )
+        insist = self._insist or credentials.plain
+        target = await find_pool(self._address, self._interfaces(), self._names, insist_plain_login=insist)
         if isinstance(target, Problem):
             return target
         session = await sign_in(target, credentials, self._clock, self._deadlines)
@@ -178,7 +176,7 @@ class PoolClient:
         if outcome.message.success:
             self._show(LinkState.REGISTERED, heard=True)
         else:
-            words = clean_words(outcome.message.message)
+            words = session.channel.discreet(outcome.message.message)
             self._show(LinkState.CONNECTING, Problem(code=FaultCode.POOL_REFUSED, about=words), heard=True)
         return None
 

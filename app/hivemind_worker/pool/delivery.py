@@ -17,25 +17,25 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.model.work import Sent
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.pool.channel import Answer, Failure, wants_login
+from hivemind_worker.pool.channel import Answer, Channel, Failure, wants_login
 from hivemind_worker.pool.framing import MAX_RESULT_BYTES, result_request
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.pool.session import Session
-from hivemind_worker.pool.wire import WORKERS, clean_words
+from hivemind_worker.pool.wire import WORKERS
 
 MIB = 1 << 20
 RESULTS_AT_ONCE = 1  # each holds its archive in memory twice while it is being sent
 
 
-def sent_of(outcome: Answer[Any] | Failure, address: str) -> Sent:
+def sent_of(outcome: Answer[Any] | Failure, channel: Channel) -> Sent:
     """What one call came to."""
     if isinstance(outcome, Failure):
         if outcome.status is grpc.StatusCode.ALREADY_EXISTS:
             return Sent(delivered=True)
-        return Sent(delivered=False, retry=outcome.may_pass, problem=outcome.problem(address))
+        return Sent(delivered=False, retry=outcome.may_pass, problem=outcome.problem(channel.target))
     if outcome.message.success:
         return Sent(delivered=True)
-    refused = Problem(code=FaultCode.POOL_REFUSED, about=clean_words(outcome.message.message))
+    refused = Problem(code=FaultCode.POOL_REFUSED, about=channel.discreet(outcome.message.message))
     return Sent(delivered=False, retry=wants_login(outcome), problem=refused)
 
 
@@ -63,7 +63,7 @@ class Delivery:
                 pb.TaskOutputUploadResponse.FromString,
                 session.deadlines.output_s,
             )
-        return sent_of(outcome, session.channel.target)
+        return sent_of(outcome, session.channel)
 
     async def result(self, session: Session, task_id: TaskId, archive: Path) -> Sent:
         """Hand over an archive of at most 99 MiB; one at a time."""
@@ -74,7 +74,7 @@ class Delivery:
             )
         if isinstance(outcome, Problem):
             return Sent(delivered=False, problem=outcome)
-        return sent_of(outcome, session.channel.target)
+        return sent_of(outcome, session.channel)
 
     async def _upload(
         self, session: Session, task_id: TaskId, archive: Path, token: str, limit_s: float

@@ -21,7 +21,7 @@ from hivemind_worker.pool.bearer import Bearer, bearer
 from hivemind_worker.pool.channel import Answer, Channel, Failure, wants_login
 from hivemind_worker.pool.clock import Clock
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
-from hivemind_worker.pool.wire import USERS, clean_words
+from hivemind_worker.pool.wire import USERS
 
 log = logging.getLogger(__name__)
 Message = TypeVar("Message")
@@ -34,6 +34,7 @@ class Credentials:
 
     user: str
     password: str = field(repr=False)
+    plain: bool = False  # send the password also where others on the network may read it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Session:
 
     async def log_in(self) -> Problem | None:
         """Get a token for the password; WRONG_PASSWORD when the pool says no."""
+        self.channel.keep_secret(self.credentials.password)
         request = pb.LoginRequest(username=self.credentials.user, password=self.credentials.password)
         outcome = await self.channel.call(
             USERS + "Login", request.SerializeToString(), pb.LoginResponse.FromString,
@@ -76,13 +78,18 @@ class Session:
                 return Problem(code=FaultCode.WRONG_PASSWORD, about=outcome.words)
             return outcome.problem(self.channel.target)
         if not outcome.message.success or not outcome.message.token:
-            return Problem(code=FaultCode.WRONG_PASSWORD, about=clean_words(outcome.message.message))
+            return Problem(
+                code=FaultCode.WRONG_PASSWORD, about=self.channel.discreet(outcome.message.message)
+            )
         self._keep(outcome.message.token)
         self.logins += 1
         self.prompt_results = outcome.takes_prompt_results  # it may be another program than before
         return None
 
     def _keep(self, token: str) -> None:
+        # A deque with a limit would drop the password in time, so it is named again with each token.
+        self.channel.keep_secret(self.credentials.password)
+        self.channel.keep_secret(token)
         self._bearer = bearer(token, now_s=self._clock.now(), steady_s=self._clock.steady())
 
     def notice(self, outcome: Answer[Any]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hivemind_worker.model.faults import FaultCode
@@ -26,6 +26,7 @@ class Login:
     pool: str
     user: str
     password: str = field(repr=False)
+    plain: bool = False  # the owner accepts that others on the network may read the password
 
 
 class LoginStore:
@@ -37,7 +38,7 @@ class LoginStore:
 
     def keep(self, login: Login) -> Problem | None:
         """Keep the login for later starts."""
-        text = json.dumps({"pool": login.pool, "user": login.user, "password": login.password})
+        text = json.dumps(asdict(login))
         if self._use_keyring and _keyring_set(text):
             with contextlib.suppress(FileNotFoundError):
                 self._file.unlink()
@@ -56,8 +57,11 @@ class LoginStore:
             return None
         try:
             row = json.loads(text)
-            return Login(pool=str(row["pool"]), user=str(row["user"]), password=str(row["password"]))
-        except (ValueError, KeyError, TypeError):
+            return Login(
+                pool=str(row["pool"]), user=str(row["user"]), password=str(row["password"]),
+                plain=row.get("plain") is True,
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def forget(self) -> None:
