@@ -26,6 +26,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.nursery.children import Child, own_program
 from hivemind_worker.nursery.keepers import Keeper
+from hivemind_worker.places import own_folder
 from hivemind_worker.runtimes.wasm.compiler import CompileOrder
 from hivemind_worker.runtimes.wasm.digests import DigestBook, write_private
 from hivemind_worker.runtimes.wasm.packs import Pack
@@ -90,7 +91,7 @@ class ModuleCache:
         if found is not None:
             return found
         try:
-            await self._files.call(_make_private, self._folder)
+            await self._files.call(own_folder, self._folder)
             with _lock_file(self.place(pack).with_suffix(".lock")) as lock:
                 if not await _locked(lock):
                     return _failed("another process has been compiling it for too long")
@@ -177,12 +178,6 @@ async def _answer(child: Child, watch: _Watch) -> dict[str, object]:
 
 def _failed(reason: str) -> Problem:
     return Problem(code=FaultCode.SANDBOX_FAILED, about=f"its interpreter could not be prepared: {reason}")
-
-
-def _make_private(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name == "posix":
-        folder.chmod(0o700)
 
 
 def _record_of(place: Path) -> Path:
