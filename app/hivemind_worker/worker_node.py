@@ -118,7 +118,7 @@ class WorkerNode:
         self._users = SqliteUsers(places.state)
         self._history = MetricHistory(places.data)
         self._sampled_s = 0.0
-        self._sampling = asyncio.Lock()
+        self._sampling, self._changing = asyncio.Lock(), asyncio.Lock()
         self._watchers: list[Callable[[], None]] = []
         self._pool_view = PoolView(
             address=settings.master_address, link=LinkState.NOT_LOGGED_IN, since_s=time.time()
@@ -479,7 +479,10 @@ class WorkerNode:
         for problem in (parsed, listening):
             if isinstance(problem, Problem):
                 return (problem,)
-        problems = await self._files.call(change_settings_file, self._places.settings_file, untrusted_values)
+        async with self._changing:  # two at once would each keep what the other has taken back
+            problems = await self._files.call(
+                change_settings_file, self._places.settings_file, untrusted_values
+            )
         if not problems:
             self.settings = with_live_changes(self.settings, untrusted_values, self._sources)
             self._changed()
