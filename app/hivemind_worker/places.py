@@ -85,12 +85,14 @@ class Places:
 
 
 def own_folder(path: Path) -> None:
-    """Make the folder (and those above it), or make it private: mode 0700.
+    """Make the folder and those missing above it, or make it private: mode 0700.
 
     Raises:
         OSError: it cannot be made, is a link, or belongs to another user.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in [each for each in reversed(path.parents) if not each.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave these open to others
+    path.mkdir(mode=0o700, exist_ok=True)
     if os.name != "posix":  # there it inherits the access list of the user's own folder
         return
     try:

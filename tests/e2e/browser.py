@@ -1,0 +1,87 @@
+"""Debian's Chromium, without a screen, driven through its own driver; reaches loopback alone."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+
+PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+INSTALL_LIMIT_S, PAGE_LIMIT_S = 400, 20
+FLAGS = (
+    "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-default-apps", "--hide-scrollbars",
+    "--disable-dev-shm-usage", "--force-color-profile=srgb", "--lang=en-US",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+)  # fmt: skip
+
+
+@functools.cache
+def missing_browser() -> str:
+    """Why there is no browser here, "" when there is one. Installs Debian's where that can be done."""
+    absent = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if absent and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install(absent)
+        absent = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    return f"no browser: {', '.join(absent)} is not installed" if absent else ""
+
+
+def _install(packages: list[str]) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+    ):
+        subprocess.run(command, env=environment, capture_output=True, check=False, timeout=INSTALL_LIMIT_S)
+
+
+class Browser(webdriver.Chrome):
+    """One browser with a profile of its own."""
+
+    def look(self, width: int, *, dark: bool = False, height: int = 800) -> None:
+        """Take this size and theme."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+    def picture(self, path: Path) -> None:
+        """The whole page as a PNG."""
+        whole = {"format": "png", "captureBeyondViewport": True}
+        box: Any = self.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": box["width"], "height": box["height"], "scale": 1}
+        content = self.execute_cdp_cmd("Page.captureScreenshot", {**whole, "clip": clip})
+        path.write_bytes(base64.b64decode(content["data"]))
+
+    def complaints(self) -> list[str]:
+        """What the console has said since the last call: errors and broken policies."""
+        return [line["message"] for line in self.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+
+
+@contextmanager
+def browser(profile: Path) -> Iterator[Browser]:
+    """A browser, ended at the end."""
+    options = Options()
+    options.binary_location = str(shutil.which("chromium"))
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium's own sandbox refuses to start for root
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Browser(options=options, service=Service(str(shutil.which("chromedriver"))))
+    driver.set_page_load_timeout(PAGE_LIMIT_S)
+    driver.set_script_timeout(PAGE_LIMIT_S)
+    try:
+        yield driver
+    finally:
+        driver.quit()

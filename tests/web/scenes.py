@@ -1,0 +1,114 @@
+"""Workers to be looked at: a fake node with tasks, history, figures over an hour, and a log."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from hivemind_worker.engine.face import LogEntry
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.metrics import Point, Step
+from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
+from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskState, Usage
+from tests.fakes.node import FakeNode, make_snapshot, make_task
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}</script>\u202egpj.exe"
+FAILURE = Problem(code=FaultCode.OUT_OF_MEMORY, about="1 GiB")
+
+
+def working(node: FakeNode, now_s: float) -> None:
+    """Three tasks, one of them with a hostile name, and a past."""
+    half = Resources(cpu=50.0, memory_gb=0.5)
+    tasks = (
+        make_task("7f3a9c1e-52d0-4b8e-9a63-0f1e6c2d7b41", accepted_at_s=now_s - 2815,
+                  started_at_s=now_s - 2811, demand=Resources(cpu=100.0, memory_gb=2.0)),
+        make_task(HOSTILE, accepted_at_s=now_s - 743, started_at_s=now_s - 740, demand=half),
+        make_task("render-2026-11-24-frame-0042", state=TaskState.ALLOCATED, phase=Phase.UNPACKING,
+                  accepted_at_s=now_s - 4, demand=half),
+    )  # fmt: skip
+    node.picture = make_snapshot(
+        *tasks, at_s=now_s, available=Resources(cpu=0.0, memory_gb=1.0),
+        node=NodeState(mode=Mode.RUN, mode_since_s=now_s - 2900, trust_score=62), trust_group="medium",
+        owed_results=1,
+    )  # fmt: skip
+    node.ended = [_ended(number, now_s) for number in range(60)]
+    node.points = {
+        Step.SECOND: [_point(now_s - 3600 + s, s) for s in range(0, 3600, 5)],
+        Step.MINUTE: [_point(now_s - 86400 + 60 * s, 7 * s) for s in range(1440)],
+        Step.HOUR: [_point(now_s - 30 * 86400 + 3600 * s, 40 * s) for s in range(720)],
+    }
+    node.log = [
+        LogEntry(number=n, timestamp=f"2026-11-24 14:{n // 60:02d}:{n % 60:02d}", level=level, message=text)
+        for n, (level, text) in enumerate(_LOG * 12, start=1)
+    ]
+    first = tasks[0]
+    node.write_log(first, "".join(f"step {n}/1500  loss 0.{9999 - n}\n" for n in range(400)).encode())
+    node.write_log(
+        first, b"\x1b[33mwarning: gradient clipped\x1b[0m\n<script>alert(1)</script>\n50 %\r60 %\n"
+    )
+    for what, ago in (
+        ("TaskAccepted", 2815),
+        ("Unpacked", 2813),
+        ("RunPrepared", 2812),
+        ("RunStarted", 2811),
+    ):
+        node.lines.append(StoryLine(key=first.key, at_s=now_s - ago, what=what, text=""))
+
+
+_LOG = [
+    ("INFO", "registered at the pool at 10.0.0.1:50051 as anna"),
+    ("INFO", "task 7f3a9c1e: accepted, 1 core, 2 GiB"),
+    ("WARNING", "task 41d7be90: ended by its memory limit"),
+    ("INFO", f"task {HOSTILE!a}: started in the built-in sandbox"),
+    ("ERROR", "the pool at 10.0.0.1:50051 cannot be reached; trying again in 8 s"),
+    ("INFO", "result of 41d7be90 delivered, 18.4 MiB in 6.9 s"),
+]
+
+
+def _ended(number: int, now_s: float) -> Task:
+    failed, stopped = number % 11 == 3, number % 17 == 5
+    state = TaskState.FAILED if failed else TaskState.STOPPED if stopped else TaskState.COMPLETED
+    end_s = now_s - 240 - number * 1510
+    return make_task(
+        f"{(number + 7) * 2654435761 % 2**32:08x}-4b8e-9a63", state=state, accepted_at_s=end_s - 900,
+        started_at_s=end_s - 890 + number, ended_at_s=end_s, exit_code=137 if failed else 0,
+        problem=FAILURE if failed else None, trust_change=-5 if failed else 0 if stopped else 2,
+        usage=Usage(cpu_s=700 + number, wall_s=880, peak_memory_bytes=(300 + number) << 20),
+        delivery=Delivery.OWED if number == 0 else Delivery.DELIVERED,
+    )  # fmt: skip
+
+
+def _point(at_s: float, n: int) -> Point:
+    rest = 1500 < n % 3600 < 1900
+    ran = n % 3600 > 900 and not rest
+    cpu = (8 + 4 * math.sin(n / 40) + 2 * math.sin(n / 7)) + (48 + 3 * math.sin(n / 13) if ran else 0)
+    values = (cpu, 38 + (9 if ran else 0) + math.sin(n / 200), 100.0 - n / 3600, None, 2.0 if ran else 0.0,
+              1.0 if rest else 0.0)  # fmt: skip
+    return Point(at_s=int(at_s), values=values)
+
+
+def paused(node: FakeNode, now_s: float) -> None:
+    """The same, snoozed for another nine minutes."""
+    working(node, now_s)
+    state = NodeState(mode=Mode.PAUSED, mode_since_s=now_s - 360, until_s=now_s + 540, trust_score=62)
+    held = tuple(replace(t, state=TaskState.PAUSED, phase=Phase.NONE) for t in node.picture.tasks[:2])
+    node.picture = replace(node.picture, node=state, tasks=held, owed_results=0)
+
+
+def fresh(node: FakeNode, now_s: float) -> None:
+    """A first start: connected, nothing has happened."""
+    node.picture = make_snapshot(
+        at_s=now_s, node=NodeState(), pool=replace(make_snapshot().pool, balance=None, since_s=now_s - 30)
+    )
+
+
+def broken(node: FakeNode, now_s: float) -> None:
+    """No pool, and no sandbox."""
+    working(node, now_s)
+    pool = replace(node.picture.pool, link=LinkState.UNREACHABLE, since_s=now_s - 600,
+                   problem=Problem(code=FaultCode.POOL_UNREACHABLE, about="10.0.0.1:50051"))  # fmt: skip
+    missing = Problem(code=FaultCode.SANDBOX_MISSING, about="no interpreter pack")
+    runtime = replace(node.picture.runtime, ready=False, problem=missing, detail="")
+    node.picture = replace(node.picture, tasks=(), pool=pool, runtime=runtime, blocker=missing)
