@@ -29,14 +29,14 @@ from hivemind_worker.engine.picture import announcement, picture, start_state
 from hivemind_worker.engine.surroundings import Surroundings
 from hivemind_worker.machine.capacity import lent
 from hivemind_worker.machine.interfaces import ipv4_addresses
-from hivemind_worker.machine.sampler import available_memory_bytes, take_sample
+from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.events import ClockTicked, FactsChanged, Restarted, ShutdownAsked
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
-from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, point_values
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, Snapshot
@@ -106,6 +106,7 @@ class WorkerNode:
         self._journal_thread = NamedThread("journal")
         self._files = NamedThread("files", threads=2)
         self._probe = NamedThread("probe")
+        self._sampler = Sampler(places.data)
         self._workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
         self._wasm = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
         self._runtime = ChosenRuntime(settings.runtime, wasm=self._wasm, docker=None)
@@ -351,7 +352,7 @@ class WorkerNode:
     # --- facts ------------------------------------------------------------------------------
 
     async def _take_sample(self) -> Sample:
-        sample = await self._probe.call(take_sample, self._places.data)
+        sample = await self._probe.call(self._sampler.take)
         self._sampled_s = time.monotonic()
         self._note(sample)
         return sample
@@ -361,12 +362,8 @@ class WorkerNode:
         if not hasattr(self, "_engine"):
             return
         shown = self._engine.shown
-        paused = 1.0 if shown.node.mode is Mode.PAUSED else 0.0
-        over = self._history.add(
-            time.time(),
-            (sample.cpu_percent, sample.memory_percent, sample.disk_available_gb, sample.gpu_percent,
-             float(len(shown.unended())), paused),
-        )  # fmt: skip
+        paused = shown.node.mode is Mode.PAUSED
+        over = self._history.add(time.time(), point_values(sample, len(shown.unended()), paused))
         if over is not None and not self._quit.is_set():
             self._nursery.start("metrics", self._history.write(over))
 

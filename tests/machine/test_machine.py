@@ -11,18 +11,47 @@ import pytest
 
 from hivemind_worker.machine import capacity
 from hivemind_worker.machine.interfaces import ipv4_addresses
-from hivemind_worker.machine.sampler import free_disk_bytes, take_sample
+from hivemind_worker.machine.sampler import Sampler, free_disk_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.settings import Settings
 
 
 def test_a_sample_is_within_what_a_computer_can_be(tmp_path: Path) -> None:
-    sample = take_sample(tmp_path)
+    sample = Sampler(tmp_path).take()
     assert 0 <= sample.cpu_percent <= 100
     assert 0 < sample.memory_percent < 100
     assert 0 < sample.memory_available_gb < sample.memory_total_gb
     assert sample.disk_available_gb == pytest.approx(free_disk_bytes(tmp_path) / 2**30, abs=1)
+
+
+def test_rates_are_unknown_at_first_and_never_negative(tmp_path: Path) -> None:
+    sampler = Sampler(tmp_path)
+    assert sampler.take().net_down_bps is None
+    second = sampler.take()
+    assert second.net_down_bps is not None
+    assert second.net_down_bps >= 0
+
+
+def test_what_our_children_take_is_told_from_what_others_take(tmp_path: Path) -> None:
+    """A child of ours that is busy is ours; this process itself and its idle moments are not."""
+    steps = iter(float(n) for n in range(100))
+    sampler = Sampler(tmp_path, steady=lambda: next(steps))
+    sampler.take()
+    assert sampler.take().ours_cpu_percent == 0.0, "the test itself has no busy child yet"
+    busy = "import sys, time\nwhile time.process_time() < 0.6: pass\nprint(flush=True)\nsys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", busy], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # its 0.6 s of processor are spent
+        sample = sampler.take()  # one second later by the clock given
+        cores = os.cpu_count() or 1
+        assert 50 / cores <= sample.ours_cpu_percent <= 100 / cores + 1
+        assert sample.ours_memory_percent > 0
+        assert sampler.take().ours_cpu_percent < 20, "what was counted once is not counted again"
+        child.communicate()
+    assert sampler.take().ours_cpu_percent == 0.0
 
 
 def test_loopback_is_among_the_interfaces() -> None:

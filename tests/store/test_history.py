@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hivemind_worker.model.history import JournalEntry
-from hivemind_worker.model.metrics import COLUMNS, KEPT, Place, Step, Value
+from hivemind_worker.model.machine import Sample
+from hivemind_worker.model.metrics import COLUMNS, KEPT, Place, Step, Value, point_values
 from hivemind_worker.model.task import Task, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.store.history import FILE_NAME, MetricHistory
@@ -21,7 +23,9 @@ HOUR = int(NOW_S) // 3600 * 3600
 
 
 def values(cpu: float, gpu: Value = None) -> tuple[Value, ...]:
-    return (cpu, 50.0, 100.0, gpu, 1.0, 0.0)
+    sample = Sample(cpu_percent=cpu, memory_percent=50.0, memory_available_gb=4.0, disk_available_gb=100.0,
+                    gpu_percent=gpu)  # fmt: skip
+    return point_values(sample, 1, paused=False)
 
 
 async def note(history: MetricHistory, seconds: range, cpu: Callable[[int], float] = float) -> None:
@@ -88,6 +92,25 @@ async def test_a_damaged_file_of_figures_is_begun_anew(tmp_path: Path) -> None:
     history = MetricHistory(tmp_path)
     await note(history, range(0, 70, 5))
     assert len(await history.read(Step.MINUTE, HOUR, 10)) == 1
+    await history.close()
+
+
+async def test_figures_of_an_earlier_version_are_kept_and_new_ones_join_them(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / FILE_NAME)
+    old.executescript(
+        "CREATE TABLE points (step INTEGER NOT NULL, at_s INTEGER NOT NULL, cpu_percent REAL,"
+        " memory_percent REAL, disk_available_gb REAL, gpu_percent REAL, running_tasks REAL, paused REAL,"
+        " PRIMARY KEY (step, at_s)) WITHOUT ROWID;"
+        f"INSERT INTO points VALUES (60, {HOUR - 60}, 42.0, 51.0, 99.0, NULL, 2.0, 1.0);"
+    )
+    old.close()
+    history = MetricHistory(tmp_path)
+    await note(history, range(0, 70, 5))
+    earlier, later = await history.read(Step.MINUTE, HOUR - 60, 10)
+    by_name = dict(zip(COLUMNS, earlier.values, strict=True))
+    assert (by_name["cpu_percent"], by_name["running_tasks"], by_name["paused"]) == (42.0, 2.0, 1.0)
+    assert by_name["ours_cpu_percent"] is None, "it was not measured then"
+    assert dict(zip(COLUMNS, later.values, strict=True))["ours_cpu_percent"] == 0.0
     await history.close()
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from hivemind_worker.engine.face import LogEntry
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
-from hivemind_worker.model.metrics import Point, Step
+from hivemind_worker.model.machine import Sample
+from hivemind_worker.model.metrics import Point, Step, point_values
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskState, Usage
@@ -84,8 +85,14 @@ def _point(at_s: float, n: int) -> Point:
     rest = 1500 < n % 3600 < 1900
     ran = n % 3600 > 900 and not rest
     cpu = (8 + 4 * math.sin(n / 40) + 2 * math.sin(n / 7)) + (48 + 3 * math.sin(n / 13) if ran else 0)
-    values = (cpu, 38 + (9 if ran else 0) + math.sin(n / 200), 100.0 - n / 3600, None, 2.0 if ran else 0.0,
-              1.0 if rest else 0.0)  # fmt: skip
+    sample = Sample(
+        cpu_percent=cpu, memory_percent=38 + (9 if ran else 0) + math.sin(n / 200), memory_available_gb=4.0,
+        memory_total_gb=8.0, disk_available_gb=100.0 - n / 3600,
+        ours_cpu_percent=cpu - 8 if ran else 0.0, ours_memory_percent=9.0 if ran else 0.0,
+        net_down_bps=2e5 + 1e5 * math.sin(n / 30), net_up_bps=3e4, disk_read_bps=1e6 if ran else 2e5,
+        disk_write_bps=4e5, ours_disk_bps=9e5 if ran else 0.0, cpu_celsius=55 + (9 if ran else 0),
+    )  # fmt: skip
+    values = point_values(sample, 2 if ran else 0, rest)
     return Point(at_s=int(at_s), values=values)
 
 

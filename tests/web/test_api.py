@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.metrics import Point, Step
+from hivemind_worker.model.metrics import Point, Step, point_values
 from hivemind_worker.model.settings import rows
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, RuntimeView
 from hivemind_worker.model.task import Problem, TaskState
@@ -180,9 +180,11 @@ async def test_a_settings_file_that_cannot_be_read_is_a_conflict(
 async def test_figures_over_time_come_in_columns(served: Served) -> None:
     end = int(NOW_S)
     served.node.points[Step.MINUTE] = [
-        Point(at_s=end - 120, values=(10.0, 20.0, 30.0, None, 1.0, 0.0)),
-        Point(at_s=end - 60, values=(11.12345, 20.0, 30.0, None, 0.5, 1.0)),
-        Point(at_s=end - 100_000, values=(99.0, 20.0, 30.0, 5.0, 0.0, 0.0)),
+        Point(
+            at_s=end - back,
+            values=point_values(replace(await served.node.sample(), cpu_percent=cpu), 1, False),
+        )
+        for back, cpu in ((120, 10.0), (60, 11.12345), (100_000, 99.0))
     ]
     values = (await served.get("/api/v1/history")).values
     assert (values["res"], values["step_s"], values["at"]) == ("1m", 60, [end - 120, end - 60])

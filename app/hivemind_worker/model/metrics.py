@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.task import Task, TaskKey
 
 Value = float | None
-COLUMNS = ("cpu_percent", "memory_percent", "disk_available_gb", "gpu_percent", "running_tasks", "paused")
+MEASURED = (
+    "cpu_percent", "memory_percent", "disk_available_gb", "gpu_percent", "ours_cpu_percent",
+    "ours_memory_percent", "ours_disk_bps", "gpu_memory_percent", "net_down_bps", "net_up_bps",
+    "disk_read_bps", "disk_write_bps", "cpu_celsius", "gpu_celsius",
+)  # fmt: skip
+"""The columns that are fields of a `Sample`."""
+
+COLUMNS = (*MEASURED, "running_tasks", "paused")
 """What a point holds. `paused` is the share of the time: 0 or 1, in means between."""
 
 
@@ -30,6 +38,12 @@ class Point:
 
     at_s: int
     values: tuple[Value, ...]  # in the order of COLUMNS
+
+
+def point_values(sample: Sample, running_tasks: int, paused: bool) -> tuple[Value, ...]:
+    """A moment in the order of COLUMNS."""
+    measured: tuple[Value, ...] = tuple(getattr(sample, name) for name in MEASURED)
+    return (*measured, float(running_tasks), 1.0 if paused else 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

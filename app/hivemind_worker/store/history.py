@@ -123,6 +123,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(SCHEMA)
+        _add_missing_columns(connection)
         connection.execute("SELECT max(at_s) FROM points").fetchone()
     except BaseException:
         connection.close()
@@ -130,9 +131,17 @@ def _connect(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    """A file of an earlier version keeps its points; what was not measured then stays unknown."""
+    present = {row[1] for row in connection.execute("PRAGMA table_info(points)")}
+    for name in COLUMNS:
+        if name not in present:
+            connection.execute(f"ALTER TABLE points ADD COLUMN {name} REAL")
+
+
 def _insert(connection: sqlite3.Connection, points: tuple[Point, ...]) -> None:
     connection.executemany(
-        f"INSERT OR REPLACE INTO points VALUES (?, ?, {MARKS})",  # noqa: S608
+        f"INSERT OR REPLACE INTO points (step, at_s, {NAMES}) VALUES (?, ?, {MARKS})",  # noqa: S608
         [(int(Step.SECOND), point.at_s, *point.values) for point in points],
     )
 
@@ -142,7 +151,8 @@ def _fold(connection: sqlite3.Connection, at_s: int) -> None:
     for fine, coarse in ((Step.SECOND, Step.MINUTE), (Step.MINUTE, Step.HOUR)):
         begin = at_s - at_s % coarse
         connection.execute(
-            f"INSERT OR REPLACE INTO points SELECT ?, ?, {MEANS} FROM points"  # noqa: S608
+            f"INSERT OR REPLACE INTO points (step, at_s, {NAMES})"  # noqa: S608
+            f" SELECT ?, ?, {MEANS} FROM points"
             " WHERE step=? AND at_s >= ? AND at_s < ?",
             (int(coarse), begin, int(fine), begin, begin + int(coarse)),
         )
