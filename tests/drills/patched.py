@@ -17,15 +17,15 @@ LATE_S = 5.0
 
 def hurry() -> None:
     """Deadlines of an upload of 2 s, looks at the disk and retries of packing each second."""
-    from hivemind_worker import worker_node
     from hivemind_worker.engine import performer
     from hivemind_worker.pool import client
     from hivemind_worker.pool.session import Deadlines
+    from hivemind_worker.worker_node import facts
 
     hurried = functools.partial(Deadlines, result_s=2.0, result_per_mib_s=0.1)
     vars(client)["Deadlines"] = hurried
     performer.DISK_RETRY_S = 1.0
-    worker_node.FACTS_EVERY_S = 1.0
+    facts.EVERY_S = 1.0
 
 
 def effects_first() -> None:

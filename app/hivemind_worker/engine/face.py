@@ -23,7 +23,10 @@ Command = StopAsked | PauseAsked | ResumeAsked | FinishAsked
 class NodeFace(Protocol):
     """The one object that a front end meets. Use from the loop's thread only."""
 
-    settings: Settings
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        ...
 
     def snapshot(self) -> Snapshot:
         """The latest picture; cheap."""

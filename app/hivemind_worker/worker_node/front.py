@@ -1,0 +1,139 @@
+"""What front ends see of the worker and ask of it: fits `engine.face.NodeFace`."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hivemind_worker import __version__
+from hivemind_worker.engine.face import Command
+from hivemind_worker.engine.picture import picture
+from hivemind_worker.model.effects import Reply
+from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.machine import LogEntry, Sample
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
+from hivemind_worker.model.settings import Settings, with_live_changes
+from hivemind_worker.model.snapshot import LinkState, PoolView, Snapshot
+from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
+from hivemind_worker.pool.address import parse_address
+from hivemind_worker.store.settings_file import change as change_settings_file
+from hivemind_worker.store.settings_file import load as load_settings_file
+from hivemind_worker.worker_node.doors import Doors, listening
+from hivemind_worker.worker_node.facts import Facts
+from hivemind_worker.worker_node.parts import Parts
+
+MIN_KEY_DIGITS = 8
+
+
+class Front:
+    """The seen side of a worker. `recovery` says what the last start found."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.doors = Doors(parts)
+        self.facts = Facts(parts, self.doors)
+        self.recovery = ""
+        address = parts.settings.master_address
+        self.pool_view = PoolView(address=address, link=LinkState.NOT_LOGGED_IN, since_s=time.time())
+        self._watchers: list[Callable[[], None]] = []
+        self._changing = asyncio.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.parts.settings
+
+    @property
+    def node_id(self) -> str:
+        """Name of this worker in its own displays."""
+        port = f"-{self.settings.node_port}" if self.settings.node_port else ""
+        return self.settings.node_id or f"worker-{platform.node() or 'host'}{port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where the dashboard and the API are; empty until they are open."""
+        return self.doors.api_url
+
+    def snapshot(self) -> Snapshot:
+        return picture(
+            self.parts.engine.shown, at_s=time.time(), node_id=self.node_id, version=__version__,
+            trust_threshold=self.settings.trust_threshold, pool=self.pool_view,
+            runtime=self.facts.around.sandbox, grpc_address=self.doors.task_address, recovery=self.recovery,
+        )  # fmt: skip
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        self._watchers.append(changed)
+        return lambda: self._watchers.remove(changed)
+
+    def changed(self) -> None:
+        """Tell all who watch that the picture may have changed."""
+        for changed in self._watchers:
+            changed()
+
+    async def ask(self, command: Command) -> Reply:
+        reply = await self.parts.engine.tell(command)
+        self.parts.link.wake()
+        return reply
+
+    def reconnect(self) -> None:
+        self.parts.link.wake()
+
+    async def sample(self) -> Sample:
+        return await self.facts.sample()
+
+    async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
+        return await self.parts.history.read(step, from_s, most)
+
+    async def kept_settings(self) -> Mapping[str, object] | Problem:
+        return await self.parts.files.call(load_settings_file, self.parts.places.settings_file)
+
+    def setting_sources(self) -> Mapping[str, str]:
+        return self.parts.sources
+
+    async def change_settings(self, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
+        address = untrusted_values.get("master_address")
+        parsed = parse_address(address) if isinstance(address, str) else None
+        found = listening(
+            str(untrusted_values.get("web_listen", self.settings.web_listen) or ""),
+            str(untrusted_values.get("web_names", self.settings.web_names) or ""),
+        )
+        for problem in (parsed, found):
+            if isinstance(problem, Problem):
+                return (problem,)
+        file = self.parts.places.settings_file
+        async with self._changing:  # two at once would each keep what the other has taken back
+            problems = await self.parts.files.call(change_settings_file, file, untrusted_values)
+        if not problems:
+            self.parts.settings = with_live_changes(self.settings, untrusted_values, self.parts.sources)
+            self.changed()
+        return problems
+
+    async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
+        return await self.parts.journal.ended(limit)
+
+    async def ended_page(
+        self, limit: int, before: Place | None = None, state: TaskState | None = None
+    ) -> TaskPage:
+        return await self.parts.journal.ended_page(limit, before, state)
+
+    async def find_task(self, task_id: TaskId) -> Task | None:
+        key = key_of(task_id)
+        found = self.parts.engine.task(key) or await self.parts.journal.find(key)
+        if found is None and len(task_id) >= MIN_KEY_DIGITS:
+            found = await self.parts.journal.find_by_prefix(task_id)
+        return found
+
+    async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
+        return await self.parts.journal.story(key)
+
+    def output_log(self, key: TaskKey) -> Path:
+        return self.parts.folders.log(key)
+
+    def result_archive(self, key: TaskKey) -> Path:
+        return self.parts.folders.result(key)
+
+    def log_entries(self, after: int = 0) -> tuple[LogEntry, ...]:
+        return self.parts.log.ring.entries(after)

@@ -1,0 +1,175 @@
+"""The life of a worker: everything up in order, everything down in order within 10 s."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Collection
+
+from hivemind_worker.engine.janitor import clear_spool
+from hivemind_worker.model.events import Restarted, ShutdownAsked
+from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.snapshot import LinkState, PoolView
+from hivemind_worker.model.task import Problem
+from hivemind_worker.nursery import Nursery
+from hivemind_worker.places import Places
+from hivemind_worker.pool.address import parse_address
+from hivemind_worker.pool.session import Credentials
+from hivemind_worker.presentation.recovery import recovery_words
+from hivemind_worker.store.journal import SqliteJournal
+from hivemind_worker.store.salvage import open_or_salvage, renewer
+from hivemind_worker.store.worker_log import WorkerLog
+from hivemind_worker.worker_node.doors import disk_problem
+from hivemind_worker.worker_node.front import Front
+from hivemind_worker.worker_node.parts import Hooks, Parts
+
+log = logging.getLogger(__name__)
+
+FLUSH_LOOK_S = 0.02
+RESTARTED_S = 3.0
+STOP_TASKS_S, FLUSH_S, CLOSE_S, NURSERY_S, JOURNAL_S = 4.0, 2.5, 1.0, 0.5, 0.5
+"""Shares of the 10 s in which a worker must have ended: tasks, uploads, doors (twice), the rest."""
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%d-%H%M%S")
+
+
+class WorkerNode(Front):
+    """One worker: fits `engine.face.NodeFace`. Start it once, stop it once, from the loop's thread."""
+
+    def __init__(
+        self, *, settings: Settings, set_by_hand: Collection[str], places: Places, worker_log: WorkerLog
+    ) -> None:
+        super().__init__(Parts(settings, set_by_hand, places, worker_log))
+        self._quit = asyncio.Event()
+
+    async def start(self) -> Problem | None:
+        """Bring everything up, or say why not; after a problem call `stop` all the same."""
+        try:
+            self.parts.places.make()
+            problem = self.parts.instance.take()
+        except OSError as error:
+            return disk_problem(error)
+        if problem is not None:
+            return problem
+        pool = parse_address(self.settings.master_address)
+        if isinstance(pool, Problem):
+            return pool
+        return await self._open_journal() or await self._open_doors()
+
+    async def _open_journal(self) -> Problem | None:
+        parts, path = self.parts, self.parts.places.journal
+        try:
+            connection, wrong = await parts.journal_thread.call(open_or_salvage, path, _stamp())
+            renew = renewer(path, _stamp, self._journal_renewed)
+            parts.journal = SqliteJournal(connection, parts.journal_thread, renew)
+            await parts.files.call(clear_spool, parts.folders)
+            open_tasks, node = await parts.journal.open_tasks(), await parts.journal.node()
+        except OSError as error:
+            return disk_problem(error)
+        self.recovery = recovery_words(open_tasks, wrong)
+        if self.recovery:
+            log.warning("%s", self.recovery)
+        await self.facts.around.look()
+        parts.build_engine(self.node_id, open_tasks, node, self.facts.around.blocker, self._hooks())
+        return None
+
+    def _journal_renewed(self, wrong: str) -> None:
+        """Called in the journal's thread: damage was met while working."""
+        self.recovery = recovery_words((), wrong)
+        log.error("%s", self.recovery)
+
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            credentials=self._credentials,
+            announcement=self.facts.announcement,
+            pool_changed=self._pool_changed,
+            changed=self.changed,
+            quit_asked=self._quit.set,
+        )
+
+    async def _credentials(self) -> Credentials | None:
+        """The kept login, when it is one for the pool in use."""
+        login = await self.parts.probe.call(self.parts.logins.find)
+        if login is None or login.pool != self.settings.master_address:
+            return None
+        return Credentials(user=login.user, password=login.password, plain=login.plain)
+
+    def _pool_changed(self, view: PoolView) -> None:
+        came_back = view.link is LinkState.REGISTERED and self.pool_view.link is not LinkState.REGISTERED
+        self.pool_view = view
+        self.changed()
+        if came_back:
+            self.parts.outbox.wake()
+
+    async def _open_doors(self) -> Problem | None:
+        """Everything is ready inside: let the pool and the owner in."""
+        nursery, engine = self.parts.nursery, self.parts.engine
+        nursery.start("engine", engine.run(self.parts.performer.perform))
+        # Decided before anything that comes later; a full disk keeps only the writing of it waiting.
+        restarted = nursery.start("restarted", engine.tell(Restarted(at_s=time.time())))
+        await asyncio.wait({restarted}, timeout=RESTARTED_S)
+        nursery.start("sandbox", self.facts.prepare_sandbox())
+        problem = await self.doors.open(self)
+        if problem is not None:
+            return problem
+        nursery.start("pool", self.parts.link.run())
+        self.facts.start()
+        log.info(
+            "worker %s is up: %s, dashboard and API at %s",
+            self.node_id, self.doors.task_address, self.api_url,
+        )  # fmt: skip
+        return None
+
+    async def wait_for_quit(self) -> None:
+        """Return when the worker should end: `finish --quit`, or `quit` was called."""
+        await self._quit.wait()
+
+    def quit(self) -> None:
+        """Ask for an orderly end; safe to call from a signal handler of the loop."""
+        self._quit.set()
+
+    async def stop(self) -> None:
+        """End in order within 10 s: tasks stopped and packed, results sent or kept, doors closed."""
+        parts = self.parts
+        self._quit.set()
+        self.facts.notes_figures = False
+        if parts.has_engine:
+            await self._stop_tasks()
+            await self._close_doors()
+        await parts.nursery.close(NURSERY_S)
+        if parts.has_journal:
+            with contextlib.suppress(TimeoutError):  # what it holds is durable already
+                await asyncio.wait_for(parts.journal.close(), JOURNAL_S)
+        for thread in (parts.probe, parts.files, parts.journal_thread):
+            thread.close(wait=False)
+        parts.instance.give_up()
+
+    async def _stop_tasks(self) -> None:
+        """What cannot be sent in time stays owed in the journal and is sent at the next start."""
+        engine = self.parts.engine
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TASKS_S):
+                await engine.tell(ShutdownAsked(at_s=time.time()))
+                await engine.packed()
+        if self.pool_view.link is LinkState.REGISTERED:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._flush(), FLUSH_S)
+
+    async def _flush(self) -> None:
+        """Until nothing is owed; an upload begins only when the end of its task's log has been sent."""
+        while self.parts.engine.state.tasks:
+            await self.parts.outbox.settle(FLUSH_S)
+            await asyncio.sleep(FLUSH_LOOK_S)
+
+    async def _close_doors(self) -> None:
+        """All at once, as one that is held up must not keep the others open; then what they used."""
+        parts = self.parts
+        doors = [*self.doors.closing(), parts.runtime.close()]
+        for work in (doors, [parts.users.close(), parts.history.close()]):
+            closing = Nursery("closing")
+            await asyncio.wait({closing.start("part", part) for part in work}, timeout=CLOSE_S)
+            await closing.close(0)

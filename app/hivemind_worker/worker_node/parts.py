@@ -1,0 +1,142 @@
+"""What one worker is made of, in two steps: what needs only the settings, then all that needs the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from hivemind_worker import __version__
+from hivemind_worker.engine.crash_points import crash_step, watched_journal, watched_link
+from hivemind_worker.engine.folders import Folders
+from hivemind_worker.engine.intake import Intake
+from hivemind_worker.engine.loop import Engine
+from hivemind_worker.engine.outbox import Outbox
+from hivemind_worker.engine.performer import Performer, RunLimits
+from hivemind_worker.engine.picture import start_state
+from hivemind_worker.machine.capacity import lent
+from hivemind_worker.machine.interfaces import ipv4_addresses
+from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
+from hivemind_worker.machine.single_instance import SingleInstance
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
+from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.snapshot import NodeState, PoolView
+from hivemind_worker.model.task import Problem, Task
+from hivemind_worker.model.work import Announcement
+from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.places import Places
+from hivemind_worker.pool.client import PoolClient
+from hivemind_worker.pool.session import Credentials
+from hivemind_worker.runtimes.choice import ChosenRuntime
+from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
+from hivemind_worker.runtimes.workspace import Workspace
+from hivemind_worker.store.history import MetricHistory
+from hivemind_worker.store.journal import SqliteJournal
+from hivemind_worker.store.secrets import login_store
+from hivemind_worker.store.users import SqliteUsers
+from hivemind_worker.store.worker_log import WorkerLog
+
+GIB, MIB = 1024**3, 1024**2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hooks:
+    """What the parts ask or tell the rest of the worker."""
+
+    credentials: Callable[[], Awaitable[Credentials | None]]
+    announcement: Callable[[], Announcement | None]
+    pool_changed: Callable[[PoolView], None]
+    changed: Callable[[], None]
+    quit_asked: Callable[[], None]
+
+
+class Parts:
+    """Made with the worker; `build_engine` adds the rest. `settings` follows changes while it runs."""
+
+    journal: SqliteJournal
+    link: PoolClient
+    engine: Engine
+    outbox: Outbox
+    performer: Performer
+    intake: Intake
+
+    def __init__(
+        self, settings: Settings, set_by_hand: Collection[str], places: Places, worker_log: WorkerLog
+    ) -> None:
+        self.settings = settings
+        self.by_hand = frozenset(set_by_hand)
+        self.sources = dict(set_by_hand) if isinstance(set_by_hand, Mapping) else {}
+        self.places = places
+        self.log = worker_log
+        self.folders = Folders(places)
+        self.instance = SingleInstance(places.lock_file)
+        self.nursery = Nursery("worker")
+        self.journal_thread = NamedThread("journal")
+        self.files = NamedThread("files", threads=2)
+        self.probe = NamedThread("probe")
+        self.sampler = Sampler(places.data)
+        self.workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
+        self.wasm = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
+        self.runtime = ChosenRuntime(settings.runtime, wasm=self.wasm, docker=None)
+        self.logins = login_store(places)
+        self.users = SqliteUsers(places.state)
+        self.history = MetricHistory(places.data)
+
+    @property
+    def has_engine(self) -> bool:
+        return hasattr(self, "engine")
+
+    @property
+    def has_journal(self) -> bool:
+        return hasattr(self, "journal")
+
+    def lent(self) -> Resources:
+        """What the owner lends, by the settings in force."""
+        return lent(self.settings, self.by_hand)
+
+    def build_engine(
+        self,
+        node_id: str,
+        open_tasks: tuple[Task, ...],
+        node: NodeState,
+        blocker: Problem | None,
+        hooks: Hooks,
+    ) -> None:
+        """The journal is open: add all that works with it."""
+        settings = self.settings
+        state = start_state(open_tasks, node, self.lent(), settings.max_concurrent_tasks, blocker)
+        self.link = PoolClient(
+            settings.master_address, hooks.credentials, hooks.announcement, hooks.pool_changed,
+            files=self.files, interfaces=ipv4_addresses,
+            machine_name=node_id if settings.pool_name == "machine" else "",
+        )  # fmt: skip
+        self.engine = Engine(
+            journal=watched_journal(self.journal, crash_step()), state=state,
+            changed=hooks.changed, result_is_kept=lambda key: self.folders.result(key).exists(),
+        )  # fmt: skip
+        self.outbox = Outbox(
+            link=watched_link(self.link, crash_step()),
+            folders=self.folders,
+            nursery=self.nursery,
+            clock=time.time,
+            tell=self.engine.tell,
+        )
+        self.performer = Performer(
+            folders=self.folders, workspaces=self.workspaces, runtime=self.runtime, link=self.link,
+            outbox=self.outbox, files=self.files, nursery=self.nursery, limits=self._limits(),
+            node_id=node_id, version=__version__, clock=time.time, tell=self.engine.tell,
+            task=self.engine.task, quit_asked=hooks.quit_asked,
+        )  # fmt: skip
+        self.intake = Intake(
+            workspaces=self.workspaces, runtime=self.runtime, files=self.files, outbox=self.outbox,
+            clock=time.time, tell=self.engine.tell,
+        )  # fmt: skip
+
+    def _limits(self) -> RunLimits:
+        settings = self.settings
+        return RunLimits(
+            time_limit_s=settings.task_time_limit_h * 3600,
+            disk_bytes=int(settings.task_disk_gb * GIB),
+            log_bytes=int(settings.task_log_mb * MIB),
+            max_cores=self.lent().cpu / CPU_SCORE_PER_CORE,
+        )
