@@ -1,0 +1,62 @@
+"""Moments in this computer's own time, as people read them. No clock: the moment is given."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hivemind_worker.presentation.amounts import DAY_S, MINUTE_S
+from hivemind_worker.presentation.catalogue import _
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+FINE_S = 10 * MINUTE_S
+
+
+def local(at_s: float) -> datetime | None:
+    """The moment in local time; None for one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(at_s).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def clock_time(at_s: float, *, seconds: bool = False) -> str:
+    """14:32, or 14:32:07."""
+    moment = local(at_s)
+    if moment is None:
+        return ""
+    return f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"
+
+
+def day(at_s: float) -> str:
+    """24 Nov."""
+    moment = local(at_s)
+    return "" if moment is None else _("{day} {month}", day=moment.day, month=_(MONTHS[moment.month - 1]))
+
+
+def weekday(at_s: float) -> str:
+    """Tue 24 Nov."""
+    moment = local(at_s)
+    if moment is None:
+        return ""
+    return _("{weekday} {date}", weekday=_(WEEKDAYS[moment.weekday()]), date=day(at_s))
+
+
+def day_number(at_s: float) -> int:
+    """Counts local days: the same for moments of the same day."""
+    moment = local(at_s)
+    return 0 if moment is None else moment.toordinal()
+
+
+def on_axis(at_s: float, length_s: float) -> str:
+    """As fine as a picture of `length_s` needs it."""
+    if length_s > 2 * DAY_S:
+        return day(at_s)
+    return clock_time(at_s, seconds=length_s <= FINE_S)
+
+
+def when(at_s: float, now_s: float) -> str:
+    """The time of today, else the day with the time."""
+    if day_number(at_s) == day_number(now_s):
+        return clock_time(at_s, seconds=True)
+    return _("{day}, {time}", day=day(at_s), time=clock_time(at_s))
