@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
+import hivemind_worker.pool.polling  # noqa: F401
 from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.faults import FAULTS, FaultCode, sentence
 from hivemind_worker.model.task import Offer, Problem, TaskKey, key_of

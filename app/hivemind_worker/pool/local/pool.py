@@ -15,6 +15,7 @@ from pathlib import Path
 
 import grpc
 
+import hivemind_worker.pool.polling  # noqa: F401
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread, Nursery
