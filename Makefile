@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check bench install docs lock proto test-release scientific drills clean
+.PHONY: run test check bench install docs words lock proto test-release scientific drills clean
 
 install: $(DEV)
 
@@ -60,6 +60,9 @@ proto: install  ## generate pool/pb from proto/nodepool.proto
 
 docs: install  ## pages that are made from the program's own tables
 	$(BIN)/python -c 'from hivemind_worker.presentation.settings_page import settings_page; print(settings_page(), end="")' > docs/settings.md
+
+words: install  ## bring the translations' files up to date with the sentences in the program
+	$(BIN)/python -m tests.contract.message_sources zh_TW
 
 RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate

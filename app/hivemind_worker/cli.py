@@ -95,6 +95,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command line; returns the exit code."""
     _show_any_letter()
     try:
+        _speak()
         code = _run(list(argv))
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -156,6 +157,21 @@ def _unknown(word: str, json: bool) -> int:
 def _nearest(word: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(word.partition("=")[0].lower(), list(known), n=1, cutoff=0.5)
     return f" Did you mean {found[0]}?" if found else ""
+
+
+def _speak() -> None:
+    """Take the language of the settings, else the system's; a bad file is told by whoever needs it."""
+    from hivemind_worker.commands.resolve import home_places
+    from hivemind_worker.machine.language import system_languages
+    from hivemind_worker.model.settings import from_environment
+    from hivemind_worker.places import resources
+    from hivemind_worker.presentation.catalogue import LANGUAGES, use_language
+    from hivemind_worker.store.settings_file import load
+
+    kept = load(home_places().settings_file)
+    values = {**(kept if isinstance(kept, dict) else {}), **from_environment(os.environ)}
+    wanted = str(values.get("language", ""))
+    use_language(resources() / "locale", wanted if wanted in LANGUAGES else "", system_languages())
 
 
 def _show_any_letter() -> None:

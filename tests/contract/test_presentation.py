@@ -196,35 +196,6 @@ def test_every_verdict_passes_through_the_catalogue() -> None:
             assert sum(c.isupper() for c in letters) >= len(letters) * 0.5, (name, verdict.text)
 
 
-def test_a_translation_is_read_from_a_catalogue_file_and_english_stands_in(tmp_path: Path) -> None:
-    folder = tmp_path / "de" / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    (folder / f"{catalogue.DOMAIN}.mo").write_bytes(_mo({"The worker is stopping.": "Der Worker hält an."}))
-    own = catalogue.Catalogue()
-    own.use(tmp_path, "de")
-    assert own.one("The worker is stopping.") == "Der Worker hält an."
-    assert own.one("Not translated: {x}", x=5) == "Not translated: 5"
-    own.use(tmp_path, "xx")
-    assert own.one("The worker is stopping.") == "The worker is stopping."
-    assert own.one("") == ""
-
-
-def _mo(texts: dict[str, str]) -> bytes:
-    """A compiled gettext file: header, two tables of length and offset, the texts."""
-    pairs = sorted({"": "Content-Type: text/plain; charset=UTF-8\n", **texts}.items())
-    ids, strings = b"", b""
-    spans = []
-    for key, value in pairs:
-        raw_key, raw_value = key.encode(), value.encode()
-        spans.append((len(raw_key), len(ids), len(raw_value), len(strings)))
-        ids, strings = ids + raw_key + b"\0", strings + raw_value + b"\0"
-    start = 28 + 16 * len(pairs)
-    table = [n for length, at, _l, _a in spans for n in (length, start + at)]
-    table += [n for _l, _a, length, at in spans for n in (length, start + len(ids) + at)]
-    head = [0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0]
-    return b"".join(n.to_bytes(4, "little") for n in (*head, *table)) + ids + strings
-
-
 def test_a_part_that_is_switched_off_does_not_make_the_worker_unhealthy() -> None:
     settings = replace(Settings(), docker_enabled=False)
     picture = make_snapshot(grpc_address="127.0.0.1:50053")

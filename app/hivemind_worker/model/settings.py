@@ -133,7 +133,12 @@ class Settings:
         low=0, high=65536, unit="GiB",
     )  # fmt: skip
     language: str = setting(
-        "", "Language of displays; empty: the system's.", env="HIVEMIND_LANGUAGE", auto=True
+        "",
+        "Language of displays: en or zh_TW; empty: the system's.",
+        env="HIVEMIND_LANGUAGE",
+        auto=True,
+        choices=("", "en", "zh_TW"),
+        restart=False,
     )
 
 
@@ -192,7 +197,7 @@ def _of_type(kind: type, untrusted_value: object) -> Any:
 def _check_bounds(row: Field[Any], value: Any) -> None:
     low, high, choices = row.metadata["low"], row.metadata["high"], row.metadata["choices"]
     if choices and value not in choices:
-        raise ValueError(f"must be one of {', '.join(choices)}")
+        raise ValueError(f"must be one of {', '.join(filter(None, choices))}")
     if low is not None and not value >= low:
         raise ValueError(f"must be at least {low:g}")
     if high is not None and not value <= high:

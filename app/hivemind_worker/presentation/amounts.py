@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hivemind_worker.presentation.catalogue import translate_many
+from hivemind_worker.presentation.catalogue import translate, translate_many
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -28,20 +28,24 @@ def duration_words(seconds: float) -> str:
         return translate_many("{count} second", "{count} seconds", whole)
     minutes = -(-whole // MINUTE_S)
     if minutes < HOUR_S // MINUTE_S:
-        return translate_many("{count} minute", "{count} minutes", minutes)
+        return _minutes(minutes)
     if minutes < DAY_S // MINUTE_S:
-        return _two(
-            divmod(minutes, 60), ("{count} hour", "{count} hours"), ("{count} minute", "{count} minutes")
-        )
-    hours = -(-minutes // 60)
-    return _two(divmod(hours, 24), ("{count} day", "{count} days"), ("{count} hour", "{count} hours"))
+        hours, rest = divmod(minutes, 60)
+        return _joined(_hours(hours), _minutes(rest) if rest else "")
+    days, rest = divmod(-(-minutes // 60), 24)
+    return _joined(translate_many("{count} day", "{count} days", days), _hours(rest) if rest else "")
 
 
-def _two(counts: tuple[int, int], large: tuple[str, str], small: tuple[str, str]) -> str:
-    words = [translate_many(*large, counts[0])]
-    if counts[1]:
-        words.append(translate_many(*small, counts[1]))
-    return " ".join(words)
+def _minutes(count: int) -> str:
+    return translate_many("{count} minute", "{count} minutes", count)
+
+
+def _hours(count: int) -> str:
+    return translate_many("{count} hour", "{count} hours", count)
+
+
+def _joined(large: str, small: str) -> str:
+    return translate("{large} {small}", large=large, small=small) if small else large
 
 
 def clock(seconds: float) -> str:

@@ -1,30 +1,64 @@
 """The catalogue: every sentence that a person reads passes through here.
 
-Sentences are written in English as message ids; translations are gettext files in
-resources/locale. Without one, the English sentence itself is shown. No front end
+Sentences are written in English as message ids; translations are gettext's .po files in
+resources/locale, one a language. Without one, the English sentence itself is shown. No front end
 builds a sentence of its own (counterpart: presentation.health, presentation.faults).
+`make words` brings the files up to date with the sentences in the program.
 """
 
 from __future__ import annotations
 
 import gettext
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-DOMAIN = "hivemind_worker"
+from hivemind_worker.presentation.po_file import PoTexts
+
+LANGUAGES = {"en": "English", "zh_TW": "繁體中文（台灣）"}
+"""What there is, by its name in itself."""
+
+PSEUDO = "en_XA"
+"""Not a language: English with marks and half as long again, by which tests find what is not translated."""
+
 _FIELD = re.compile(r"\{(\w+)\}")
+_TRADITIONAL = ("zh_tw", "zh_hant", "zh_hk", "zh_mo")
+
+
+class PseudoTexts(gettext.NullTranslations):
+    """Every sentence in brackets, with accents and more letters; its fields as they are."""
+
+    _ACCENTS = str.maketrans("aeiouAEIOUcnys", "àéîõüÀÉÎÕÜçñýš")
+
+    def gettext(self, message: str) -> str:
+        parts = _FIELD.split(message)
+        text = "".join(
+            f"{{{part}}}" if number % 2 else part.translate(self._ACCENTS)
+            for number, part in enumerate(parts)
+        )
+        return f"⟦{text}{'·' * (len(message) // 3)}⟧" if message else ""
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
 
 
 class Catalogue:
     """The translations in use."""
 
     def __init__(self) -> None:
+        self.language = "en"
         self._texts = gettext.NullTranslations()
 
-    def use(self, folder: Path, language: str = "") -> None:
-        """Take the translations of `language` (empty: the system's); English where there are none."""
-        languages = [language] if language else None
-        self._texts = gettext.translation(DOMAIN, str(folder), languages, fallback=True)
+    def use(self, folder: Path, language: str = "", system: Iterable[str] = ()) -> None:
+        """Take `language`, or where it is empty the first of the system's that there is; else English."""
+        self.language = _chosen((language,) if language else system)
+        if self.language == PSEUDO:
+            self._texts = PseudoTexts()
+            return
+        file = folder / f"{self.language}.po"
+        self._texts = (
+            PoTexts(file.read_text("utf-8")) if self.language != "en" else gettext.NullTranslations()
+        )
 
     def one(self, sentence: str, **fields: object) -> str:
         """The sentence in the language in use, its `{fields}` filled in; unknown fields stay as written."""
@@ -35,9 +69,27 @@ class Catalogue:
         return _filled(self._texts.ngettext(singular, plural, count), {"count": count, **fields})
 
 
+def _chosen(wanted: Iterable[str]) -> str:
+    """The first that there is; a Chinese written with traditional letters counts as Taiwan's."""
+    for name in wanted:
+        code = name.partition(".")[0].partition("@")[0].replace("-", "_")
+        if code == PSEUDO:
+            return PSEUDO
+        if code.lower().startswith(_TRADITIONAL):
+            return "zh_TW"
+        if code.partition("_")[0].lower() in LANGUAGES or code in ("C", "POSIX"):
+            return code.partition("_")[0].lower() if code not in ("C", "POSIX") else "en"
+    return "en"
+
+
 def _filled(template: str, fields: dict[str, object]) -> str:
     """One pass over the template: what a field brings in is never looked at again."""
     return _FIELD.sub(lambda found: str(fields.get(found[1], found[0])), template)
+
+
+def mark(sentence: str) -> str:
+    """The sentence itself: marks one in a table, translated where it is shown, for `make words`."""
+    return sentence
 
 
 _catalogue = Catalogue()
@@ -45,3 +97,13 @@ use_language = _catalogue.use
 translate = _catalogue.one
 translate_many = _catalogue.many
 _ = translate
+
+
+def language_in_use() -> str:
+    """The code of the language, e.g. zh_TW."""
+    return _catalogue.language
+
+
+def language_tag() -> str:
+    """The same as pages name it, e.g. zh-TW."""
+    return _catalogue.language.replace("_", "-")

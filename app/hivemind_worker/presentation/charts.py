@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hivemind_worker.model.metrics import COLUMNS, Point, Step
 from hivemind_worker.presentation.amounts import DAY_S, HOUR_S, MINUTE_S
-from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.page_words import ABSENT
 
 WIDTH, HEIGHT = 600, 100
@@ -31,10 +31,10 @@ class Range:
 
 
 RANGES = {
-    "1m": Range(name="1m", title="Last minute", length_s=MINUTE_S, step=Step.SECOND),
-    "1h": Range(name="1h", title="Last hour", length_s=HOUR_S, step=Step.SECOND),
-    "24h": Range(name="24h", title="Last 24 hours", length_s=DAY_S, step=Step.MINUTE),
-    "30d": Range(name="30d", title="Last 30 days", length_s=30 * DAY_S, step=Step.HOUR),
+    "1m": Range(name="1m", title=mark("Last minute"), length_s=MINUTE_S, step=Step.SECOND),
+    "1h": Range(name="1h", title=mark("Last hour"), length_s=HOUR_S, step=Step.SECOND),
+    "24h": Range(name="24h", title=mark("Last 24 hours"), length_s=DAY_S, step=Step.MINUTE),
+    "30d": Range(name="30d", title=mark("Last 30 days"), length_s=30 * DAY_S, step=Step.HOUR),
 }
 
 

@@ -15,10 +15,10 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskState
 from hivemind_worker.presentation.amounts import duration_words, iso
-from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 
-RESUME = "Resume with: hivemind-worker resume"
+RESUME = mark("Resume with: hivemind-worker resume")
 CONNECTED = (LinkState.REGISTERED, LinkState.WAITING)
 
 

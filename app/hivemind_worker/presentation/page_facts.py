@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.model.settings import Settings, rows
 from hivemind_worker.model.snapshot import LinkState, Snapshot
-from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import is_loopback, verdicts
 from hivemind_worker.presentation.page_words import (
@@ -60,21 +60,26 @@ class Connection:
 
 
 LOOKS = {
-    HEALTHY: (*FINE, "fine"),
-    NOT_REQUIRED: ("offline", "dash", "not needed"),
+    HEALTHY: (*FINE, mark("fine")),
+    NOT_REQUIRED: ("offline", "dash", mark("not needed")),
 }
-NAMES = {"docker": "Docker", "grpc": "Pool", "resources": "Sandbox and share", "vpn": "VPN"}
+NAMES = {
+    "docker": mark("Docker"),
+    "grpc": mark("Pool"),
+    "resources": mark("Sandbox and share"),
+    "vpn": mark("VPN"),
+}
 ICONS = {"docker": "container", "grpc": "pools", "resources": "resources", "vpn": "lock"}
 LINKS = {
-    LinkState.REGISTERED: (*FINE, "Connected"),
-    LinkState.WAITING: ("waiting", "tray-waiting", "Silent until work is wanted"),
-    LinkState.CONNECTING: ("waiting", "tray-waiting", "Connecting"),
-    LinkState.NOT_LOGGED_IN: (*TROUBLE, "Not signed in"),
-    LinkState.LOGIN_REFUSED: ("error", "cross", "Login refused"),
-    LinkState.UNREACHABLE: ("error", "cross", "Not reached"),
+    LinkState.REGISTERED: (*FINE, mark("Connected")),
+    LinkState.WAITING: ("waiting", "tray-waiting", mark("Silent until work is wanted")),
+    LinkState.CONNECTING: ("waiting", "tray-waiting", mark("Connecting")),
+    LinkState.NOT_LOGGED_IN: (*TROUBLE, mark("Not signed in")),
+    LinkState.LOGIN_REFUSED: ("error", "cross", mark("Login refused")),
+    LinkState.UNREACHABLE: ("error", "cross", mark("Not reached")),
 }
 TROUBLES = ("warning", "error")
-UNHEALTHY_LOOK = ("error", "cross", "not working")
+UNHEALTHY_LOOK = ("error", "cross", mark("not working"))
 RULE_NAMES = ("max_cpu_cores", "max_memory_gb", "max_concurrent_tasks", "task_time_limit_h", "task_disk_gb",
               "task_log_mb", "keep_free_gb", "result_keep_days", "result_quota_gb", "runtime",
               "docker_enabled", "trust_threshold")  # fmt: skip
@@ -129,9 +134,9 @@ def sandbox(snapshot: Snapshot) -> Fact:
     view = snapshot.runtime
     name = {"wasm": _("Built-in sandbox"), "docker": _("Docker")}.get(view.name, _("Sandbox"))
     if view.ready:
-        return Fact(name=name, text=view.detail, look=_look((*FINE, "ready")), icon="sandbox")
+        return Fact(name=name, text=view.detail, look=_look((*FINE, mark("ready"))), icon="sandbox")
     text, step = words(view.problem) if view.problem else (view.detail or _("It is being prepared."), "")
-    kind = UNHEALTHY_LOOK if view.problem else ("waiting", "tray-waiting", "preparing")
+    kind = UNHEALTHY_LOOK if view.problem else ("waiting", "tray-waiting", mark("preparing"))
     return Fact(name=name, text=text, next_step=step, look=_look(kind), icon="sandbox")
 
 
@@ -155,18 +160,18 @@ def disk(sample: Sample, settings: Settings) -> Fact:
     text = _("{free} GiB free; a task needs {needed} GiB, of which {keep} GiB stay free.",
              free=f"{sample.disk_available_gb:.1f}", needed=f"{needed_gb:g}",
              keep=f"{settings.keep_free_gb:g}")  # fmt: skip
-    return Fact(name=_("Disk"), text=text, icon="disk",
-                look=_look((*FINE, "enough") if enough else (*TROUBLE, "too little")))  # fmt: skip
+    kind = (*FINE, mark("enough")) if enough else (*TROUBLE, mark("too little"))
+    return Fact(name=_("Disk"), text=text, icon="disk", look=_look(kind))
 
 
 def gpu(snapshot: Snapshot, sample: Sample) -> Fact:
     """The GPU, or that there is none."""
     if not snapshot.total.gpu and sample.gpu_percent is None:
-        look = _look(("offline", "dash", "not detected"))
+        look = _look(("offline", "dash", mark("not detected")))
         return Fact(name=_("GPU"), text=_("Not detected."), icon="gpu", look=look)
     used = ABSENT if sample.gpu_percent is None else f"{sample.gpu_percent:.0f} %"
     text = _("{used} in use, {memory} GiB of memory.", used=used, memory=f"{snapshot.total.gpu_memory_gb:g}")
-    return Fact(name=_("GPU"), text=text, icon="gpu", look=_look((*FINE, "detected")))
+    return Fact(name=_("GPU"), text=text, icon="gpu", look=_look((*FINE, mark("detected"))))
 
 
 def pool_look(snapshot: Snapshot) -> Look:
@@ -206,7 +211,7 @@ def rules(settings: Settings, sources: Mapping[str, str]) -> tuple[tuple[str, st
     table = {row.name: row for row in rows()}
     return tuple(
         (name, _value(getattr(settings, name), table[name].metadata["unit"]),
-         _(table[name].metadata["help"]), _(sources.get(name, "default")))
+         _(table[name].metadata["help"]), _(sources.get(name, mark("default"))))
         for name in RULE_NAMES
     )  # fmt: skip
 

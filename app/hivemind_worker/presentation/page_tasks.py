@@ -8,32 +8,32 @@ from dataclasses import dataclass
 from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.model.task import Delivery, Phase, Task, TaskState
 from hivemind_worker.presentation.amounts import clock, duration_words, size_words
-from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.page_words import ABSENT, Look, cores_of
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.rows import elapsed_s
 
 STATES = {
-    TaskState.ALLOCATED: ("waiting", "tray-waiting", "Starting"),
-    TaskState.RUNNING: ("working", "tray-working", "Running"),
-    TaskState.PAUSED: ("paused", "tray-paused", "Paused"),
-    TaskState.COMPLETED: ("working", "check", "Completed"),
-    TaskState.FAILED: ("error", "cross", "Failed"),
-    TaskState.STOPPED: ("offline", "stop", "Stopped"),
+    TaskState.ALLOCATED: ("waiting", "tray-waiting", mark("Starting")),
+    TaskState.RUNNING: ("working", "tray-working", mark("Running")),
+    TaskState.PAUSED: ("paused", "tray-paused", mark("Paused")),
+    TaskState.COMPLETED: ("working", "check", mark("Completed")),
+    TaskState.FAILED: ("error", "cross", mark("Failed")),
+    TaskState.STOPPED: ("offline", "stop", mark("Stopped")),
 }
 PHASES = {
-    Phase.UNPACKING: ("waiting", "tray-waiting", "Unpacking"),
-    Phase.PULLING: ("waiting", "tray-waiting", "Getting its image"),
-    Phase.INSTALLING: ("waiting", "tray-waiting", "Installing"),
-    Phase.STOPPING: ("finishing", "tray-finishing", "Stopping"),
+    Phase.UNPACKING: ("waiting", "tray-waiting", mark("Unpacking")),
+    Phase.PULLING: ("waiting", "tray-waiting", mark("Getting its image")),
+    Phase.INSTALLING: ("waiting", "tray-waiting", mark("Installing")),
+    Phase.STOPPING: ("finishing", "tray-finishing", mark("Stopping")),
 }
-RUNTIMES = {"wasm": ("sandbox", "Built-in"), "docker": ("container", "Docker")}
+RUNTIMES = {"wasm": ("sandbox", mark("Built-in")), "docker": ("container", mark("Docker"))}
 DELIVERIES = {
-    Delivery.NONE: "being packed",
-    Delivery.OWED: "waits for the pool",
-    Delivery.DELIVERED: "at the pool",
-    Delivery.KEPT: "kept here",
+    Delivery.NONE: mark("being packed"),
+    Delivery.OWED: mark("waits for the pool"),
+    Delivery.DELIVERED: mark("at the pool"),
+    Delivery.KEPT: mark("kept here"),
 }
 
 
@@ -209,10 +209,10 @@ def _of_node(snapshot: Snapshot) -> Iterable[Happening]:
     if not since_s:
         return
     kinds = {
-        Mode.RUN: ("working", "tray-working", "Work goes on"),
-        Mode.PAUSED: ("paused", "tray-paused", "Paused"),
-        Mode.FINISHING: ("finishing", "tray-finishing", "Finishing: no new task is taken"),
-        Mode.STOPPING: ("finishing", "tray-finishing", "The worker is stopping"),
+        Mode.RUN: ("working", "tray-working", mark("Work goes on")),
+        Mode.PAUSED: ("paused", "tray-paused", mark("Paused")),
+        Mode.FINISHING: ("finishing", "tray-finishing", mark("Finishing: no new task is taken")),
+        Mode.STOPPING: ("finishing", "tray-finishing", mark("The worker is stopping")),
     }
     tone, icon, sentence = kinds[snapshot.node.mode]
     yield Happening(at_s=since_s, look=Look(tone=tone, icon=icon, word=""), before=_(sentence))

@@ -14,7 +14,7 @@ from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import TaskState
 from hivemind_worker.presentation.amounts import duration_words
-from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import Verdict, status_word, unended, verdicts
 from hivemind_worker.presentation.status import HEALTHY, health_report
 
@@ -67,18 +67,18 @@ class Trust:
 
 
 LOOKS = {
-    "running": ("working", "tray-working", "Working"),
-    "idle": ("waiting", "tray-waiting", "Waiting"),
-    "starting": ("waiting", "tray-waiting", "Starting"),
-    "paused": ("paused", "tray-paused", "Paused"),
-    "snoozed": ("snoozed", "tray-snoozed", "Snoozed"),
-    "finishing": ("finishing", "tray-finishing", "Finishing"),
-    "stopping": ("finishing", "tray-finishing", "Stopping"),
-    "offline": ("offline", "tray-offline", "Offline"),
-    "preparing": ("waiting", "tray-waiting", "Preparing"),
-    "blocked": ("warning", "tray-warning", "Blocked"),
+    "running": ("working", "tray-working", mark("Working")),
+    "idle": ("waiting", "tray-waiting", mark("Waiting")),
+    "starting": ("waiting", "tray-waiting", mark("Starting")),
+    "paused": ("paused", "tray-paused", mark("Paused")),
+    "snoozed": ("snoozed", "tray-snoozed", mark("Snoozed")),
+    "finishing": ("finishing", "tray-finishing", mark("Finishing")),
+    "stopping": ("finishing", "tray-finishing", mark("Stopping")),
+    "offline": ("offline", "tray-offline", mark("Offline")),
+    "preparing": ("waiting", "tray-waiting", mark("Preparing")),
+    "blocked": ("warning", "tray-warning", mark("Blocked")),
 }
-GROUP_WORDS = {"low": "Low", "medium": "Medium", "high": "High"}
+GROUP_WORDS = {"low": mark("Low"), "medium": mark("Medium"), "high": mark("High")}
 FINE, NOTE, TROUBLE = ("working", "check"), ("waiting", "info"), ("warning", "warning")
 CALM_CODES = frozenset({"working", "waiting_for_work"})
 NOTE_CODES = frozenset(
@@ -171,7 +171,7 @@ def _as_cause(verdict: Verdict) -> Cause:
 
 
 def _look_of(kind: tuple[str, str]) -> Look:
-    words = {"check": "fine", "info": "note", "warning": "trouble"}
+    words = {"check": mark("fine"), "info": mark("note"), "warning": mark("trouble")}
     return Look(tone=kind[0], icon=kind[1], word=_(words[kind[1]]))
 
 
@@ -204,7 +204,9 @@ def trust(snapshot: Snapshot) -> Trust:
     if score >= HIGH_FROM:
         ahead = _("the highest group")
     else:
-        goal, name = (HIGH_FROM, "High") if score >= MEDIUM_FROM else (MEDIUM_FROM, "Medium")
+        goal, name = (
+            (HIGH_FROM, GROUP_WORDS["high"]) if score >= MEDIUM_FROM else (MEDIUM_FROM, GROUP_WORDS["medium"])
+        )
         ahead = translate_many(
             "{count} point to {group}", "{count} points to {group}", goal - score, group=_(name)
         )

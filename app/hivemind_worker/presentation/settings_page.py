@@ -40,7 +40,7 @@ def _line(row: Field[Any]) -> str:
 
 def _range(row: Field[Any]) -> str:
     if row.metadata["choices"]:
-        return ", ".join(row.metadata["choices"])
+        return ", ".join(choice for choice in row.metadata["choices"] if choice)
     if row.metadata["low"] is None:
         return "true, false" if isinstance(row.default, bool) else "text"
     return f"{row.metadata['low']:g} to {row.metadata['high']:g} {row.metadata['unit']}".rstrip()

@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.task import Task
 from hivemind_worker.presentation.amounts import iso
-from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.rows import v1_task
 
 SENTENCES = {
-    "TaskAccepted": "Accepted from the pool",
-    "TaskRefusedLate": "Cannot be run here; its result tells why",
-    "OfferedAgain": "Offered again by the pool",
-    "Unpacked": "Its files are unpacked",
-    "RunPrepared": "Being prepared",
-    "RunStarted": "Its program runs",
-    "TaskPaused": "Paused with the worker",
-    "TaskResumed": "Goes on",
-    "StopAsked": "Asked to stop",
-    "RunEnded": "Its program has ended",
-    "Interrupted": "Cut off by the end of the worker",
-    "FoundAgain": "Found in the journal after a restart",
-    "ResultPacked": "Its result is packed",
-    "ResultDelivered": "The pool has its result",
-    "ResultRefused": "The pool did not take its result, which is kept here",
+    "TaskAccepted": mark("Accepted from the pool"),
+    "TaskRefusedLate": mark("Cannot be run here; its result tells why"),
+    "OfferedAgain": mark("Offered again by the pool"),
+    "Unpacked": mark("Its files are unpacked"),
+    "RunPrepared": mark("Being prepared"),
+    "RunStarted": mark("Its program runs"),
+    "TaskPaused": mark("Paused with the worker"),
+    "TaskResumed": mark("Goes on"),
+    "StopAsked": mark("Asked to stop"),
+    "RunEnded": mark("Its program has ended"),
+    "Interrupted": mark("Cut off by the end of the worker"),
+    "FoundAgain": mark("Found in the journal after a restart"),
+    "ResultPacked": mark("Its result is packed"),
+    "ResultDelivered": mark("The pool has its result"),
+    "ResultRefused": mark("The pool did not take its result, which is kept here"),
 }
 
 

@@ -19,7 +19,7 @@ from hivemind_worker.model.task import TaskId, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.places import resources
 from hivemind_worker.presentation import page_facts
-from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.charts import RANGES
 from hivemind_worker.presentation.page_words import Look, node_look, short_name
 from hivemind_worker.web.answers import refusal, refuse
@@ -53,8 +53,9 @@ class Place:
 PLACES = tuple(
     Place(path=path, word=word)
     for path, word in (
-        ("dashboard", "Dashboard"), ("tasks", "Tasks"), ("monitor", "Monitor"), ("pools", "Pools"),
-        ("rules", "Rules"), ("logs", "Logs"), ("doctor", "Doctor"),
+        ("dashboard", mark("Dashboard")), ("tasks", mark("Tasks")), ("monitor", mark("Monitor")),
+        ("pools", mark("Pools")),
+        ("rules", mark("Rules")), ("logs", mark("Logs")), ("doctor", mark("Doctor")),
     )
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from hivemind_worker import __version__
 from hivemind_worker.presentation.amounts import iso
-from hivemind_worker.presentation.catalogue import translate
+from hivemind_worker.presentation.catalogue import language_tag, translate
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.web.answers import HEADERS
 from hivemind_worker.web.pages_assets import Assets
@@ -40,7 +40,7 @@ class Renderer:
         icons = {name: _icon(drawing) for name, drawing in self.assets.icons.items()}
         self._templates.globals.update(
             {"_": translate, "icon": icons.__getitem__, "asset": self.assets.address, "clock": clock_text,
-             "iso": iso, "lang": "en", "version": __version__}
+             "iso": iso, "lang": language_tag, "version": __version__}
         )  # fmt: skip
         for name in PAGES:
             self._templates.get_template(f"{name}.html")

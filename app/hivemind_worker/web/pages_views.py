@@ -14,7 +14,7 @@ from hivemind_worker.model.task import Delivery, Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation import page_facts, page_tasks, page_words
 from hivemind_worker.presentation.amounts import size_words
-from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.charts import RANGES, Chart, Range, chart
 from hivemind_worker.presentation.health import unended, verdicts
 from hivemind_worker.presentation.page_words import ABSENT
@@ -29,9 +29,19 @@ Values = dict[str, Any]
 LATEST, LOOKED_BACK, PAGE_TASKS, SHOWN_LOG_LINES = 7, 100, 50, 500
 LOG_TAIL_BYTES = 128 << 10
 POINTS = 3600
-LEVELS = (("DEBUG", "Debug"), ("INFO", "Info"), ("WARNING", "Warning"), ("ERROR", "Error"))
-FILTERS = {"": "All", "COMPLETED": "Completed", "FAILED": "Failed", "STOPPED": "Stopped"}
-SNOOZES = ((15, "For 15 minutes"), (60, "For 1 hour"), (240, "For 4 hours"))
+LEVELS = (
+    ("DEBUG", mark("Debug")),
+    ("INFO", mark("Info")),
+    ("WARNING", mark("Warning")),
+    ("ERROR", mark("Error")),
+)
+FILTERS = {
+    "": mark("All"),
+    "COMPLETED": mark("Completed"),
+    "FAILED": mark("Failed"),
+    "STOPPED": mark("Stopped"),
+}
+SNOOZES = ((15, mark("For 15 minutes")), (60, mark("For 1 hour")), (240, mark("For 4 hours")))
 
 
 class Views:

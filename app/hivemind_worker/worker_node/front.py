@@ -11,6 +11,7 @@ from pathlib import Path
 from hivemind_worker import __version__
 from hivemind_worker.engine.face import Command
 from hivemind_worker.engine.picture import picture
+from hivemind_worker.machine.language import system_languages
 from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
@@ -18,7 +19,9 @@ from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
 from hivemind_worker.model.settings import Settings, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, PoolView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
+from hivemind_worker.places import resources
 from hivemind_worker.pool.address import parse_address
+from hivemind_worker.presentation.catalogue import use_language
 from hivemind_worker.store.settings_file import change as change_settings_file
 from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.doors import Doors, listening
@@ -107,9 +110,16 @@ class Front:
         async with self._changing:  # two at once would each keep what the other has taken back
             problems = await self.parts.files.call(change_settings_file, file, untrusted_values)
         if not problems:
-            self.parts.settings = with_live_changes(self.settings, untrusted_values, self.parts.sources)
-            self.changed()
+            self._take_live(untrusted_values)
         return problems
+
+    def _take_live(self, values: Mapping[str, object]) -> None:
+        """Those that need no restart act now."""
+        before = self.settings
+        self.parts.settings = with_live_changes(before, values, self.parts.sources)
+        if self.settings.language != before.language:
+            use_language(resources() / "locale", self.settings.language, system_languages())
+        self.changed()
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
         return await self.parts.journal.ended(limit)

@@ -1,0 +1,107 @@
+"""One catalogue: read as gettext's tools write it, chosen as the system or the owner says, whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hivemind_worker.machine.language import system_languages
+from hivemind_worker.presentation.catalogue import PSEUDO, Catalogue
+from hivemind_worker.presentation.po_file import PoTexts, entries
+
+HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
+POLISH = (
+    HEADER + '"Plural-Forms: nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 ? 1 : 2);\\n"\n\n'
+    '# a remark\n#: app/x.py:3\nmsgid "{count} task"\nmsgid_plural "{count} tasks"\n'
+    'msgstr[0] "{count} zadanie"\nmsgstr[1] "{count} zadania"\nmsgstr[2] "{count} zadań"\n\n'
+    'msgid ""\n"A \\"long\\" "\n"sentence.\\n"\nmsgstr "Długie\\tzdanie.\\n"\n\n'
+    'msgid "Not yet"\nmsgstr ""\n\n#, fuzzy\nmsgid "Doubtful"\nmsgstr "Na pewno"\n'
+)
+
+
+def test_a_translation_is_read_with_its_plurals_escapes_and_long_lines() -> None:
+    texts = PoTexts(POLISH)
+    counted = [texts.ngettext("{count} task", "{count} tasks", n) for n in (1, 3, 5, 22)]
+    assert counted == ["{count} zadanie", "{count} zadania", "{count} zadań", "{count} zadania"]
+    assert texts.gettext('A "long" sentence.\n') == "Długie\tzdanie.\n"
+
+
+def test_what_is_not_translated_or_doubtful_stays_english() -> None:
+    texts = PoTexts(POLISH)
+    assert [texts.gettext(text) for text in ("Not yet", "Doubtful", "Unknown")] == [
+        "Not yet", "Doubtful", "Unknown",
+    ]  # fmt: skip
+    assert texts.ngettext("{count} day", "{count} days", 2) == "{count} days"
+
+
+@pytest.mark.parametrize("text", ['msgid "a\nmsgstr "b"', 'hello "x"', '"text before its keyword"'])
+def test_a_file_that_is_not_of_the_format_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        list(entries(text))
+
+
+def catalogue(tmp_path: Path, language: str = "", *system: str) -> Catalogue:
+    (tmp_path / "zh_TW.po").write_text(f'{HEADER}\nmsgid "Pause"\nmsgstr "暫停"\n', encoding="utf-8")
+    made = Catalogue()
+    made.use(tmp_path, language, system)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("system", "word"),
+    [
+        (("zh_TW.UTF-8",), "暫停"),
+        (("zh-Hant-HK",), "暫停"),
+        (("zh_HK",), "暫停"),
+        (("zh_CN.UTF-8",), "Pause"),  # other letters: English is the better guess
+        (("de_DE.UTF-8", "zh_TW"), "暫停"),
+        (("en_GB.UTF-8", "zh_TW"), "Pause"),
+        (("C",), "Pause"),
+        ((), "Pause"),
+    ],
+)
+def test_without_a_setting_the_first_of_the_systems_languages_that_there_is(
+    tmp_path: Path, system: tuple[str, ...], word: str
+) -> None:
+    assert catalogue(tmp_path, "", *system).one("Pause") == word
+
+
+def test_the_owners_choice_wins_over_the_system(tmp_path: Path) -> None:
+    assert catalogue(tmp_path, "en", "zh_TW").one("Pause") == "Pause"
+    assert catalogue(tmp_path, "zh_TW", "en_GB").one("Pause") == "暫停"
+
+
+def test_a_field_is_filled_in_once_and_never_looked_at_again(tmp_path: Path) -> None:
+    made = catalogue(tmp_path)
+    assert made.one("{a} and {b}, {c}", a="{b}", b=2) == "{b} and 2, {c}"
+    assert made.one("") == ""
+
+
+def test_the_pseudo_language_marks_and_lengthens_every_sentence_but_not_its_fields(tmp_path: Path) -> None:
+    made = catalogue(tmp_path, PSEUDO)
+    said = made.one("Connected to {pool}. Waiting for work.", pool="riverside")
+    assert said.startswith("⟦Cõññéçtéd tõ")
+    assert said.endswith("⟧")
+    assert "riverside" in said
+    assert len(said) >= 1.25 * len("Connected to riverside. Waiting for work.")
+    assert made.many("{count} task", "{count} tasks", 2).startswith("⟦2 tàškš")
+
+
+@pytest.mark.parametrize(
+    ("environment", "languages"),
+    [
+        ({"LANG": "zh_TW.UTF-8"}, ("zh_TW.UTF-8",)),
+        ({"LC_ALL": "de_DE", "LANG": "zh_TW"}, ("de_DE",)),
+        ({"LANGUAGE": "zh_TW:en", "LANG": "en_US.UTF-8"}, ("zh_TW", "en", "en_US.UTF-8")),
+        ({"LANGUAGE": "zh_TW", "LC_ALL": "C"}, ("C",)),
+    ],
+)
+def test_the_systems_languages_are_told_by_its_variables(
+    environment: dict[str, str], languages: tuple[str, ...]
+) -> None:
+    assert system_languages(environment) == languages
+
+
+FIELD = re.compile(r"\{\w+\}")
