@@ -39,7 +39,7 @@ EVENTS = st.one_of(
         events.TaskOffered, at_s=TIMES, offer=OFFERS, spool=st.just("s"), known=st.none(), problem=PROBLEMS
     ),
     st.builds(events.Unpacked, problem=PROBLEMS, **KEYED),
-    st.builds(events.RunPrepared, phase=st.just("pulling"), **KEYED),
+    st.builds(events.RunPrepared, phase=st.just(Phase.PULLING), **KEYED),
     st.builds(events.RunStarted, runtime=st.just("wasm"), where=st.just("1"), **KEYED),
     st.builds(events.RunEnded, outcome=OUTCOMES, **KEYED),
     st.builds(events.ResultPacked, result_bytes=st.just(1), problem=st.none(), **KEYED),

@@ -68,6 +68,7 @@ class ScriptedRuntime:
         order: RunOrder,
         output: Callable[[bytes], Awaitable[None]],
         started: Callable[[str], Awaitable[None]],
+        preparing: object = None,
     ) -> Outcome:
         self.runs.append(order)
         work = asyncio.ensure_future(self.program(order, output))

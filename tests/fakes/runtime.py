@@ -121,7 +121,9 @@ class FakeRuntime:
     def warm(self) -> None:
         """Nothing to start before a run."""
 
-    async def run(self, order: RunOrder, output: OutputSink, started: StartedSink) -> Outcome:
+    async def run(
+        self, order: RunOrder, output: OutputSink, started: StartedSink, preparing: object = None
+    ) -> Outcome:
         name = (order.key, order.attempt)
         run = self._runs[name] = _Run()
         try:

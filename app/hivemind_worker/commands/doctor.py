@@ -143,7 +143,7 @@ async def _sandbox(resolved: Resolved) -> Check:
     async def take(chunk: bytes) -> None:
         output.extend(chunk)
 
-    async def started(_where: str) -> None:
+    async def started(_where: str, *, image: str = "") -> None:
         return None
 
     try:

@@ -92,16 +92,18 @@ def _unpacked(task: Task, event: Unpacked, _paused: bool) -> Step:
     return Step(task=replace(task, phase=Phase.NONE), effects=(start,))
 
 
-def _prepared(task: Task, event: RunPrepared, _paused: bool) -> Step:
-    return Step(task=replace(task, phase=Phase(event.phase)), text=event.phase)
+def _prepared(task: Task, event: RunPrepared, _paused: bool) -> Step | None:
+    if task.stop_reason is not None:
+        return None
+    return Step(task=replace(task, phase=event.phase), text=f"{event.phase.value} {event.text}".strip())
 
 
 def _started(task: Task, event: RunStarted, paused: bool) -> Step:
     row = replace(
         task, state=TaskState.RUNNING, phase=Phase.NONE, started_at_s=event.at_s,
-        runtime=event.runtime, where=event.where,
+        runtime=event.runtime, where=event.where, image=event.image,
     )  # fmt: skip
-    text = f"{event.runtime} {event.where}"
+    text = " ".join(filter(None, (event.runtime, event.where, event.image)))
     if task.stop_reason is not None:  # asked before there was anything to stop
         return Step(
             task=replace(row, phase=Phase.STOPPING),

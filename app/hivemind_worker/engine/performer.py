@@ -33,10 +33,10 @@ from hivemind_worker.model.effects import (
     Unpack,
     UploadResult,
 )  # fmt: skip
-from hivemind_worker.model.events import AnyEvent, ResultPacked, RunEnded, RunStarted, Unpacked
+from hivemind_worker.model.events import AnyEvent, ResultPacked, RunEnded, RunPrepared, RunStarted, Unpacked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
-from hivemind_worker.model.task import Outcome, Problem, Task, TaskKey, TaskState
+from hivemind_worker.model.task import Outcome, Phase, Problem, Task, TaskKey, TaskState
 from hivemind_worker.model.work import Packed, RunOrder
 from hivemind_worker.nursery import NamedThread, Nursery
 
@@ -200,18 +200,23 @@ class Performer:
             self._outbox.send(task)
 
     async def _outcome(self, task: Task, output: TaskOutput) -> Outcome:
-        async def started(where: str) -> None:
+        async def started(where: str, *, image: str = "") -> None:
             event = RunStarted(
                 at_s=self._clock(),
                 key=task.key,
                 attempt=task.attempt,
                 runtime=self._runtime.name,
                 where=where,
+                image=image,
             )
             await self._tell(event)
 
+        async def preparing(phase: Phase, text: str) -> None:
+            now = self._clock()
+            await self._tell(RunPrepared(at_s=now, key=task.key, attempt=task.attempt, phase=phase, text=text))
+
         try:
-            return await self._runtime.run(self._order(task), output.write, started)
+            return await self._runtime.run(self._order(task), output.write, started, preparing)
         except Exception as error:
             log.exception("bug in the runtime")
             problem = Problem(code=FaultCode.SANDBOX_FAILED, about=type(error).__name__)

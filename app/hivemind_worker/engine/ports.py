@@ -8,14 +8,23 @@ from typing import Protocol
 
 from hivemind_worker.model.history import JournalEntry, StoryLine
 from hivemind_worker.model.snapshot import NodeState, RuntimeView
-from hivemind_worker.model.task import Outcome, Problem, Task, TaskId, TaskKey
+from hivemind_worker.model.task import Outcome, Phase, Problem, Task, TaskId, TaskKey
 from hivemind_worker.model.work import Inspection, Packed, RunOrder, Sent
 
 OutputSink = Callable[[bytes], Awaitable[None]]
 """Takes the program's output as it comes, raw bytes cut anywhere; awaiting it is the back-pressure."""
 
-StartedSink = Callable[[str], Awaitable[None]]
-"""Called once, when the program runs, with where: a process id or container name."""
+PreparingSink = Callable[[Phase, str], Awaitable[None]]
+"""Called when a slow step before the start begins (fetching an image, installing), with its particulars."""
+
+
+class StartedSink(Protocol):
+    """Called once, when the program runs."""
+
+    async def __call__(self, where: str, *, image: str = "") -> None:
+        """`where` is a process id or container name, `image` exactly which one, with its digest."""
+        ...
+
 
 
 class Runtime(Protocol):
@@ -48,7 +57,13 @@ class Runtime(Protocol):
         """A run is about to be ordered: start what can be started before; harmless at any time."""
         ...
 
-    async def run(self, order: RunOrder, output: OutputSink, started: StartedSink) -> Outcome: ...
+    async def run(
+        self,
+        order: RunOrder,
+        output: OutputSink,
+        started: StartedSink,
+        preparing: PreparingSink | None = None,
+    ) -> Outcome: ...
 
     async def pause(self, key: TaskKey, attempt: int) -> None: ...
 

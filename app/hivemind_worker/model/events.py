@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hivemind_worker.model.resources import Resources
-from hivemind_worker.model.task import Offer, Outcome, Problem, StopReason, Task, TaskKey
+from hivemind_worker.model.task import Offer, Outcome, Phase, Problem, StopReason, Task, TaskKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +54,19 @@ class Unpacked(TaskEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPrepared(TaskEvent):
-    """A slow step of starting began, e.g. pulling an image."""
+    """A slow step of starting began, e.g. fetching an image; `text` says which."""
 
-    phase: str
+    phase: Phase
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(TaskEvent):
-    """The program runs in `runtime`, at `where` (a process id or container name)."""
+    """The program runs in `runtime`, at `where` (a process id or container name), in `image` if in any."""
 
     runtime: str
     where: str
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,8 @@ class FaultCode(StrEnum):
     SANDBOX_FAILED = "sandbox_failed"
     SANDBOX_MISSING = "sandbox_missing"
     SANDBOX_PREPARING = "sandbox_preparing"
+    IMAGE_MISSING = "image_missing"
+    IMAGE_NOT_FETCHED = "image_not_fetched"
     RESULT_TOO_LARGE = "result_too_large"
     RESULT_UNREADABLE = "result_unreadable"
     # pool and account
@@ -212,6 +214,16 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.SANDBOX_PREPARING: _host(
         "The sandbox is being prepared: {about}.", "Work starts by itself when it is done."
+    ),
+    FaultCode.IMAGE_MISSING: _host(
+        "There is no image for tasks in Docker: {about}.",
+        "Fetch it with: hivemind-worker image pull, or make one here with: hivemind-worker image build",
+        exit_code=13,
+    ),
+    FaultCode.IMAGE_NOT_FETCHED: _host(
+        "The image for tasks could not be fetched: {about}.",
+        "It is tried again by itself. To make one here: hivemind-worker image build",
+        exit_code=14,
     ),
     FaultCode.RESULT_TOO_LARGE: _task(
         "The result is larger than the pool takes: {about}.",

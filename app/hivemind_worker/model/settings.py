@@ -77,8 +77,36 @@ class Settings:
     )  # fmt: skip
     docker_enabled: bool = setting(True, "Whether Docker may be used at all.", env="DOCKER_ENABLED")
     docker_network: str = setting(
-        "hivemind", "Docker network of tasks that may use a network.", env="DOCKER_NETWORK"
+        "hivemind", "Docker network for fetching packages, and of tasks that may use the internet.",
+        env="DOCKER_NETWORK",
+    )  # fmt: skip
+    task_network: str = setting(
+        "packages", "What tasks in Docker may reach: none; packages (what requirements.txt lists is fetched"
+        " before the task, which itself has no network); internet (never your own network).",
+        env="HIVEMIND_TASK_NETWORK", choices=("none", "packages", "internet"),
+    )  # fmt: skip
+    package_index: str = setting(
+        "", "Address of the index that packages come from; empty: pip's own.",
+        env="HIVEMIND_PACKAGE_INDEX", auto=True,
+    )  # fmt: skip
+    package_quota_gb: float = setting(
+        8.0, "Disk for kept packages at most; those not used for longest go first.",
+        env="HIVEMIND_PACKAGE_QUOTA_GB", low=0, high=65536, unit="GiB",
+    )  # fmt: skip
+    task_image: str = setting(
+        "justin308/hivemind-worker:latest", "Image that tasks in Docker run in.", env="HIVEMIND_TASK_IMAGE"
     )
+    allowed_images: str = setting(
+        "", "Images that may be used, with commas: NAME, NAME:TAG, NAME@sha256:DIGEST, * at will; empty:"
+        " task_image and the one made here.", env="HIVEMIND_ALLOWED_IMAGES", auto=True,
+    )  # fmt: skip
+    pull_images: bool = setting(
+        True, "Whether a missing image is fetched, when Docker is chosen.", env="HIVEMIND_PULL_IMAGES"
+    )
+    image_quota_gb: float = setting(
+        12.0, "Disk for fetched images at most; those not used for longest go first.",
+        env="HIVEMIND_IMAGE_QUOTA_GB", low=0, high=65536, unit="GiB",
+    )  # fmt: skip
     max_cpu_cores: float = setting(
         4.0, "Processor cores lent at most; at most half of the machine's when not set.",
         env="MAX_CPU_CORES", low=0.1, high=1024, unit="cores",

@@ -127,6 +127,7 @@ class Task:
     usage: Usage = Usage()
     runtime: str = ""
     where: str = ""  # process id or container name, for the story and for reclaiming
+    image: str = ""  # name and digest of the image that it ran in
     delivery: Delivery = Delivery.NONE
     delivered_at_s: float | None = None
     result_bytes: int | None = None

@@ -72,3 +72,15 @@ class Announcement:
     running_tasks: int
     cpu_percent: int
     memory_percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullProgress:
+    """How far an image is fetched. Sizes are of what is known so far; `seconds_left` None: not known."""
+
+    image: str
+    layers: int = 0
+    layers_done: int = 0
+    done_bytes: int = 0
+    total_bytes: int = 0
+    seconds_left: float | None = None

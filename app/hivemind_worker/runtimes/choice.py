@@ -16,7 +16,7 @@ from hivemind_worker.model.task import Outcome, Problem, TaskKey
 from hivemind_worker.model.work import RunOrder
 
 if TYPE_CHECKING:
-    from hivemind_worker.engine.ports import OutputSink, Runtime, StartedSink
+    from hivemind_worker.engine.ports import OutputSink, PreparingSink, Runtime, StartedSink
 
 
 class ChosenRuntime:
@@ -59,12 +59,18 @@ class ChosenRuntime:
         """A run is about to be ordered."""
         self._present.warm()
 
-    async def run(self, order: RunOrder, output: OutputSink, started: StartedSink) -> Outcome:
+    async def run(
+        self,
+        order: RunOrder,
+        output: OutputSink,
+        started: StartedSink,
+        preparing: PreparingSink | None = None,
+    ) -> Outcome:
         """Run in the sandbox in use; it stays this run's until its end."""
         run = (order.key, order.attempt)
         runtime = self._runs[run] = self._present
         try:
-            return await runtime.run(order, output, started)
+            return await runtime.run(order, output, started, preparing)
         finally:
             del self._runs[run]
 

@@ -69,7 +69,7 @@ SEED_TASK: dict[str, Schema] = {
 TASK: dict[str, Schema] = {
     **SEED_TASK, "attempt": COUNT, "accepted_at": MAYBE_TIME, "started_at": MAYBE_TIME,
     "ended_at": MAYBE_TIME, "delivered_at": MAYBE_TIME,
-    "stop_reason": {"enum": [*StopReason, None]}, "where": TEXT, "result_bytes": MAYBE_WHOLE,
+    "stop_reason": {"enum": [*StopReason, None]}, "where": TEXT, "image": TEXT, "result_bytes": MAYBE_WHOLE,
     "trust_change": WHOLE, "usage": record(cpu_s=NUMBER, wall_s=NUMBER, peak_memory_bytes=COUNT),
 }  # fmt: skip
 POOL = record(

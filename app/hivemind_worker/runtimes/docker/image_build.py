@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import docker
 import docker.errors
@@ -26,16 +26,22 @@ from hivemind_worker import places
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.runtimes.docker import debian_root
+from hivemind_worker.runtimes.docker.image_facts import (
+    LABEL_IMAGE,
+    LABEL_LAYERS,
+    LABEL_MADE_FROM,
+    LABEL_PACKAGES,
+    LABEL_PYTHON,
+    TELL,
+    inspect,
+    layers_of,
+)
+from hivemind_worker.runtimes.docker.image_names import LOCAL_IMAGE
+from hivemind_worker.runtimes.docker.pulls import name_and_tag
+from hivemind_worker.runtimes.docker.side_containers import closed_host
 
 Progress = Callable[[float, str], None]
 
-LOCAL_IMAGE = "hivemind-worker-task:local"
-"""What runs tasks where the image of the settings is not there."""
-
-LABEL_IMAGE = "io.hivemind.task-image"
-LABEL_PACKAGES = "io.hivemind.packages"
-LABEL_PYTHON = "io.hivemind.python"
-LABEL_MADE_FROM = "io.hivemind.made-from"
 WORKDIR = "/app/task"
 USER = "1000:1000"
 ENVIRONMENT = {
@@ -55,7 +61,7 @@ ROOM_BYTES = {"debian": 1 << 30, "scientific": 4 << 30}
 # Runs as root inside the new image, with no network: modules that are compiled now start faster
 # in every task, since a task's own file system is read-only. Then it says what is there.
 FINISH = """
-import compileall, glob, importlib, importlib.metadata, json, platform, sys
+import compileall, glob, importlib, json, sys
 for folder in glob.glob("/usr/lib/python3*") + glob.glob("/usr/local/lib/python3*"):
     compileall.compile_dir(folder, quiet=2, workers=0)
 broken = {}
@@ -64,12 +70,7 @@ for name in sys.argv[1:]:
         importlib.import_module(name)
     except Exception as error:
         broken[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}"
-found = {}
-for package in importlib.metadata.distributions():
-    name = package.metadata["Name"]
-    if name:
-        found.setdefault(name.lower().replace("_", "-"), package.version)
-print(json.dumps({"python": platform.python_version(), "packages": found, "broken": broken}))
+print(json.dumps({"broken": broken}))
 """
 SCIENTIFIC_MODULES = ("numpy", "pandas", "matplotlib", "PIL", "sklearn", "requests")
 
@@ -214,13 +215,13 @@ def _finish(
 ) -> TaskImage | Problem:
     """Compile, ask for versions, label: `raw` becomes `tag` and its own name goes."""
     progress(0.7, "Compiling its modules")
+    before = inspect(api, tag)
+    # As root, since what is compiled goes into the image; with no right and no network all the same.
     container = api.create_container(
-        raw, ["python3", "-c", FINISH, *modules], user="0:0", environment={"PATH": ENVIRONMENT["PATH"]},
-        working_dir="/", entrypoint=[], labels={"io.hivemind.build": "1"},
-        host_config=api.create_host_config(
-            network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"], pids_limit=128,
-            mem_limit=2 << 30, tmpfs={"/tmp": "size=64m"},  # noqa: S108 - a folder inside the container
-        ),
+        raw, ["python3", "-c", FINISH + TELL, *modules], user="0:0",
+        environment={"PATH": ENVIRONMENT["PATH"]}, working_dir="/", entrypoint=[],
+        labels={"io.hivemind.build": "1"},
+        host_config=closed_host(api, read_only=False, init=False, ulimits=[]),
     )["Id"]  # fmt: skip
     try:
         api.start(container)
@@ -230,44 +231,44 @@ def _finish(
         if isinstance(facts, Problem):
             return facts
         progress(0.9, "Labelling")
-        repository, _, word = tag.partition(":")
-        api.commit(container, repository=repository, tag=word, changes=_changes(facts, made_from))
+        repository, word = name_and_tag(tag)
+        layers = layers_of(inspect(api, raw) or {}) + 1
+        api.commit(container, repository=repository, tag=word, changes=_changes(facts, made_from, layers))
     finally:
         api.remove_container(container, force=True, v=True)
         with contextlib.suppress(docker.errors.APIError):
             api.remove_image(raw, noprune=True)
+    if before is not None and not (inspect(api, before["Id"]) or {}).get("RepoTags"):
+        with contextlib.suppress(docker.errors.APIError):  # a task still runs in it
+            api.remove_image(before["Id"])
     progress(1.0, "Done")
-    return _described(_inspect(api, tag), tag)
+    return _described(inspect(api, tag) or {}, tag)
 
 
 def _facts(said: str, code: int) -> Mapping[str, Any] | Problem:
-    try:
-        facts = json.loads(said.splitlines()[-1]) if said else {}
-    except ValueError:
-        facts = {}
-    if code != 0 or "packages" not in facts:
-        return Problem(
-            code=FaultCode.SANDBOX_FAILED, about=f"the new image does not run Python ({said[-200:]!a})"
-        )
+    facts: dict[str, Any] = {}
+    for line in said.splitlines()[-2:]:
+        with contextlib.suppress(ValueError):
+            facts |= json.loads(line)
+    if code != 0 or not {"packages", "broken"} <= facts.keys():
+        about = f"the new image does not run Python ({said[-200:]!a})"
+        return Problem(code=FaultCode.SANDBOX_FAILED, about=about)
     if facts["broken"]:
         name, reason = next(iter(facts["broken"].items()))
         return Problem(code=FaultCode.SANDBOX_FAILED, about=f"the new image cannot load {name} ({reason})")
-    return dict(facts)
+    return facts
 
 
-def _changes(facts: Mapping[str, Any], made_from: str) -> str:
+def _changes(facts: Mapping[str, Any], made_from: str, layers: int) -> str:
     """The image's settings and labels, as instructions of a Dockerfile."""
     packages = ",".join(f"{name}=={version}" for name, version in sorted(facts["packages"].items()))
     labels = {
         LABEL_IMAGE: "1", LABEL_PYTHON: facts["python"], LABEL_PACKAGES: packages, LABEL_MADE_FROM: made_from,
+        LABEL_LAYERS: str(layers),
     }  # fmt: skip
     lines = [f"ENV {name}={json.dumps(value)}" for name, value in ENVIRONMENT.items()]
     lines += [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
     return "\n".join([*lines, f"WORKDIR {WORKDIR}", f"USER {USER}", "ENTRYPOINT []", 'CMD ["python3"]'])
-
-
-def _inspect(api: docker.APIClient, name: str) -> dict[str, Any]:
-    return dict(cast(Any, api).inspect_image(name))
 
 
 def _described(image: Mapping[str, Any], name: str) -> TaskImage:
@@ -289,8 +290,8 @@ def list_images(api: docker.APIClient, *also: str) -> tuple[TaskImage, ...] | Pr
             for name in (image.get("RepoTags") or [image["Id"][7:19]])
         }
         for name in also:
-            with contextlib.suppress(docker.errors.ImageNotFound):
-                found.setdefault(name, _inspect(api, name)["Id"])
-        return tuple(_described(_inspect(api, digest), name) for name, digest in sorted(found.items()))
+            if (image := inspect(api, name)) is not None:
+                found.setdefault(name, image["Id"])
+        return tuple(_described(inspect(api, digest) or {}, name) for name, digest in sorted(found.items()))
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         return Problem(code=FaultCode.SANDBOX_FAILED, about=f"the container engine: {_reason(error)}")

@@ -36,41 +36,38 @@ class NetworkPolicy(StrEnum):
 
 
 class TaskNetwork:
-    """The bridge named `name`, made when it is missing. Use from one thread at a time, or several."""
+    """The bridge named `name`, made when it is missing. Use from any thread, with that thread's client."""
 
-    def __init__(
-        self, api: docker.APIClient, name: str, make_firewall: Callable[[str], Firewall] = Firewall
-    ) -> None:
+    def __init__(self, name: str, make_firewall: Callable[[str], Firewall] = Firewall) -> None:
         self.name = name
-        self._api = api
         self._make_firewall = make_firewall
         self._lock = threading.Lock()
         self._firewall: Firewall | None = None
 
-    def mode_for(self, policy: NetworkPolicy) -> str | Problem:
+    def mode_for(self, api: docker.APIClient, policy: NetworkPolicy) -> str | Problem:
         """The network of a task's own container, ready for use. Call it before each start.
 
         "none" but for open internet, which is a problem wherever its rules cannot be set.
         """
         if policy is not NetworkPolicy.INTERNET:
             return NO_NETWORK
-        return self._ready(must_be_walled=True)
+        return self._ready(api, must_be_walled=True)
 
-    def mode_for_install(self) -> str | Problem:
+    def mode_for_install(self, api: docker.APIClient) -> str | Problem:
         """The network of the container that installs packages; walled wherever that is possible.
 
         Where it is not, pip alone runs there, from the owner's index, and no code of the task.
         """
-        return self._ready(must_be_walled=False)
+        return self._ready(api, must_be_walled=False)
 
-    def why_not_internet(self) -> str:
+    def why_not_internet(self, api: docker.APIClient) -> str:
         """Why open internet is not offered on this computer, "" when it is."""
         if platform.system() != "Linux":
             return "its rules can be set on Linux only"
-        if not self._api.base_url.startswith("http+docker://"):
+        if not api.base_url.startswith("http+docker://"):
             return "the engine is on another computer"
         try:
-            told = self._api.info()
+            told = api.info()
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             return f"the engine does not answer: {error}"
         if "Docker Desktop" in str(told.get("OperatingSystem")):
@@ -79,13 +76,13 @@ class TaskNetwork:
             return "the engine has no rights over packet rules"
         return self._make_firewall("hm-look").is_possible()
 
-    def _ready(self, *, must_be_walled: bool) -> str | Problem:
+    def _ready(self, api: docker.APIClient, *, must_be_walled: bool) -> str | Problem:
         with self._lock:
             try:
-                bridge = self._bridge()
+                bridge = self._bridge(api)
                 if isinstance(bridge, Problem):
                     return bridge
-                refused = self._wall(bridge)
+                refused = self._wall(api, bridge)
             except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
                 return Problem(code=FaultCode.SANDBOX_FAILED, about=f"network {self.name}: {error}")
         if refused and must_be_walled:
@@ -93,40 +90,40 @@ class TaskNetwork:
             return Problem(code=FaultCode.BAD_SETTING, about=about)
         return self.name
 
-    def _wall(self, bridge: str) -> str:
+    def _wall(self, api: docker.APIClient, bridge: str) -> str:
         """Raise the rules around the bridge; why not, when that cannot be done."""
         self._firewall = self._make_firewall(bridge)
-        return self.why_not_internet() or self._firewall.raise_up()
+        return self.why_not_internet(api) or self._firewall.raise_up()
 
-    def _bridge(self) -> str | Problem:
+    def _bridge(self, api: docker.APIClient) -> str | Problem:
         """The interface of the bridge on this computer."""
         try:
-            network = self._api.inspect_network(self.name)
+            network = api.inspect_network(self.name)
         except docker.errors.NotFound:
-            network = self._make()
+            network = self._make(api)
         if network.get("Driver") != "bridge":
             about = f"DOCKER_NETWORK (setting docker_network): {self.name} is no bridge"
             return Problem(code=FaultCode.BAD_SETTING, about=about)
         given = (network.get("Options") or {}).get(OPTION_NAME)
         return str(given or f"br-{network['Id'][:12]}")
 
-    def _make(self) -> dict[str, Any]:
+    def _make(self, api: docker.APIClient) -> dict[str, Any]:
         short = hashlib.sha256(self.name.encode()).hexdigest()[:10]
-        self._api.create_network(
+        api.create_network(
             self.name, driver="bridge", enable_ipv6=False, labels={LABEL: "1"},
             options={OPTION_ICC: "false", OPTION_NAME: f"hm-{short}"},
         )  # fmt: skip
-        return dict(self._api.inspect_network(self.name))
+        return dict(api.inspect_network(self.name))
 
-    def remove(self) -> None:
+    def remove(self, api: docker.APIClient) -> None:
         """Take the rules down, and the bridge when it is ours and nobody is on it."""
         with self._lock:
             if self._firewall is not None:
                 self._firewall.take_down()
                 self._firewall = None
             try:
-                network = self._api.inspect_network(self.name)
+                network = api.inspect_network(self.name)
                 if (network.get("Labels") or {}).get(LABEL) and not network.get("Containers"):
-                    self._api.remove_network(self.name)
+                    api.remove_network(self.name)
             except (docker.errors.DockerException, requests.exceptions.RequestException):
                 return

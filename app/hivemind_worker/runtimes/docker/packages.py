@@ -17,20 +17,21 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import docker
-import docker.errors
-import requests.exceptions
+from typing import TYPE_CHECKING, Any, cast
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.runtimes.docker.networks import TaskNetwork
+from hivemind_worker.runtimes.docker.image_facts import ImageFacts
+from hivemind_worker.runtimes.docker.networks import NetworkPolicy, TaskNetwork
 from hivemind_worker.runtimes.docker.requirement_lines import unusable_lines, wanted_lines
+from hivemind_worker.runtimes.docker.side_containers import closed_host, who_works
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 log = logging.getLogger(__name__)
 
@@ -40,27 +41,14 @@ PACKAGES_PLACE = "/opt/hivemind/packages"
 LABEL = "io.hivemind.packages-step"
 INSTALL_LIMIT_S = 900.0
 WATCH_EVERY_S = 1.0
-MEMORY_BYTES = 2 << 30
-NANO_CPUS = 2_000_000_000
-PIDS = 128
 QUOTA_BYTES = 8 << 30
 ONE_BYTES = 4 << 30
 LOG_LINES = 400
-UNPRIVILEGED_UID = 65532
+MOST_NAMED = 8
 
 NOT_FOUND = re.compile(r"No matching distribution found for ([^\s(;]+)|satisfies the requirement ([^\s(;]+)")
 NO_WAY = ("NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "NameResolutionError",
           "Temporary failure in name resolution", "Network is unreachable", "ProxyError")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFacts:
-    """The image that a task runs in: what is in it decides what must be installed."""
-
-    digest: str
-    platform: str  # e.g. linux/amd64
-    python: str = ""
-    packages: Mapping[str, str] | None = None  # normal name to version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +68,19 @@ class PackageShelf:
     def __init__(
         self,
         folder: Path,
-        api: docker.APIClient,
+        make_client: Callable[[], APIClient],
         network: TaskNetwork,
         *,
+        policy: NetworkPolicy = NetworkPolicy.PACKAGES,
         index_url: str = "",
         quota_bytes: int = QUOTA_BYTES,
         one_bytes: int = ONE_BYTES,
         limit_s: float = INSTALL_LIMIT_S,
     ) -> None:
         self._folder = folder
-        self._api = api
+        self._make_client = make_client
         self._network = network
+        self._policy = policy
         self._index_url = index_url
         self._quota_bytes = quota_bytes
         self._one_bytes = one_bytes
@@ -99,15 +89,21 @@ class PackageShelf:
         self._in_use: dict[str, int] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
+    def lacking(self, lines: Sequence[str], image: ImageFacts) -> tuple[str, ...]:
+        """Those lines that can never be satisfied here: a task with them is refused at the door."""
+        if self._policy is NetworkPolicy.NONE:
+            return unusable_lines(lines) + wanted_lines(lines, image.packages, image.python)
+        return unusable_lines(lines)
+
     async def fetch(self, lines: Sequence[str], image: ImageFacts) -> Packages | Problem | None:
         """What these lines of a requirements.txt ask for beyond the image; None when the image has it all.
 
         Installs once a key, however many tasks ask at once. Cancelling ends the installation.
         """
-        bad = unusable_lines(lines)
+        bad = self.lacking(lines, image)
         if bad:
             return Problem(code=FaultCode.MISSING_PACKAGES, about=_shortened(bad))
-        wanted = wanted_lines(lines, image.packages or {}, image.python)
+        wanted = wanted_lines(lines, image.packages, image.python)
         if not wanted:
             return None
         key = key_of_packages(wanted, image)
@@ -140,8 +136,8 @@ class PackageShelf:
             return None
         name = f"hivemind-packages-{key[:12]}-{secrets.token_hex(4)}"
         step = _Step(
-            api=self._api, image=image, name=name, draft=self._folder / f".{name}", limit_s=self._limit_s,
-            one_bytes=self._one_bytes,
+            make_client=self._make_client, image=image, name=name, draft=self._folder / f".{name}",
+            limit_s=self._limit_s, one_bytes=self._one_bytes,
         )  # fmt: skip
         try:
             problem = await self._thread.call(step.install, wanted, self._network, self._index_url)
@@ -190,11 +186,16 @@ class PackageShelf:
         await self._thread.call(self._tidy)
 
     def _tidy(self) -> None:
+        import requests.exceptions  # noqa: PLC0415 - 200 ms that a worker without Docker does not need
+        from docker.errors import DockerException  # noqa: PLC0415
+
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark = folder_mark(self._folder)
-        with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException):
-            for left in self._api.containers(all=True, filters={"label": f"{LABEL}={mark}"}):
-                self._api.remove_container(left["Id"], force=True, v=True)
+        with contextlib.suppress(DockerException, requests.exceptions.RequestException):
+            api = self._make_client()
+            for left in api.containers(all=True, filters={"label": f"{LABEL}={mark}"}):
+                api.remove_container(left["Id"], force=True, v=True)
+            api.close()
         for draft in self._folder.glob(".hivemind-packages-*"):
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -225,8 +226,8 @@ def size_of(folder: Path) -> int:
 
 
 def _shortened(words: Sequence[str]) -> str:
-    shown = ", ".join(f"{word!a}"[1:-1][:80] for word in words[:8])
-    return shown + (f" and {len(words) - 8} more" if len(words) > 8 else "")
+    shown = ", ".join(f"{word!a}"[1:-1][:80] for word in words[:MOST_NAMED])
+    return shown + (f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else "")
 
 
 class _Step:
@@ -235,87 +236,85 @@ class _Step:
     def __init__(
         self,
         *,
-        api: docker.APIClient,
+        make_client: Callable[[], APIClient],
         image: ImageFacts,
         name: str,
         draft: Path,
         limit_s: float,
         one_bytes: int,
     ) -> None:
-        self._api, self._image, self._name = api, image, name
+        self._make_client, self._image, self._name = make_client, image, name
         self.draft = draft
         self._limit_s, self._one_bytes = limit_s, one_bytes
         self._given_up = False
 
     def install(self, wanted: Sequence[str], network: TaskNetwork, index_url: str) -> Problem | None:
         """Fill `draft/packages`; a problem says what was missing."""
-        mode = network.mode_for_install()
-        if isinstance(mode, Problem):
-            return mode
+        import requests.exceptions  # noqa: PLC0415 - 200 ms that a worker without Docker does not need
+        from docker.errors import DockerException  # noqa: PLC0415
+
         self._lay_out(wanted)
         try:
-            container = self._api.create_container(**self._order(mode, index_url))["Id"]
-            if self._given_up:
-                return Problem(code=FaultCode.SANDBOX_FAILED, about="the installation was ended")
-            self._api.start(container)
-            ended = self._watch(container)
-            said = self._api.logs(container, tail=LOG_LINES).decode("utf-8", "replace")
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:200]
-            return Problem(code=FaultCode.SANDBOX_FAILED, about=f"packages could not be installed: {reason}")
-        return ended if isinstance(ended, Problem) else judged(ended, said, wanted)
+            api = self._make_client()
+        except DockerException as error:
+            return _engine_problem(error)
+        try:
+            mode = network.mode_for_install(api)
+            return mode if isinstance(mode, Problem) else self._play(api, mode, index_url, wanted)
+        except (DockerException, requests.exceptions.RequestException) as error:
+            return _engine_problem(error)
+        finally:
+            api.close()
+
+    def _play(self, api: APIClient, mode: str, index_url: str, wanted: Sequence[str]) -> Problem | None:
+        container = str(api.create_container(**self._order(api, mode, index_url))["Id"])
+        if self._given_up:
+            self._remove(api)
+            return _broken_off()
+        api.start(container)
+        ended = self._watch(api, container)
+        if isinstance(ended, Problem):
+            return ended
+        return judged(ended, api.logs(container, tail=LOG_LINES).decode("utf-8", "replace"), wanted)
 
     def _lay_out(self, wanted: Sequence[str]) -> None:
         """The draft: a file to read and an empty folder to fill, owned by whoever pip runs as."""
-        for name in ("", "asked", "packages", "packages/.unpacking"):
-            (self.draft / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        places = [self.draft / name for name in ("asked", "packages", "packages/.unpacking")]
+        for place in (self.draft, *places):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
         asked = self.draft / "asked" / "requirements.txt"
         asked.write_text("\n".join(wanted) + "\n", encoding="utf-8")
         if os.name == "posix" and os.getuid() == 0:
-            for path in (
-                self.draft / "asked",
-                asked,
-                self.draft / "packages",
-                self.draft / "packages/.unpacking",
-            ):
-                os.chown(path, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
+            owner = int(who_works().partition(":")[0])
+            for place in (*places, asked):
+                os.chown(place, owner, owner)
 
-    def _order(self, mode: str, index_url: str) -> dict[str, Any]:
-        """The container, each line of it because row C9 asks for it."""
-        order: dict[str, Any] = {
-            "image": self._image.digest,
-            "name": self._name,
-            "command": pip_words(index_url),
-            "entrypoint": [],
-            "user": who_installs(),
-            "working_dir": "/tmp",  # noqa: S108 - inside the container
+    def _order(self, api: APIClient, mode: str, index_url: str) -> dict[str, Any]:
+        """The container of row C9: of this computer it has the file to read and the folder to fill."""
+        binds = {
+            str(self.draft / "asked"): {"bind": "/asked", "mode": "ro"},
+            str(self.draft / "packages"): {"bind": "/made", "mode": "rw"},
+        }
+        return {
+            "image": self._image.digest, "name": self._name, "command": pip_words(index_url),
+            "entrypoint": [], "user": who_works(), "working_dir": "/tmp",  # noqa: S108 - inside it
             # Nothing of this computer's environment; unpacking beside the target, since /tmp is small.
             "environment": {"HOME": "/tmp", "TMPDIR": "/made/.unpacking", "LANG": "C.UTF-8"},  # noqa: S108
             "labels": {LABEL: folder_mark(self.draft.parent)},
-            "host_config": self._api.create_host_config(
-                binds={
-                    str(self.draft / "asked"): {"bind": "/asked", "mode": "ro"},
-                    str(self.draft / "packages"): {"bind": "/made", "mode": "rw"},
-                },
-                network_mode=mode, read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges"],
-                pids_limit=PIDS, mem_limit=MEMORY_BYTES, memswap_limit=MEMORY_BYTES, nano_cpus=NANO_CPUS,
-                ipc_mode="private", tmpfs={"/tmp": "size=64m,nosuid,nodev,noexec"},  # noqa: S108
-                log_config={"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
-                ulimits=[docker.types.Ulimit(name="core", soft=0, hard=0),
-                         docker.types.Ulimit(name="nofile", soft=1024, hard=1024)],
-                init=False,
-            ),
+            "host_config": closed_host(api, network_mode=mode, binds=binds),
         }  # fmt: skip
-        return order
 
-    def _watch(self, container: str) -> int | Problem:
-        """Until it ends by itself, or has taken too long or too much disk."""
+    def _watch(self, api: APIClient, container: str) -> int | Problem:
+        """Its exit code; or a problem when it has taken too long or too much disk."""
+        import requests.exceptions  # noqa: PLC0415 - 200 ms that a worker without Docker does not need
+
+        wait = cast(Any, api).wait  # a fraction of a second is as good a limit as whole ones
         ends_at = time.monotonic() + self._limit_s
         while time.monotonic() < ends_at:
             with contextlib.suppress(requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout):
-                return int(self._api.wait(container, timeout=WATCH_EVERY_S)["StatusCode"])
+                return int(wait(container, timeout=WATCH_EVERY_S)["StatusCode"])
             if self._given_up:
-                return Problem(code=FaultCode.SANDBOX_FAILED, about="the installation was ended")
+                return _broken_off()
             if size_of(self.draft) > self._one_bytes:
                 about = f"{self._one_bytes / 2**30:.3g} GiB for packages"
                 return Problem(code=FaultCode.OUT_OF_DISK, about=about)
@@ -327,20 +326,31 @@ class _Step:
 
     def clear(self) -> None:
         """Remove the container and the draft; absent is fine."""
+        import requests.exceptions  # noqa: PLC0415 - 200 ms that a worker without Docker does not need
+        from docker.errors import DockerException  # noqa: PLC0415
+
         try:
-            self._api.remove_container(self._name, force=True, v=True)
-        except docker.errors.NotFound:
-            pass
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            api = self._make_client()
+            self._remove(api)
+            api.close()
+        except (DockerException, requests.exceptions.RequestException) as error:
             log.warning("container %s is left, the next start removes it: %s", self._name, error)
         shutil.rmtree(self.draft, ignore_errors=True)
 
+    def _remove(self, api: APIClient) -> None:
+        from docker.errors import NotFound  # noqa: PLC0415 - the SDK is there when a client is
 
-def who_installs() -> str:
-    """The volunteer, so that the files are theirs; never root."""
-    if os.name != "posix" or os.getuid() == 0:
-        return f"{UNPRIVILEGED_UID}:{UNPRIVILEGED_UID}"
-    return f"{os.getuid()}:{os.getgid()}"
+        with contextlib.suppress(NotFound):
+            api.remove_container(self._name, force=True, v=True)
+
+
+def _broken_off() -> Problem:
+    return Problem(code=FaultCode.SANDBOX_FAILED, about="installing its packages was broken off")
+
+
+def _engine_problem(error: Exception) -> Problem:
+    reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:200]
+    return Problem(code=FaultCode.SANDBOX_FAILED, about=f"packages could not be installed: {reason}")
 
 
 def pip_words(index_url: str) -> list[str]:

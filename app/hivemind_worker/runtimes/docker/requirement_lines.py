@@ -29,7 +29,7 @@ def unusable_lines(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def wanted_lines(lines: Sequence[str], packages: Mapping[str, str], python: str) -> tuple[str, ...]:
-    """Those that an image with `packages` (normal name to version) does not have yet, in a normal form, sorted."""
+    """Those that an image with `packages` (normal name to version) lacks, in a normal form, sorted."""
     found = set[str]()
     for line in stripped(lines):
         requirement = _parsed(line)

@@ -99,7 +99,7 @@ async def _play(
     workspace = lay_out(folder / part / "workspace", around, folder / "canary", part)
     heard = _Heard()
 
-    async def started(_where: str) -> None:
+    async def started(_where: str, *, image: str = "") -> None:
         return None
 
     task_id = TaskId(f"doctor {part}")

@@ -171,7 +171,9 @@ class WasmRuntime:
         about = f"preparing {pack.title} needs {needed} of free memory once"
         return Problem(code=FaultCode.SANDBOX_FAILED, about=about)
 
-    async def run(self, order: RunOrder, output: OutputSink, started: StartedSink) -> Outcome:
+    async def run(
+        self, order: RunOrder, output: OutputSink, started: StartedSink, preparing: object = None
+    ) -> Outcome:
         """Run one attempt until nothing of it is alive; see the contract in engine/ports.py."""
         if self._closed:
             return failed("it has been closed")
