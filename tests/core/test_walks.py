@@ -12,7 +12,7 @@ from hivemind_worker.model import events
 from hivemind_worker.model.effects import Accepted, PackResult, UploadResult
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import Resources
-from hivemind_worker.model.task import Delivery, Offer, Outcome, Problem, StopReason, TaskId, key_of
+from hivemind_worker.model.task import Delivery, Offer, Outcome, Phase, Problem, StopReason, TaskId, key_of
 
 IDS = st.sampled_from(["a", "b", "c", "d"]).map(TaskId)
 ATTEMPTS = st.integers(1, 2)

@@ -213,7 +213,9 @@ class Performer:
 
         async def preparing(phase: Phase, text: str) -> None:
             now = self._clock()
-            await self._tell(RunPrepared(at_s=now, key=task.key, attempt=task.attempt, phase=phase, text=text))
+            await self._tell(
+                RunPrepared(at_s=now, key=task.key, attempt=task.attempt, phase=phase, text=text)
+            )
 
         try:
             return await self._runtime.run(self._order(task), output.write, started, preparing)

@@ -21,10 +21,9 @@ PreparingSink = Callable[[Phase, str], Awaitable[None]]
 class StartedSink(Protocol):
     """Called once, when the program runs."""
 
-    async def __call__(self, where: str, *, image: str = "") -> None:
+    async def __call__(self, where: str, /, *, image: str = "") -> None:
         """`where` is a process id or container name, `image` exactly which one, with its digest."""
         ...
-
 
 
 class Runtime(Protocol):

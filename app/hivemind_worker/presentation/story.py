@@ -40,7 +40,6 @@ def story_report(task: Task, lines: Sequence[StoryLine], now_s: float, folder: s
     return {
         "task": v1_task(task, now_s),
         "where": task.where,
-        "image": task.image,
         "folder": folder,
         "lines": [
             {"at": iso(line.at_s), "what": line.what, "text": line.text, "sentence": story_sentence(line)}
