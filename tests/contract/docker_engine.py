@@ -76,7 +76,7 @@ class TestEngine:
             "--ip6tables=false", "--log-level", "warn",
         ]  # fmt: skip
         with (self.folder / "engine.log").open("ab") as log:
-            self._process = subprocess.Popen(words, stdout=log, stderr=log, preexec_fn=_die_with_the_tests)
+            self._process = subprocess.Popen(words, stdout=log, stderr=log, preexec_fn=_die_with_the_tests)  # noqa: PLW1509
         limit = time.monotonic() + START_LIMIT_S
         while subprocess.run(self._cli("version"), capture_output=True, check=False).returncode:
             if time.monotonic() > limit or self._process.poll() is not None:

@@ -212,10 +212,10 @@ class Performer:
             await self._tell(event)
 
         async def preparing(phase: Phase, text: str) -> None:
-            now = self._clock()
-            await self._tell(
-                RunPrepared(at_s=now, key=task.key, attempt=task.attempt, phase=phase, text=text)
+            event = RunPrepared(
+                at_s=self._clock(), key=task.key, attempt=task.attempt, phase=phase, text=text
             )
+            await self._tell(event)
 
         try:
             return await self._runtime.run(self._order(task), output.write, started, preparing)

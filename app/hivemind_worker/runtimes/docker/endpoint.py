@@ -1,4 +1,4 @@
-"""Where the engine listens: DOCKER_HOST, the Docker context, or the platform's usual socket. Reads files, connects to nothing.
+"""Where the engine listens: DOCKER_HOST, the Docker context, or the platform's usual socket. Reads files.
 
 A Podman socket that is named there works as well. Counterpart: `engine`, which talks to what is found.
 """

@@ -268,7 +268,7 @@ def as_engine_error(error: Exception) -> EngineError:
     if isinstance(error, NotFound):
         return EngineError(Trouble.GONE, str(error.explanation or ""))
     if isinstance(error, APIError):
-        busy = error.status_code == 409  # type: ignore[attr-defined]
+        busy = error.status_code == 409
         text = " ".join(str(error.explanation or error).split())[:400]
         return EngineError(Trouble.CONFLICT if busy else Trouble.REFUSED, text)
     return EngineError(Trouble.AWAY, " ".join(str(error).split())[:200])

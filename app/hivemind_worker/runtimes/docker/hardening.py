@@ -1,4 +1,4 @@
-"""What every task's container is held to: a list of options, each with its reason. Pure: values in, values out.
+"""What every task's container is held to: a list of options, each with its reason. Pure.
 
 Option names are paths in the engine's own "create container" message, so that a test can read each
 back from a live container. Counterpart: `containers`, which sends the message.

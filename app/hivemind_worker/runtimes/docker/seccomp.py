@@ -1,4 +1,4 @@
-"""The list of system calls that a task may make, as the engine takes it: resources/seccomp.json without its remarks."""
+"""System calls that a task may make, as the engine takes them: resources/seccomp.json less its remarks."""
 
 from __future__ import annotations
 
