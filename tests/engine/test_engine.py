@@ -233,12 +233,10 @@ async def test_an_unwritable_journal_refuses_offers_and_keeps_what_happened(tmp_
         await worker.offer("a", zip_of())
         await worker.until(lambda: worker.engine.state.tasks[key_of(TaskId("a"))].state is TaskState.RUNNING)
         lock = sqlite3.connect(worker.places.journal, isolation_level=None)
-        lock.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
-        )
+        lock.execute("CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(ABORT, 'no'); END")
         reply = await worker.offer("b", zip_of())
         assert isinstance(reply, Refused)
-        assert reply.problem.code is FaultCode.DISK_FULL
+        assert reply.problem.code is FaultCode.JOURNAL_UNWRITABLE
         gate.set()
         await worker.until(lambda: list(worker.places.spool.iterdir()) == [])
         assert worker.engine.state.tasks[key_of(TaskId("a"))].state is TaskState.RUNNING
@@ -246,7 +244,7 @@ async def test_an_unwritable_journal_refuses_offers_and_keeps_what_happened(tmp_
         reply = await asyncio.wait_for(worker.offer("c", zip_of()), 0.5)
         assert isinstance(reply, Refused)
         assert worker.engine.shown.blocker is not None
-        assert worker.engine.shown.blocker.code is FaultCode.DISK_FULL
+        assert worker.engine.shown.blocker.code is FaultCode.JOURNAL_UNWRITABLE
         lock.execute("DROP TRIGGER full")
         lock.close()
         assert (await worker.delivered("a")).read("execution_log.txt")

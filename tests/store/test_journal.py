@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ from hivemind_worker.model.task import (
     key_of,
 )
 from hivemind_worker.nursery import NamedThread
+from hivemind_worker.store.first_page import layout, layout_of, made
 from hivemind_worker.store.journal import (
     SCHEMA_VERSION,
     RenewedError,
@@ -117,6 +121,18 @@ async def test_a_failed_commit_leaves_nothing(journal: SqliteJournal, tmp_path: 
     with pytest.raises(OSError, match="no room"):
         await journal.commit(JournalEntry(tasks=(task("a"),), lines=(line,)))
     assert await journal.find(key_of(TaskId("a"))) is None
+
+
+async def test_a_full_disk_is_told_apart_from_other_trouble(tmp_path: Path) -> None:
+    thread, connection = NamedThread("journal"), connect(tmp_path / "j.sqlite3")
+    connection.execute("PRAGMA max_page_count=1")  # the pages that there are, and no more
+    journal = SqliteJournal(connection, thread)
+    line = StoryLine(key=key_of(TaskId("a")), at_s=1.0, what="x", text="x" * 100_000)
+    with pytest.raises(OSError, match="full") as caught:
+        await journal.commit(JournalEntry(lines=(line,)))
+    assert caught.value.errno == errno.ENOSPC
+    await journal.close()
+    thread.close()
 
 
 def write_rows(path: Path, count: int = 50) -> None:
@@ -217,6 +233,42 @@ async def test_damage_met_while_working_costs_one_try_and_the_journal_is_another
     assert await journal.story(line.key) == (line,)
     await journal.close()
     thread.close()
+
+
+def test_no_bit_of_the_layout_costs_a_row(tmp_path: Path) -> None:
+    """A column of another name, a table that SQLite takes for none: the first page is known beforehand."""
+    path, chance = tmp_path / "j.sqlite3", random.Random(1)
+    write_rows(path)
+    good = path.read_bytes()
+    begins = good.index(b"CREATE INDEX")
+    for at in chance.sample([*range(108), *range(begins - 40, 4096)], 120):
+        path.write_bytes(good[:at] + bytes([good[at] ^ (1 << chance.randrange(8))]) + good[at + 1 :])
+        connection, wrong = open_or_salvage(path, str(at))
+        write(connection, JournalEntry(tasks=(task("new"),)))
+        assert open_keys(connection) == 51, f"byte {at}: {wrong}"
+        assert connection.execute("SELECT count(*) FROM history").fetchone() == (50,), f"byte {at}: {wrong}"
+        connection.close()
+        for file in tmp_path.iterdir():
+            file.unlink()
+
+
+def test_a_lost_first_page_costs_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    write_rows(path)
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
+    connection, wrong = open_or_salvage(path, "now")
+    assert "101 rows carried over" in wrong
+    assert open_keys(connection) == 50
+    connection.close()
+
+
+def test_the_layout_that_a_first_page_is_made_with_is_the_one_of_a_real_journal(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "j.sqlite3")
+    assert layout(connection) == layout_of(SCHEMA_VERSION)
+    begins = "SELECT name, rootpage FROM sqlite_master ORDER BY rowid"
+    with closing(made(SCHEMA_VERSION)) as fresh:
+        assert connection.execute(begins).fetchall() == fresh.execute(begins).fetchall()
+    connection.close()
 
 
 @pytest.mark.parametrize("name", ["database or disk is full", "disk I/O error"])

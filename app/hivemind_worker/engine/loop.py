@@ -6,6 +6,7 @@ It must not do anything slow itself: effects go to the performer, which answers 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -114,8 +115,8 @@ class Engine:
             if entry != JournalEntry():
                 await self._journal.commit(entry)
         except OSError as error:
-            log.error("%s", error)
-            self.trouble = Problem(code=FaultCode.DISK_FULL, about="the journal cannot be written")
+            log.error("%s", error.strerror or error)
+            self.trouble = _trouble(error)
             return None
         self.trouble = None
         return state, decisions
@@ -131,7 +132,14 @@ class Engine:
     def _unwritten(self, event: TaskOffered) -> Refused:
         """The answer to an offer that cannot be written down."""
         self._perform(ForgetSpool(spool=event.spool))
-        return Refused(problem=Problem(code=FaultCode.DISK_FULL, about="the journal cannot be written"))
+        return Refused(problem=self.trouble or _trouble(OSError()))
+
+
+def _trouble(error: OSError) -> Problem:
+    """Why nothing can be written down."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(code=FaultCode.DISK_FULL, about="the journal cannot be written")
+    return Problem(code=FaultCode.JOURNAL_UNWRITABLE, about=error.strerror or str(error))
 
 
 def _answer(waiting: _Waiting, reply: Reply) -> None:

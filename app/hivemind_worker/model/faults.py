@@ -70,6 +70,7 @@ class FaultCode(StrEnum):
     BAD_SETTING = "bad_setting"
     BAD_SETTINGS_FILE = "bad_settings_file"
     BAD_JOURNAL = "bad_journal"
+    JOURNAL_UNWRITABLE = "journal_unwritable"
     DISK_FULL = "disk_full"
     NO_PERMISSION = "no_permission"
     BAD_PATH = "bad_path"
@@ -277,6 +278,11 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.BAD_JOURNAL: _host(
         "The journal could not be read and was set aside: {about}.",
         "A new one was begun with all that could be read.",
+        exit_code=7,
+    ),
+    FaultCode.JOURNAL_UNWRITABLE: _host(
+        "The journal cannot be written: {about}.",
+        "Look at the disk, then restart the worker; no task is taken until it can be written.",
         exit_code=7,
     ),
     FaultCode.DISK_FULL: _host(

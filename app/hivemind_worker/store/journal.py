@@ -7,6 +7,7 @@ of starting does not grow with history. Damage is handled by `store.salvage`.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,13 @@ Renew = Callable[[str], sqlite3.Connection]
 def primary_code(error: sqlite3.Error) -> int:
     """SQLite's own code without its details; 0 for errors that are not SQLite's."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _errno(error: sqlite3.Error) -> int:
+    """Growing its shared memory is where SQLite meets a full disk without saying so."""
+    full = primary_code(error) == sqlite3.SQLITE_FULL
+    extended = int(getattr(error, "sqlite_errorcode", 0) or 0)
+    return errno.ENOSPC if full or extended == sqlite3.SQLITE_IOERR_SHMSIZE else errno.EIO
 
 
 class RenewedError(OSError):
@@ -224,7 +232,7 @@ class SqliteJournal:
             return work(self._connection, *args)
         except sqlite3.Error as error:
             if self._renew is None or primary_code(error) not in DAMAGE:
-                raise OSError(f"the journal cannot be used: {error}") from error
+                raise OSError(_errno(error), f"the journal cannot be used: {error}") from error
             self._connection.close()
             self._connection = self._renew(str(error))
             raise RenewedError(f"the journal was damaged: {error}") from error

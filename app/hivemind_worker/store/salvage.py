@@ -17,6 +17,7 @@ from hivemind_worker.model.history import JournalEntry, StoryLine
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.owned_file import lies_in_the_way
 from hivemind_worker.store.codec import BadRowError, decode_node, readable_task
+from hivemind_worker.store.first_page import layout, layout_of, mended_copy
 from hivemind_worker.store.journal import (
     NO_DAMAGE,
     LaterVersionError,
@@ -74,7 +75,10 @@ def _trouble(path: Path) -> str:
         return ""
     with contextlib.closing(open_to_read(path)) as connection:
         try:
-            if check_version(connection):
+            version = check_version(connection)
+            if layout(connection) != layout_of(version):
+                return "its layout is not that of a journal"
+            if version:
                 read_open(connection)
                 read_node(connection)
         except (LaterVersionError, BadRowError) as error:
@@ -127,11 +131,16 @@ def _finish_earlier(path: Path) -> None:
     if not os.path.lexists(path) and new.exists() and not lies_in_the_way(new):
         new.replace(path)
     _forget(new)
+    _forget(_copy_name(path))
 
 
-def _forget(new: Path) -> None:
+def _copy_name(path: Path) -> Path:
+    return path.with_name(f"{path.name}.copy")
+
+
+def _forget(file: Path) -> None:
     for suffix in SUFFIXES:
-        Path(f"{new}{suffix}").unlink(missing_ok=True)
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
 def renewer(path: Path, stamp: Callable[[], str], tell: Callable[[str], None]) -> Renew:
@@ -152,15 +161,24 @@ def _free_name(path: Path, stamp: str) -> Path:
 
 
 def _carry_over(damaged: Path, connection: sqlite3.Connection) -> tuple[int, int]:
-    """Rows read and rows lost, of what SQLite can still read of the file."""
-    kept = lost = 0
-    for entry in _entries(damaged):
-        if entry is None:
-            lost += 1
-        else:
-            write(connection, entry)
-            kept += len(entry.tasks) + len(entry.lines) + (entry.node is not None)
-    return kept, lost
+    """Rows read and rows lost, of what can be read of the file, or of a copy with a new first page."""
+    copy = _copy_name(damaged)
+    try:
+        with contextlib.suppress(OSError):
+            mended_copy(damaged, copy)
+        best = max((damaged, copy), key=_kept)
+        for entry in _entries(best):
+            if entry is not None:
+                write(connection, entry)
+        return _kept(best), sum(entry is None for entry in _entries(best))
+    finally:
+        _forget(copy)
+
+
+def _kept(source: Path) -> int:
+    """How many rows of a file can be carried over."""
+    entries = (entry for entry in _entries(source) if entry is not None)
+    return sum(len(entry.tasks) + len(entry.lines) + (entry.node is not None) for entry in entries)
 
 
 def _entries(damaged: Path) -> Iterator[JournalEntry | None]:
