@@ -49,6 +49,7 @@ test-release: install $(WHEEL)  ## packaging, soak, the scientific pack (from a 
 	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest -m release --ignore=tests/drills  # the long drills: make drills
 
 drills: install  ## faults on purpose: kills, broken lines, full disks, bad clocks, damaged journals (ARGS="--seed 7")
+	@installer/drill-tools.sh
 	$(BIN)/python -m tests.drills $(ARGS)
 
 bench: install  ## speed, as ratios against a baseline of the same run
