@@ -135,7 +135,9 @@ def test_every_fault_has_words_without_gaps() -> None:
         sentence, next_step = words(Problem(code=code, about="THIS"))
         assert "{" not in sentence
         assert sentence
-        assert next_step.endswith((".", "login", "doctor", "run", "tasks", "--help", "dashboard")), next_step
+        assert next_step.endswith((".", "login", "doctor", "run", "tasks", "--help", "dashboard", "build")), (
+            next_step
+        )
         assert ("THIS" in sentence) == ("{about}" in FAULTS[code].sentence)
         assert "{" not in words(Problem(code=code))[0]
 

@@ -42,7 +42,7 @@ def order(tmp_path: Path) -> RunOrder:
     )
 
 
-async def quiet(_: object) -> None:
+async def quiet(*_: object, **__: object) -> None:
     return None
 
 

@@ -350,6 +350,55 @@ def test_after_a_crash_every_open_task_gets_an_archive_and_none_runs_again() -> 
     assert restarted.task("ended").state is TaskState.COMPLETED
 
 
+def in_docker(walk: Walk, name: str = "a") -> None:
+    walk.offer(name)
+    walk.about(events.Unpacked, name)
+    walk.about(events.RunStarted, name, runtime="docker", where="task-1")
+
+
+def test_a_run_that_outlives_the_worker_is_gone_on_with_and_then_ends_like_any_other() -> None:
+    walk = Walk()
+    in_docker(walk)
+    restarted = Walk(tasks=walk.state.tasks, node=walk.state.node)
+    assert kinds(restarted.see(events.Restarted(at_s=9))) == ["Adopt", "ResumeRun"]
+    assert restarted.task().state is TaskState.RUNNING
+    assert [line.what for line in restarted.last.lines] == ["Adopted"]
+    assert kinds(restarted.end()) == ["PackResult"]
+    assert restarted.task().state is TaskState.COMPLETED
+
+
+def test_wishes_that_were_written_down_before_a_crash_are_acted_on_after_it() -> None:
+    walk = Walk()
+    in_docker(walk, "a")
+    walk.see(events.PauseAsked(at_s=1))
+    restarted = Walk(tasks=walk.state.tasks, node=walk.state.node)
+    assert kinds(restarted.see(events.Restarted(at_s=9))) == ["Adopt", "PauseRun"]
+    walk.see(events.StopAsked(at_s=1, key=key_of(TaskId("a")), reason=StopReason.POOL))
+    stopped = Walk(tasks=walk.state.tasks, node=walk.state.node)
+    assert kinds(stopped.see(events.Restarted(at_s=9))) == ["Adopt", "StopRun"]
+    assert kinds(stopped.about(events.RunLost)) == ["PackResult"]
+    assert stopped.task().state is TaskState.STOPPED
+
+
+def test_a_run_of_which_nothing_is_left_is_reported_and_not_run_again() -> None:
+    walk = Walk()
+    in_docker(walk)
+    restarted = Walk(tasks=walk.state.tasks, node=walk.state.node)
+    restarted.see(events.Restarted(at_s=9))
+    assert kinds(restarted.about(events.RunLost)) == ["PackResult"]
+    assert restarted.task().state is TaskState.FAILED
+    assert restarted.task().problem == Problem(code=FaultCode.INTERRUPTED, about="it was running")
+    assert kinds(restarted.about(events.RunLost)) == []  # doubled
+
+
+def test_a_run_that_had_not_started_is_not_gone_on_with() -> None:
+    walk = Walk()
+    walk.offer()
+    walk.about(events.Unpacked)
+    restarted = Walk(tasks=walk.state.tasks, node=walk.state.node)
+    assert sorted(kinds(restarted.see(events.Restarted(at_s=9)))) == ["PackResult", "Reclaim"]
+
+
 def test_an_owed_result_is_sent_after_a_restart() -> None:
     walk = Walk()
     walk.run()

@@ -60,7 +60,7 @@ class ScriptedRuntime:
     def missing_packages(self, requirements: Sequence[str]) -> tuple[str, ...]:
         return self.missing
 
-    def warm(self) -> None:
+    def warm(self, order: RunOrder) -> None:
         pass
 
     async def run(
@@ -83,13 +83,19 @@ class ScriptedRuntime:
     async def resume(self, key: TaskKey, attempt: int) -> None:
         self.calls.append(("resume", key))
 
-    async def stop(self, key: TaskKey, attempt: int) -> None:
+    async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
         self.calls.append(("stop", key))
         if key in self._running:
             self._running[key].cancel()
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         self.calls.append(("reclaim", key))
+
+    async def adopt(
+        self, order: RunOrder, where: str, mark: bytes, output: Callable[[bytes], Awaitable[None]]
+    ) -> Outcome | None:
+        self.calls.append(("adopt", order.key))
+        return None
 
     async def close(self) -> None:
         for work in self._running.values():

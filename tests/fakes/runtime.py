@@ -118,7 +118,7 @@ class FakeRuntime:
     def missing_packages(self, requirements: Sequence[str]) -> tuple[str, ...]:
         return tuple(line for line in requirements if line in self.missing)
 
-    def warm(self) -> None:
+    def warm(self, order: RunOrder) -> None:
         """Nothing to start before a run."""
 
     async def run(
@@ -203,13 +203,16 @@ class FakeRuntime:
             run.thawed.set()
             run.changed.set()
 
-    async def stop(self, key: TaskKey, attempt: int) -> None:
+    async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
         if run := self._runs.get((key, attempt)):
             run.stopped.set()
             run.changed.set()
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         self.reclaimed.append((key, attempt, where))
+
+    async def adopt(self, order: RunOrder, where: str, mark: bytes, output: OutputSink) -> None:
+        self.reclaimed.append((order.key, order.attempt, where))
 
     async def close(self) -> None:
         for run in self._runs.values():

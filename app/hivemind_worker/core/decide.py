@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from hivemind_worker.core import admission, trust
 from hivemind_worker.core.state import State
-from hivemind_worker.core.transitions import Step, after, interrupted
+from hivemind_worker.core.transitions import Step, after, found_again
 from hivemind_worker.model.effects import (
     Accepted,
     AnyEffect,
@@ -297,12 +297,13 @@ def _shutdown(draft: _Draft, event: ShutdownAsked) -> None:
 
 
 def _restarted(draft: _Draft, event: Restarted) -> None:
-    """Owe every accepted task an archive: what was cut off is never run a second time (F2)."""
+    """Owe every accepted task an archive: what was cut off goes on or is reported, never run anew (F2)."""
     if draft.state.node.mode is Mode.FINISHING:
         draft.set_node(replace(draft.state.node, mode=Mode.RUN, mode_since_s=event.at_s, quit_after=False))
     for task in tuple(draft.state.tasks.values()):
         if not task.state.has_ended:
-            draft.take(interrupted(task, event.at_s), event.at_s, "Interrupted")
+            step = found_again(task, event.at_s)
+            draft.take(step, event.at_s, "Interrupted" if step.task.state.has_ended else "Adopted")
         elif task.delivery is Delivery.NONE:
             draft.put(task, event.at_s, "FoundAgain", "its result is packed now")
             draft.effects.append(PackResult(key=task.key, attempt=task.attempt))

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hivemind_worker.model.effects import (
+    Adopt,
     AnyEffect,
     PackResult,
     PauseRun,
     Reclaim,
     RemoveWorkspace,
+    ResumeRun,
     StartRun,
     StopRun,
     UploadResult,
@@ -25,6 +27,7 @@ from hivemind_worker.model.events import (
     ResultPacked,
     ResultRefused,
     RunEnded,
+    RunLost,
     RunPrepared,
     RunStarted,
     StopAsked,
@@ -51,12 +54,30 @@ def after(task: Task, event: Event, *, paused: bool) -> Step | None:
     return TABLE[type(event)][task.state](task, event, paused)
 
 
+OUTLIVES_THE_WORKER = frozenset({"docker"})
+"""Sandboxes whose programs go on when the worker dies."""
+
+
+def found_again(task: Task, at_s: float) -> Step:
+    """What becomes of a task that an earlier life of the worker left unended: it goes on, or has ended."""
+    if task.state is TaskState.ALLOCATED or task.runtime not in OUTLIVES_THE_WORKER:
+        return interrupted(task, at_s)
+    # The earlier life may have ended between writing a wish down and acting on it.
+    wish = StopRun if task.stop_reason else PauseRun if task.state is TaskState.PAUSED else ResumeRun
+    effects = (Adopt(key=task.key, attempt=task.attempt), wish(key=task.key, attempt=task.attempt))
+    return Step(task=task, effects=effects, text=f"{task.runtime} {task.where}")
+
+
 def interrupted(task: Task, at_s: float) -> Step:
     """The end of a task that an earlier life of the worker left behind."""
-    problem = Problem(code=FaultCode.INTERRUPTED, about=_WHERE_IT_WAS[task.state])
+    problem = _interruption(task)
     reclaim = Reclaim(key=task.key, attempt=task.attempt)
     ending = _ended(task, at_s, TaskState.FAILED, problem)
     return replace(ending, effects=(reclaim, *ending.effects), text=problem.about)
+
+
+def _interruption(task: Task) -> Problem:
+    return Problem(code=FaultCode.INTERRUPTED, about=_WHERE_IT_WAS[task.state])
 
 
 _WHERE_IT_WAS = {
@@ -130,6 +151,12 @@ def _run_ended(task: Task, event: RunEnded, _paused: bool) -> Step:
     return _ended(row, event.at_s, TaskState.FAILED, problem)
 
 
+def _lost(task: Task, event: RunLost, _paused: bool) -> Step:
+    if task.stop_reason is not None:
+        return _stopped(task, event.at_s)
+    return _ended(task, event.at_s, TaskState.FAILED, _interruption(task))
+
+
 def _packed(task: Task, event: ResultPacked, _paused: bool) -> Step | None:
     if task.delivery is not Delivery.NONE:
         return None
@@ -184,6 +211,7 @@ TABLE: dict[type[Event], dict[TaskState, Cell]] = {
     RunPrepared: _row(_prepared, _same, _same),
     RunStarted: _row(_started, _same, _same),
     RunEnded: _row(_run_ended, _run_ended, _same),
+    RunLost: _row(_same, _lost, _same),
     ResultPacked: _row(_same, _same, _packed),
     ResultDelivered: _row(_same, _same, _delivered),
     ResultRefused: _row(_same, _same, _refused),

@@ -27,5 +27,8 @@ class Folders:
     def log(self, key: TaskKey) -> Path:
         return self.task(key) / "output.log"
 
+    def bookmark(self, key: TaskKey) -> Path:
+        return self.task(key) / "output.mark"
+
     def result(self, key: TaskKey) -> Path:
         return self.places.results / f"{key}.zip"

@@ -12,9 +12,10 @@ import contextlib
 import io
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from hivemind_worker.engine.bookmark import Bookmark, Kept
 from hivemind_worker.engine.ports import PoolLink
 from hivemind_worker.model.task import TaskId
 from hivemind_worker.nursery import NamedThread
@@ -24,10 +25,10 @@ log = logging.getLogger(__name__)
 WRITE_FROM_BYTES = 64 * 1024
 WRITE_EVERY_S = 0.1
 
-SEND_FROM_CHARS = 4 * 1024
-SEND_MOST_CHARS = 8 * 1024
+SEND_FROM_BYTES = 4 * 1024
+SEND_MOST_BYTES = 8 * 1024
 SEND_EVERY_S = 1.0
-BACKLOG_CHARS = 64 * 1024
+BACKLOG_BYTES = 64 * 1024
 FLUSH_LIMIT_S = 5.0
 RETRY_S = 2.0
 
@@ -39,21 +40,29 @@ class LogFile:
     so that the pieces keep their order; a caller must not be cancelled while it waits.
     """
 
-    def __init__(self, path: Path, limit_bytes: int, files: NamedThread) -> None:
+    def __init__(
+        self, path: Path, limit_bytes: int, files: NamedThread, bookmark: Bookmark | None = None
+    ) -> None:
+        kept = bookmark.kept if bookmark else Kept()
         self._path = path
         self._limit_bytes = limit_bytes
         self._files = files
+        self._bookmark = bookmark
         self._file: io.FileIO | None = None
         self._pending = bytearray()
+        self._mark = b""  # where the program's output stands with what is pending
+        self._fed_bytes = kept.fed_bytes
+        self._is_whole = kept.is_whole
         self._lock = asyncio.Lock()
         self._due_at = 0.0
         self._gap_bytes = 0
         self.written_bytes = 0
-        self.dropped_bytes = 0
+        self.dropped_bytes = kept.dropped_bytes
 
-    async def write(self, chunk: bytes) -> None:
+    async def write(self, chunk: bytes, mark: bytes = b"") -> None:
         """Take a chunk; waits for the disk only when much is pending."""
         self._pending += chunk
+        self._mark = mark or self._mark
         now = time.monotonic()
         if len(self._pending) >= WRITE_FROM_BYTES or now >= self._due_at:
             self._due_at = now + WRITE_EVERY_S
@@ -62,11 +71,26 @@ class LogFile:
     async def flush(self) -> None:
         """Write what is pending."""
         async with self._lock:
-            if self._pending:
+            if self._pending or self._mark:
                 pending, self._pending = self._pending, bytearray()
-                await self._files.call(self._append, pending)
+                mark, self._mark = self._mark, b""
+                await self._files.call(self._append_marked, pending, mark)
+
+    def _append_marked(self, chunk: bytearray, mark: bytes) -> None:
+        """The chunk first: what a crash leaves behind the mark is cut off by the next life."""
+        self._append(chunk)
+        self._fed_bytes += len(chunk)
+        self._is_whole = self._is_whole and not self._gap_bytes and not self.dropped_bytes
+        if mark and self._bookmark is not None:
+            log_bytes = self._file.tell() if self._file is not None else 0
+            self._bookmark.note_log(
+                Kept(log_bytes=log_bytes, fed_bytes=self._fed_bytes, is_whole=self._is_whole,
+                     dropped_bytes=self.dropped_bytes, mark=mark)
+            )  # fmt: skip
 
     def _append(self, chunk: bytearray) -> None:
+        if not chunk:
+            return
         try:
             file = self._opened()
             self._bridge(file)
@@ -128,39 +152,57 @@ class LogFile:
 
 
 class PoolStream:
-    """Sends text to the pool in batches of about a second or 4 KiB, one call at a time (quirk 16)."""
+    """Sends text to the pool in batches of about a second or 4 KiB, one call at a time (quirk 16).
 
-    def __init__(self, task_id: TaskId, link: PoolLink) -> None:
+    `before_send` is told, before each call, up to which byte of the output that call reaches.
+    """
+
+    def __init__(
+        self, task_id: TaskId, link: PoolLink, before_send: Callable[[int], Awaitable[None]] | None = None
+    ) -> None:
         self._task_id = task_id
         self._link = link
+        self._before_send = before_send
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._backlog = ""
+        self._backlog = bytearray()
+        self._unsent = ""  # taken from the backlog for a call that did not work
+        self._fed_bytes = 0
         self._skipped_lines = 0
         self._mid_line = False
         self._more = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = False
 
+    def go_on(self, fed_bytes: int, rest: bytes | None) -> None:
+        """Begin where an earlier life stopped: `rest` was not sent yet, None when that is not known."""
+        self._fed_bytes = fed_bytes - len(rest or b"")
+        if rest is None:
+            self._skipped_lines = 1
+        elif rest:
+            self.feed(rest)
+
     def feed(self, chunk: bytes) -> None:
         """Take output; the oldest lines give way when the pool cannot follow."""
-        self._add(self._decoder.decode(chunk))
-        if len(self._backlog) > BACKLOG_CHARS:
+        self._add(chunk)
+        if len(self._backlog) > BACKLOG_BYTES:
             self._skip()
         self._more.set()
-        if len(self._backlog) >= SEND_FROM_CHARS:
+        if len(self._backlog) >= SEND_FROM_BYTES:
             self._full.set()
 
-    def _add(self, text: str) -> None:
-        self._backlog += text
-        self._mid_line = not text.endswith("\n") if text else self._mid_line
+    def _add(self, chunk: bytes) -> None:
+        self._backlog += chunk
+        self._fed_bytes += len(chunk)
+        self._mid_line = not chunk.endswith(b"\n") if chunk else self._mid_line
 
     def _skip(self) -> None:
         """Drop from the front to the end of a line, so that what follows starts cleanly."""
-        cut = len(self._backlog) - BACKLOG_CHARS // 2
-        line_end = self._backlog.find("\n", cut)
+        cut = len(self._backlog) - BACKLOG_BYTES // 2
+        line_end = self._backlog.find(b"\n", cut)
         cut = line_end + 1 if line_end >= 0 else cut
-        self._skipped_lines += self._backlog.count("\n", 0, cut) or 1
-        self._backlog = self._backlog[cut:]
+        self._skipped_lines += self._backlog.count(b"\n", 0, cut) or 1
+        del self._backlog[:cut]
+        self._decoder.reset()
 
     async def run(self) -> None:
         """Send until closed and empty."""
@@ -176,35 +218,30 @@ class PoolStream:
                 return
 
     async def _send_all(self) -> None:
-        while self._backlog:
-            skipped, text = self._next()
-            sent = await self._link.send_output(self._task_id, _gap_mark(skipped) + text)
+        while self._backlog or self._unsent:
+            text = self._unsent or self._next()
+            if self._before_send is not None:
+                await self._before_send(self._fed_bytes - len(self._backlog))
+            sent = await self._link.send_output(self._task_id, text)
+            self._unsent = text if sent.retry else ""
             if sent.retry:
-                self._put_back(skipped, text)
                 await asyncio.sleep(RETRY_S)
-            if len(self._backlog) < SEND_FROM_CHARS and not self._closing:
+            elif len(self._backlog) < SEND_FROM_BYTES and not self._closing:
                 return  # the rest waits for company
 
-    def _put_back(self, skipped: int, text: str) -> None:
-        """Before the rest, unless lines behind it had to go meanwhile: then it is one gap with them."""
-        if self._skipped_lines:
-            self._skipped_lines += skipped + (text.count("\n") or 1)
-        else:
-            self._skipped_lines, self._backlog = skipped, text + self._backlog
-
-    def _next(self) -> tuple[int, str]:
-        """The number of lines missing here, and whole lines up to the size of one call."""
-        cut = SEND_MOST_CHARS
-        if len(self._backlog) > cut and (line_end := self._backlog.rfind("\n", 0, cut)) >= 0:
+    def _next(self) -> str:
+        """A mark for the lines missing here, and whole lines up to the size of one call."""
+        cut = SEND_MOST_BYTES
+        if len(self._backlog) > cut and (line_end := self._backlog.rfind(b"\n", 0, cut)) >= 0:
             cut = line_end + 1
         skipped, self._skipped_lines = self._skipped_lines, 0
-        text, self._backlog = self._backlog[:cut], self._backlog[cut:]
-        return skipped, text
+        text = self._decoder.decode(bytes(self._backlog[:cut]))
+        del self._backlog[:cut]
+        return _gap_mark(skipped) + text
 
     def close(self, last_line: str) -> None:
         """Send the rest and this line, then end."""
-        self._add(self._decoder.decode(b"", final=True))
-        self._add(("\n" if self._mid_line else "") + last_line + "\n")
+        self._add((("\n" if self._mid_line else "") + last_line + "\n").encode())
         self._closing = True
         self._more.set()
         self._full.set()
@@ -219,18 +256,28 @@ class TaskOutput:
 
     def __init__(
         self, *, task_id: TaskId, path: Path, limit_bytes: int, files: NamedThread, link: PoolLink,
-        start: Callable[..., asyncio.Task[None]],
+        start: Callable[..., asyncio.Task[None]], bookmark: Bookmark | None = None,
     ) -> None:  # fmt: skip
-        self.file = LogFile(path, limit_bytes, files)
+        self.file = LogFile(path, limit_bytes, files, bookmark)
+        self._files, self._bookmark = files, bookmark
         self._over = asyncio.Event()
-        self._stream = PoolStream(task_id, link)
+        self._stream = PoolStream(task_id, link, self._about_to_send)
+        if bookmark is not None and bookmark.kept.mark:
+            self._stream.go_on(bookmark.kept.fed_bytes, bookmark.unsent)
         self._sender = start("output", self._stream.run())
         self._writer = start("log", self._write_on())
 
-    async def write(self, chunk: bytes) -> None:
-        """Take output as it comes."""
-        self._stream.feed(chunk)
-        await self.file.write(chunk)
+    async def write(self, chunk: bytes, mark: bytes = b"") -> None:
+        """Take output as it comes; `mark` is where the sandbox could go on behind it (see Runtime.adopt)."""
+        if chunk:
+            self._stream.feed(chunk)
+        await self.file.write(chunk, mark)
+
+    async def _about_to_send(self, sent_bytes: int) -> None:
+        """The pool never has what the log lacks: after a crash both go on from there, nothing twice."""
+        if self._bookmark is not None:
+            await self.file.flush()
+            await self._files.call(self._bookmark.note_sent, sent_bytes)
 
     async def _write_on(self) -> None:
         """Write what is pending although nothing new comes, so that `logs --follow` sees it."""

@@ -11,15 +11,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from hivemind_worker.core.transitions import after
+from hivemind_worker.engine.bookmark import Bookmark
 from hivemind_worker.engine.folders import Folders
 from hivemind_worker.engine.outbox import Outbox
 from hivemind_worker.engine.output import TaskOutput
 from hivemind_worker.engine.ports import PoolLink, Runtime, Workspaces
 from hivemind_worker.engine.report import execution_log, last_line, stopped_note
 from hivemind_worker.model.effects import (
+    Adopt,
     AnyEffect,
     ForgetSpool,
     PackResult,
@@ -33,20 +35,30 @@ from hivemind_worker.model.effects import (
     Unpack,
     UploadResult,
 )  # fmt: skip
-from hivemind_worker.model.events import AnyEvent, ResultPacked, RunEnded, RunPrepared, RunStarted, Unpacked
+from hivemind_worker.model.events import (
+    AnyEvent,
+    ResultPacked,
+    RunEnded,
+    RunLost,
+    RunPrepared,
+    RunStarted,
+    Unpacked,
+)  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
-from hivemind_worker.model.task import Outcome, Phase, Problem, Task, TaskKey, TaskState
+from hivemind_worker.model.task import Outcome, Phase, Problem, StopReason, Task, TaskKey, TaskState
 from hivemind_worker.model.work import Packed, RunOrder
 from hivemind_worker.nursery import NamedThread, Nursery
 
 log = logging.getLogger(__name__)
 
 Work = Callable[[], Awaitable[None]]
+Result = TypeVar("Result")
 
 GIB = 1024**3
 MIN_CORES = 0.1
 DISK_RETRY_S = 5.0
+STOP_GRACE_S, SHUTDOWN_GRACE_S = 10.0, 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +110,7 @@ class Performer:
             case PauseRun() | ResumeRun() | StopRun():
                 lock = self._controls.setdefault(effect.key, asyncio.Lock())
                 self._start(partial(self._control, effect), f"control {effect.key}", lock)
-            case Unpack() | StartRun() | PackResult() | Reclaim() | RemoveWorkspace():
+            case Unpack() | StartRun() | Adopt() | PackResult() | Reclaim() | RemoveWorkspace():
                 lock = self._chains.setdefault(effect.key, asyncio.Lock())
                 self._start(partial(self._chained, effect), f"{type(effect).__name__} {effect.key}", lock)
             case _:
@@ -115,7 +127,9 @@ class Performer:
             except Exception:
                 log.exception("bug in %s", name)
 
-    async def _chained(self, effect: Unpack | StartRun | PackResult | Reclaim | RemoveWorkspace) -> None:
+    async def _chained(
+        self, effect: Unpack | StartRun | Adopt | PackResult | Reclaim | RemoveWorkspace
+    ) -> None:
         match effect:
             case RemoveWorkspace():
                 await self._remove(effect.key)
@@ -129,6 +143,8 @@ class Performer:
         match effect:
             case StartRun():
                 await self._run(task)
+            case Adopt():
+                await self._adopt(task)
             case PackResult():
                 await self._pack(task)
             case Reclaim():
@@ -143,9 +159,14 @@ class Performer:
             case ResumeRun():
                 await self._runtime.resume(effect.key, effect.attempt)
             case StopRun():
-                await self._runtime.stop(effect.key, effect.attempt)
+                await self._runtime.stop(effect.key, effect.attempt, self._grace_s(effect.key))
             case _:
                 assert_never(effect)
+
+    def _grace_s(self, key: TaskKey) -> float:
+        task = self._task(key)
+        hurried = task is not None and task.stop_reason is StopReason.SHUTDOWN
+        return SHUTDOWN_GRACE_S if hurried else STOP_GRACE_S
 
     # --- steps ------------------------------------------------------------------------------
 
@@ -153,10 +174,13 @@ class Performer:
         await self._files.call(_unlink, self._folders.spooled(effect.spool))
 
     async def _unpack(self, effect: Unpack) -> None:
-        self._runtime.warm()
+        if (task := self._task(effect.key)) is not None and task.attempt == effect.attempt:
+            self._runtime.warm(self._order(task))
         problem = await self._files.call(
             self._fill, self._folders.spooled(effect.spool), self._folders.workspace(effect.key)
         )
+        if problem is not None:
+            await self._runtime.stop(effect.key, effect.attempt)
         await self._tell(
             Unpacked(at_s=self._clock(), key=effect.key, attempt=effect.attempt, problem=problem)
         )
@@ -173,25 +197,57 @@ class Performer:
             _unlink(archive)
 
     async def _run(self, task: Task) -> None:
-        output = TaskOutput(
+        bookmark = Bookmark(self._folders.bookmark(task.key))
+        output = self._output(task, bookmark)
+        outcome = await self._to_its_end(self._outcome(task, output), output, bookmark)
+        await self._ended(task, outcome, output)
+
+    async def _adopt(self, task: Task) -> None:
+        """Go on with what an earlier life started; nothing of its output is missed or comes twice."""
+        bookmark = Bookmark(self._folders.bookmark(task.key))
+        await self._files.call(bookmark.take_up, self._folders.log(task.key))
+        output = self._output(task, bookmark)
+        outcome = await self._to_its_end(self._adopted(task, bookmark, output), output, bookmark)
+        if outcome is not None:
+            await self._ended(task, outcome, output)
+            return
+        output.abandon()
+        await self._tell(RunLost(at_s=self._clock(), key=task.key, attempt=task.attempt))
+
+    def _output(self, task: Task, bookmark: Bookmark) -> TaskOutput:
+        return TaskOutput(
             task_id=task.task_id,
             path=self._folders.log(task.key),
             limit_bytes=self._limits.log_bytes,
             files=self._files,
             link=self._link,
             start=lambda name, work: self._nursery.start(f"{name} {task.key}", work),
+            bookmark=bookmark,
         )
+
+    async def _to_its_end(self, run: Awaitable[Result], output: TaskOutput, bookmark: Bookmark) -> Result:
         try:
-            outcome = await self._outcome(task, output)
+            outcome = await run
             await output.close_file()
+            return outcome
         except asyncio.CancelledError:
             output.abandon()
             raise
+        finally:
+            bookmark.close()
+
+    async def _ended(self, task: Task, outcome: Outcome, output: TaskOutput) -> None:
         event = RunEnded(at_s=self._clock(), key=task.key, attempt=task.attempt, outcome=outcome)
         line = self._last_line(task, event)
         # While the archive is packed the pool gets the end of the log; the upload waits for it.
         self._streams[task.key] = self._nursery.start(f"log end {task.key}", output.close_stream(line))
         await self._tell(event)
+
+    async def _adopted(self, task: Task, bookmark: Bookmark, output: TaskOutput) -> Outcome | None:
+        try:
+            return await self._runtime.adopt(self._order(task), task.where, bookmark.kept.mark, output.write)
+        except Exception as error:
+            return _bug_of_the_runtime(error)
 
     async def _upload(self, effect: UploadResult) -> None:
         if (stream := self._streams.pop(effect.key, None)) is not None:
@@ -200,12 +256,12 @@ class Performer:
             self._outbox.send(task)
 
     async def _outcome(self, task: Task, output: TaskOutput) -> Outcome:
-        async def started(where: str, *, image: str = "") -> None:
+        async def started(where: str, *, image: str = "", runtime: str = "") -> None:
             event = RunStarted(
                 at_s=self._clock(),
                 key=task.key,
                 attempt=task.attempt,
-                runtime=self._runtime.name,
+                runtime=runtime or self._runtime.name,
                 where=where,
                 image=image,
             )
@@ -220,9 +276,7 @@ class Performer:
         try:
             return await self._runtime.run(self._order(task), output.write, started, preparing)
         except Exception as error:
-            log.exception("bug in the runtime")
-            problem = Problem(code=FaultCode.SANDBOX_FAILED, about=type(error).__name__)
-            return Outcome(exit_code=None, problem=problem)
+            return _bug_of_the_runtime(error)
 
     def _order(self, task: Task) -> RunOrder:
         cores = min(task.demand.cpu / CPU_SCORE_PER_CORE, self._limits.max_cores)
@@ -284,6 +338,12 @@ class Performer:
         await self._files.call(self._workspaces.remove, self._folders.workspace(key))
         self._chains.pop(key, None)
         self._controls.pop(key, None)
+
+
+def _bug_of_the_runtime(error: Exception) -> Outcome:
+    log.exception("bug in the runtime")
+    problem = Problem(code=FaultCode.SANDBOX_FAILED, about=type(error).__name__)
+    return Outcome(exit_code=None, problem=problem)
 
 
 def _unlink(path: Path) -> None:

@@ -11,8 +11,14 @@ from hivemind_worker.model.snapshot import NodeState, RuntimeView
 from hivemind_worker.model.task import Outcome, Phase, Problem, Task, TaskId, TaskKey
 from hivemind_worker.model.work import Inspection, Packed, RunOrder, Sent
 
-OutputSink = Callable[[bytes], Awaitable[None]]
-"""Takes the program's output as it comes, raw bytes cut anywhere; awaiting it is the back-pressure."""
+
+class OutputSink(Protocol):
+    """Takes the program's output as it comes, raw bytes cut anywhere; awaiting it is the back-pressure."""
+
+    async def __call__(self, chunk: bytes, mark: bytes = b"", /) -> None:
+        """`mark` is what `adopt` needs to go on behind this chunk; empty where a run cannot be adopted."""
+        ...
+
 
 PreparingSink = Callable[[Phase, str], Awaitable[None]]
 """Called when a slow step before the start begins (fetching an image, installing), with its particulars."""
@@ -21,8 +27,9 @@ PreparingSink = Callable[[Phase, str], Awaitable[None]]
 class StartedSink(Protocol):
     """Called once, when the program runs."""
 
-    async def __call__(self, where: str, /, *, image: str = "") -> None:
-        """`where` is a process id or container name, `image` exactly which one, with its digest."""
+    async def __call__(self, where: str, /, *, image: str = "", runtime: str = "") -> None:
+        """`where` is a process id or container name, `image` exactly which one, with its digest;
+        `runtime` is the sandbox's name where that may be another one than the runtime's now."""
         ...
 
 
@@ -34,6 +41,7 @@ class Runtime(Protocol):
       upon which the program is dead as well.
     - All output has been passed to `output` before `run` returns.
     - `pause`, `resume` and `stop` on a pair that does not run do nothing. `stop` makes `run` return.
+    - What `warm` prepared for a pair goes with its `run`, with a `stop` of the pair, or by itself.
     - A program that ends with code 0 gives `Outcome(exit_code=0, problem=None)`; other codes give
       EXIT_CODE; limits give OUT_OF_MEMORY, OUT_OF_DISK, TIMED_OUT; trouble of the sandbox itself
       SANDBOX_FAILED. After `stop`, problem and exit_code are None.
@@ -52,8 +60,8 @@ class Runtime(Protocol):
         """Those lines of a requirements.txt that this sandbox cannot satisfy."""
         ...
 
-    def warm(self) -> None:
-        """A run is about to be ordered: start what can be started before; harmless at any time."""
+    def warm(self, order: RunOrder) -> None:
+        """This run is about to be ordered: start what can be started before; harmless at any time."""
         ...
 
     async def run(
@@ -68,7 +76,16 @@ class Runtime(Protocol):
 
     async def resume(self, key: TaskKey, attempt: int) -> None: ...
 
-    async def stop(self, key: TaskKey, attempt: int) -> None: ...
+    async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
+        """End a run; a program that can be asked gets `grace_s` to end by itself."""
+        ...
+
+    async def adopt(self, order: RunOrder, where: str, mark: bytes, output: OutputSink) -> Outcome | None:
+        """Go on with a run that an earlier worker process started, its output from `mark` on, as `run` does.
+
+        None when there is nothing to go on with: then nothing of it is alive.
+        """
+        ...
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         """End whatever an earlier worker process left running for this pair."""

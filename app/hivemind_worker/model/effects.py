@@ -42,6 +42,10 @@ class Reclaim(TaskEffect):
     """Make sure that nothing of an earlier life of the worker still runs for this task."""
 
 
+class Adopt(TaskEffect):
+    """Go on with the run that an earlier life of the worker started."""
+
+
 class PackResult(TaskEffect):
     """Pack the workspace and the logs into the result archive."""
 
@@ -73,6 +77,7 @@ AnyEffect = (
     | ResumeRun
     | StopRun
     | Reclaim
+    | Adopt
     | PackResult
     | UploadResult
     | ForgetSpool

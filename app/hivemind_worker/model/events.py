@@ -77,6 +77,11 @@ class RunEnded(TaskEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunLost(TaskEvent):
+    """Nothing is left of a run that an earlier life of the worker started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPacked(TaskEvent):
     """The archive is on disk; `problem` when it is not the whole result or too large to send."""
 
@@ -148,6 +153,7 @@ AnyEvent = (
     | RunPrepared
     | RunStarted
     | RunEnded
+    | RunLost
     | ResultPacked
     | ResultDelivered
     | ResultRefused

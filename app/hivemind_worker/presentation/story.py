@@ -22,6 +22,8 @@ SENTENCES = {
     "StopAsked": mark("Asked to stop"),
     "RunEnded": mark("Its program has ended"),
     "Interrupted": mark("Cut off by the end of the worker"),
+    "Adopted": mark("Still there after a restart of the worker, which follows it again"),
+    "RunLost": mark("Nothing was left of it after a restart of the worker"),
     "FoundAgain": mark("Found in the journal after a restart"),
     "ResultPacked": mark("Its result is packed"),
     "ResultDelivered": mark("The pool has its result"),

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hivemind_worker.engine.ports import OutputSink, PreparingSink, Runtime, StartedSink
 
 
+WARMED_AT_MOST = 1000
+
+
 class ChosenRuntime:
     """`choice` is auto, docker or wasm. `docker` is None where Docker is switched off."""
 
@@ -28,6 +31,7 @@ class ChosenRuntime:
         self._docker = docker
         self._present: Runtime = wasm
         self._runs: dict[tuple[TaskKey, int], Runtime] = {}
+        self._warmed: dict[tuple[TaskKey, int], Runtime] = {}
 
     @property
     def name(self) -> str:
@@ -55,9 +59,12 @@ class ChosenRuntime:
         """Those lines that the sandbox in use cannot satisfy."""
         return self._present.missing_packages(requirements)
 
-    def warm(self) -> None:
-        """A run is about to be ordered."""
-        self._present.warm()
+    def warm(self, order: RunOrder) -> None:
+        """This run is about to be ordered; it stays with the sandbox that prepares for it."""
+        self._warmed[order.key, order.attempt] = self._present
+        while len(self._warmed) > WARMED_AT_MOST:
+            del self._warmed[next(iter(self._warmed))]
+        self._present.warm(order)
 
     async def run(
         self,
@@ -68,9 +75,13 @@ class ChosenRuntime:
     ) -> Outcome:
         """Run in the sandbox in use; it stays this run's until its end."""
         run = (order.key, order.attempt)
-        runtime = self._runs[run] = self._present
+        runtime = self._runs[run] = self._warmed.pop(run, self._present)
+
+        async def named(where: str, /, *, image: str = "", runtime: str = runtime.name) -> None:
+            await started(where, image=image, runtime=runtime)
+
         try:
-            return await runtime.run(order, output, started, preparing)
+            return await runtime.run(order, output, named, preparing)
         finally:
             del self._runs[run]
 
@@ -84,10 +95,22 @@ class ChosenRuntime:
         if runtime := self._runs.get((key, attempt)):
             await runtime.resume(key, attempt)
 
-    async def stop(self, key: TaskKey, attempt: int) -> None:
-        """End a run."""
-        if runtime := self._runs.get((key, attempt)):
-            await runtime.stop(key, attempt)
+    async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
+        """End a run, or what was prepared for it."""
+        runtime = self._runs.get((key, attempt)) or self._warmed.pop((key, attempt), None)
+        if runtime is not None:
+            await runtime.stop(key, attempt, grace_s)
+
+    async def adopt(self, order: RunOrder, where: str, mark: bytes, output: OutputSink) -> Outcome | None:
+        """Go on with a run of an earlier life, where Docker may be used and still has it."""
+        if self._docker is None:
+            return None
+        run = (order.key, order.attempt)
+        self._runs[run] = self._docker
+        try:
+            return await self._docker.adopt(order, where, mark, output)
+        finally:
+            del self._runs[run]
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         """End what an earlier life left, in whichever sandbox it ran."""

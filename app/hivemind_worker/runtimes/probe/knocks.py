@@ -54,7 +54,7 @@ class _Heard:
     total_bytes: int = 0
     largest_piece_bytes: int = 0
 
-    async def take(self, piece: bytes) -> None:
+    async def take(self, piece: bytes, _mark: bytes = b"", /) -> None:
         self.total_bytes += len(piece)
         self.largest_piece_bytes = max(self.largest_piece_bytes, len(piece))
         self.text += piece[: KEPT_OUTPUT_BYTES - len(self.text)]
@@ -99,7 +99,7 @@ async def _play(
     workspace = lay_out(folder / part / "workspace", around, folder / "canary", part)
     heard = _Heard()
 
-    async def started(_where: str, *, image: str = "") -> None:
+    async def started(_where: str, /, *, image: str = "", runtime: str = "") -> None:
         return None
 
     task_id = TaskId(f"doctor {part}")

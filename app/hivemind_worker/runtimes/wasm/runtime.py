@@ -231,8 +231,9 @@ class WasmRuntime:
     def _is_sound(self, chosen: _Chosen) -> bool:
         return self._modules.find(chosen.pack) is not None and packs.check(chosen.pack, self._book) is None
 
-    def warm(self) -> None:
+    def warm(self, order: RunOrder | None = None) -> None:
         """Have a child waiting for a task that is about to come; harmless at any time."""
+        del order  # any of them serves
         if self._chosen is not None and not self._closed:
             self._spares.restock(self._chosen.module, self._keeper)
 
@@ -246,8 +247,9 @@ class WasmRuntime:
         if guest := self._guests.get((key, attempt)):
             guest.brake.resume()
 
-    async def stop(self, key: TaskKey, attempt: int) -> None:
-        """End a run; `run` returns at once."""
+    async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
+        """End a run; `run` returns at once: a guest cannot be asked."""
+        del grace_s
         if guest := self._guests.get((key, attempt)):
             guest.stop()
 
@@ -255,6 +257,11 @@ class WasmRuntime:
         """End the child of an earlier worker process, should it still be the same process."""
         del key, attempt
         await self._files.call(end_stray, where, SANDBOX_WORD)
+
+    async def adopt(self, order: RunOrder, where: str, mark: bytes, output: OutputSink) -> None:
+        """Nothing to go on with: a guest dies with its worker."""
+        del mark, output
+        await self.reclaim(order.key, order.attempt, where)
 
     async def close(self) -> None:
         """End every run, and whatever else was started here."""
