@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hivemind_worker.commands.bundle import Bundle, bundle
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.runtimes.workspace.bundle import Bundle, bundle
 
 MOST = 100 * 2**20
 

@@ -17,7 +17,9 @@ from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, S
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
+from hivemind_worker.model.pools import Balance, KeptPool, Leaving
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.settings import Settings, apply, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
@@ -67,11 +69,106 @@ def make_snapshot(
     return replace(base, **fields)
 
 
+class FakePools:
+    """Set `rows`, `history` and `refuse_with`; read `asked`."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self._node = node
+        self.rows: list[KeptPool] = [
+            KeptPool(address="10.0.0.1:50051", user="anna", signed_in=True, active=True)
+        ]
+        self.history: dict[str, list[Balance]] = {}
+        self.refuse_with: Problem | None = None
+        self.asked: list[tuple[object, ...]] = []
+        self.demo_runs = False
+
+    def _answer(self, *asked: object) -> Problem | None:
+        self.asked.append(asked)
+        if self.refuse_with is None:
+            self._node.picture = self._node.picture
+        return self.refuse_with
+
+    async def kept(self) -> tuple[KeptPool, ...]:
+        return tuple(self.rows)
+
+    async def balances(self, address: str, user: str, from_s: float) -> tuple[Balance, ...]:
+        return tuple(row for row in self.history.get(address, []) if row.at_s >= from_s)
+
+    async def sign_in(self, address: str, user: str, password: str, *, plain: bool = False) -> Problem | None:
+        if self.refuse_with is None:
+            others = [row for row in self.rows if row.address != address]
+            active = any(row.address == address and row.active for row in self.rows)
+            self.rows = [*others, KeptPool(address=address, user=user, signed_in=True, active=active)]
+        return self._answer("sign in", address, user, password, plain)
+
+    async def sign_out(self, address: str) -> None:
+        self.rows = [replace(row, signed_in=row.signed_in and row.address != address) for row in self.rows]
+        self._answer("sign out", address)
+
+    async def forget(self, address: str) -> Problem | None:
+        self.rows = [row for row in self.rows if row.address != address]
+        return self._answer("forget", address)
+
+    async def switch(self, address: str, leaving: Leaving) -> Problem | None:
+        if self.refuse_with is None:
+            self._node.picture = replace(self._node.picture, switching_to=address)
+        return self._answer("switch", address, leaving)
+
+    async def cancel_switch(self) -> None:
+        self._node.picture = replace(self._node.picture, switching_to="")
+        self._answer("cancel")
+
+    async def start_demo(self, leaving: Leaving = Leaving.FINISH) -> Problem | None:
+        self.demo_runs = self.refuse_with is None
+        return self._answer("start demo", leaving)
+
+    async def stop_demo(self, leaving: Leaving = Leaving.STOP) -> Problem | None:
+        self.demo_runs = False
+        return self._answer("stop demo", leaving)
+
+
+class FakeSending:
+    """Set `rows` and `log`; read `asked`."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self._node = node
+        self.rows: list[Sending] = []
+        self.log: dict[str, list[str]] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    def put(self, sending: Sending) -> None:
+        """Add or replace one, and tell those who watch."""
+        self.rows = [sending, *(row for row in self.rows if row.task_id != sending.task_id)]
+        self._node.picture = self._node.picture
+
+    def all(self) -> tuple[Sending, ...]:
+        return tuple(self.rows)
+
+    def lines(self, task_id: str) -> tuple[str, ...]:
+        return tuple(self.log.get(task_id, ()))
+
+    def send(self, path: Path) -> Sending:
+        self.asked.append(("send", str(path)))
+        sending = Sending(
+            task_id=f"task_{len(self.rows) + 1}", name=path.name, path=str(path),
+            pool=self._node.picture.pool.address, step=SendStep.PACKING,
+            reached=((SendStep.PACKING, NOW_S),),
+        )  # fmt: skip
+        self.put(sending)
+        return sending
+
+    async def stop(self, task_id: str) -> Problem | None:
+        self.asked.append(("stop", task_id))
+        return None
+
+
 class FakeNode:
     """Set `picture`, `ended`, `lines` and files under `folder`; read `asked`."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = lambda: NOW_S) -> None:
         self.settings = Settings()
+        self.pools = FakePools(self)
+        self.sending = FakeSending(self)
         self.watchers: list[Callable[[], None]] = []
         self._picture = make_snapshot()
         self.ended: list[Task] = []

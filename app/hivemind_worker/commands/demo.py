@@ -254,9 +254,9 @@ async def _see_through(
     args: argparse.Namespace, requester: Requester, name: str, sample: Path, *, out: Path, lines: list[str]
 ) -> tuple[str, Path] | Problem:
     """Send one sample, follow it to its end, unpack its result."""
-    from hivemind_worker.commands.bundle import bundle
-    from hivemind_worker.commands.submit import fetch_unpacked
+    from hivemind_worker.commands.submit import fetch_result
     from hivemind_worker.pool.requester import ARCHIVE_BYTES_MOST, Demand, new_task_id
+    from hivemind_worker.runtimes.workspace.bundle import bundle
 
     task_id = new_task_id()
     with tempfile.TemporaryDirectory(prefix="hivemind-sample-") as scratch:
@@ -272,7 +272,7 @@ async def _see_through(
     view = await requester.wait(task_id)
     if isinstance(view, Problem):
         return view
-    folder = await fetch_unpacked(requester, view, out)
+    folder = await fetch_result(requester, view, out)
     if isinstance(folder, Problem):
         return folder
     return view.status, _named(folder, out / name)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hivemind_worker.commands.bundle import Bundle, bundle
 from hivemind_worker.commands.login import read_password
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.resolve import home_places
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.task import Problem, TaskId, key_of
+from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
+from hivemind_worker.runtimes.workspace.bundle import Bundle, bundle
 
 if TYPE_CHECKING:
     from hivemind_worker.pool.requester import Requester, TaskView
 
 RESULT_FOLDER = "results"
-LATE_RESULT_S = 20.0  # a stopped worker still packs what it has
 STOP_LIMIT_S = 10.0
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +202,7 @@ async def _see_through(args: argparse.Namespace, requester: Requester, task_id: 
     view = await requester.wait(task_id)
     if isinstance(view, Problem):
         return fail(view, args.json)
-    folder = await fetch_unpacked(requester, view, out)
+    folder = await fetch_result(requester, view, out)
     took_s = time.monotonic() - begun
     if isinstance(folder, Problem):
         _tell(args, view, None, took_s)
@@ -234,31 +231,13 @@ def _tell(args: argparse.Namespace, view: TaskView, folder: Path | None, took_s:
         say(f"Result: {folder}")
 
 
-async def fetch_unpacked(requester: Requester, view: TaskView, out: Path) -> Path | Problem:
+async def fetch_result(requester: Requester, view: TaskView, out: Path) -> Path | Problem:
     """The new folder with the unpacked result; an archive that is refused stays as a .zip beside it."""
-    name = view.task_id if SAFE_NAME.fullmatch(view.task_id) else key_of(TaskId(view.task_id))
-    archive, folder = out / f"{name}.zip", out / name
-    if folder.exists() or archive.exists():
-        return Problem(code=FaultCode.NO_PERMISSION, about=f"{folder} is there already")
-    problem = await requester.fetch(view.task_id, archive)
-    until = time.monotonic() + (LATE_RESULT_S if view.status == "STOPPED" and view.node else 0.0)
-    while problem is not None and problem.code is FaultCode.POOL_REFUSED and time.monotonic() < until:
-        await asyncio.sleep(1.0)
-        problem = await requester.fetch(view.task_id, archive)
-    if problem is not None:
-        return problem
-    files = NamedThread("unpacking")
-    try:
-        return await files.call(_unpacked, archive, folder) or folder
-    finally:
-        files.close()
-
-
-def _unpacked(archive: Path, folder: Path) -> Problem | None:
+    from hivemind_worker.engine.sending import fetch_unpacked
     from hivemind_worker.runtimes.workspace import RESULT_LIMITS, Workspace
 
-    problem = Workspace(limits=RESULT_LIMITS).unpack(archive, folder)
-    if problem is None:
-        archive.unlink()
-        return None
-    return Problem(code=problem.code, about=f"{problem.about} (it is kept, unopened, as {archive})")
+    files = NamedThread("unpacking")
+    try:
+        return await fetch_unpacked(requester, view, out, Workspace(limits=RESULT_LIMITS).unpack, files)
+    finally:
+        files.close()

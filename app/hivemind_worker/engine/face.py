@@ -11,6 +11,8 @@ from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, S
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
+from hivemind_worker.model.pools import Balance, KeptPool, Leaving
+from hivemind_worker.model.sending import Sending
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState
@@ -20,8 +22,83 @@ __all__ = ["Command", "LogEntry", "NodeFace", "Sample"]
 Command = StopAsked | PauseAsked | ResumeAsked | FinishAsked
 
 
+class PoolsFace(Protocol):
+    """The owner's pools: several kept, one active."""
+
+    async def kept(self) -> tuple[KeptPool, ...]:
+        """The pools, the active one first, then those used last."""
+        ...
+
+    async def balances(self, address: str, user: str, from_s: float) -> tuple[Balance, ...]:
+        """An account's balance from a moment on, oldest first, the last one before it as the first."""
+        ...
+
+    async def sign_in(self, address: str, user: str, password: str, *, plain: bool = False) -> Problem | None:
+        """Try the login at the pool and keep it; the active pool takes it up at once."""
+        ...
+
+    async def sign_out(self, address: str) -> None:
+        """Forget the password; the pool stays on the list."""
+        ...
+
+    async def forget(self, address: str) -> Problem | None:
+        """Take a pool off the list, with its login; the active one is refused."""
+        ...
+
+    async def switch(self, address: str, leaving: Leaving) -> Problem | None:
+        """Begin to leave the active pool for this one; `Snapshot.switching_to` tells when it is done."""
+        ...
+
+    async def cancel_switch(self) -> None:
+        """Stay with the active pool, and take work of it again."""
+        ...
+
+    async def start_demo(self, leaving: Leaving = Leaving.FINISH) -> Problem | None:
+        """Start the pool that is built in, and switch to it for this run of the worker."""
+        ...
+
+    async def stop_demo(self, leaving: Leaving = Leaving.STOP) -> Problem | None:
+        """Go back to the pool of before."""
+        ...
+
+    @property
+    def demo_runs(self) -> bool:
+        """Whether the active pool is the one built in."""
+        ...
+
+
+class SendingFace(Protocol):
+    """The owner as a requester at the active pool."""
+
+    def all(self) -> tuple[Sending, ...]:
+        """What is under way and what has ended, newest first."""
+        ...
+
+    def lines(self, task_id: str) -> tuple[str, ...]:
+        """A sent task's log as far as it was followed in this run of the worker."""
+        ...
+
+    def send(self, path: Path) -> Sending:
+        """Start sending a folder or a .zip; returns at once, `watch` tells how it goes on."""
+        ...
+
+    async def stop(self, task_id: str) -> Problem | None:
+        """Have the pool stop a sent task."""
+        ...
+
+
 class NodeFace(Protocol):
     """The one object that a front end meets. Use from the loop's thread only."""
+
+    @property
+    def pools(self) -> PoolsFace:
+        """Several kept, one active."""
+        ...
+
+    @property
+    def sending(self) -> SendingFace:
+        """Tasks that the owner sends."""
+        ...
 
     @property
     def settings(self) -> Settings:

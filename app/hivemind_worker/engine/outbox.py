@@ -59,6 +59,14 @@ class Outbox:
         self._woken.set()
         self._woken = asyncio.Event()
 
+    async def abandon(self) -> None:
+        """Give up every delivery under way: the pool is left."""
+        under_way = tuple(self._under_way.values())
+        for delivery in under_way:
+            delivery.cancel()
+        if under_way:
+            await asyncio.wait(under_way)
+
     async def settle(self, limit_s: float) -> None:
         """Wait until nothing is owed any more, at most so long."""
         if self._under_way:

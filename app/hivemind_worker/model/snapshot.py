@@ -83,4 +83,5 @@ class Snapshot:
     blocker: Problem | None = None
     owed_results: int = 0
     grpc_address: str = ""
+    switching_to: str = ""  # the pool that the active one is being left for
     recovery: str = ""  # what the last start found, "" when there was nothing to recover

@@ -80,6 +80,13 @@ class PoolClient:
         """Look now: the login, the owner's wish or the network has changed."""
         self._woken.set()
 
+    def move(self, address: str) -> None:
+        """Leave this pool for another one; nothing may be owed to the first any more."""
+        self._address = address
+        self._view = PoolView(address=address, link=LinkState.CONNECTING, since_s=self._clock.now())
+        self._on_change(self._view)
+        self.wake()
+
     async def send_output(self, task_id: TaskId, text: str) -> Sent:
         """Append text to the task's log at the pool; calls for one task wait for one another."""
         if self._session is None:
@@ -105,7 +112,8 @@ class PoolClient:
             self._names.close(wait=False)
 
     async def _one_session(self) -> None:
-        """From signing in to losing the pool, and the wait after it."""
+        """From signing in to losing the pool, and the wait after it; for another pool it begins anew."""
+        address = self._address
         credentials = await self._credentials()
         if credentials is None:
             self._show(LinkState.NOT_LOGGED_IN, Problem(code=FaultCode.NOT_LOGGED_IN))
@@ -115,7 +123,7 @@ class PoolClient:
         if self._view.link is not LinkState.UNREACHABLE:
             self._show(LinkState.CONNECTING)
         problem = await self._sign_in_and_stay(credentials)
-        if problem is None:
+        if problem is None or self._address != address:
             return
         if problem.code is FaultCode.WRONG_PASSWORD:
             self._show(LinkState.LOGIN_REFUSED, problem)
@@ -129,13 +137,16 @@ class PoolClient:
 
     async def _sign_in_and_stay(self, credentials: Credentials) -> Problem | None:
         """Why the session ended or never began; None when the login has changed."""
-        insist = self._insist or credentials.plain
-        target = await find_pool(self._address, self._interfaces(), self._names, insist_plain_login=insist)
+        insist, address = self._insist or credentials.plain, self._address
+        target = await find_pool(address, self._interfaces(), self._names, insist_plain_login=insist)
         if isinstance(target, Problem):
             return target
         session = await sign_in(target, credentials, self._clock, self._deadlines)
         if isinstance(session, Problem):
             return session
+        if self._address != address:  # the pool was left while it answered
+            await session.close()
+            return None
         self._session = session
         try:
             return await self._stay(session, credentials)
@@ -145,8 +156,8 @@ class PoolClient:
 
     async def _stay(self, session: Session, credentials: Credentials) -> Problem | None:
         heartbeat = Heartbeat(session, self._machine_name or credentials.user)
-        beats = 0
-        while True:
+        beats, address = 0, self._address
+        while self._address == address:
             started_s = self._clock.steady()
             announcement = self._announcement()
             problem = await self._beat(session, heartbeat, announcement, beats)
@@ -157,6 +168,7 @@ class PoolClient:
             pause_s = LOOK_EVERY_S if announcement is None else BEAT_S
             if await self._rest_from(started_s, pause_s) and await self._credentials() != credentials:
                 return None
+        return None
 
     async def _beat(
         self, session: Session, heartbeat: Heartbeat, announcement: Announcement | None, beats: int

@@ -1,4 +1,4 @@
-"""The kept login: in the system's keyring, or where there is none in a 0600 file that the owner allowed.
+"""The kept logins: in the system's keyring, or where there is none in a 0600 file that the owner allowed.
 
 With HIVEMIND_HOME the file is used always: that folder holds everything of its worker.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hivemind_worker.places import Places
 
 SERVICE = "hivemind-worker"
 ENTRY = "pool-login"
+MOST_KEPT = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +32,45 @@ class Login:
 
 
 class LoginStore:
-    """Keeps at most one login. All calls block (a keyring may ask its owner)."""
+    """Keeps one login a pool, the last kept first. All calls block (a keyring may ask its owner)."""
 
     def __init__(self, file: Path, *, use_keyring: bool) -> None:
         self._file = file
         self._use_keyring = use_keyring
 
     def keep(self, login: Login) -> Problem | None:
-        """Keep the login for later starts."""
-        text = json.dumps(asdict(login))
+        """Keep the login for later starts, instead of an earlier one for the same pool."""
+        others = [each for each in self.all() if each.pool != login.pool]
+        return self._write([login, *others][:MOST_KEPT])
+
+    def find(self, pool: str = "") -> Login | None:
+        """The kept login for this pool, or the last kept one. A file that others may read is not trusted."""
+        return next((each for each in self.all() if pool in ("", each.pool)), None)
+
+    def all(self) -> tuple[Login, ...]:
+        """Every kept login, the last kept first."""
+        text = self._from_file() or (_keyring_get() if self._use_keyring else None)
+        try:
+            rows = json.loads(text or "[]")
+            return tuple(_login(row) for row in (rows if isinstance(rows, list) else [rows]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return ()
+
+    def forget(self, pool: str | None = None) -> None:
+        """Remove the login for this pool, or all, wherever they are kept."""
+        left = [each for each in self.all() if pool is not None and each.pool != pool]
+        if left:
+            self._write(left)
+            return
+        self._clear_leftovers()
+        with contextlib.suppress(FileNotFoundError):
+            self._file.unlink()
+        if self._use_keyring:
+            _keyring_delete()
+
+    def _write(self, logins: Sequence[Login]) -> Problem | None:
+        # One login is written as it always was, so that an earlier version finds it.
+        text = json.dumps([asdict(each) for each in logins] if len(logins) > 1 else asdict(logins[0]))
         if self._use_keyring and _keyring_set(text):
             with contextlib.suppress(FileNotFoundError):
                 self._file.unlink()
@@ -50,28 +82,6 @@ class LoginStore:
             return Problem(code=FaultCode.NO_PERMISSION, about=f"{self._file}: {error.strerror}")
         return None
 
-    def find(self) -> Login | None:
-        """The kept login, or None. A file that others may read is not trusted."""
-        text = self._from_file() or (_keyring_get() if self._use_keyring else None)
-        if text is None:
-            return None
-        try:
-            row = json.loads(text)
-            return Login(
-                pool=str(row["pool"]), user=str(row["user"]), password=str(row["password"]),
-                plain=row.get("plain") is True,
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
-
-    def forget(self) -> None:
-        """Remove the login wherever it is kept."""
-        self._clear_leftovers()
-        with contextlib.suppress(FileNotFoundError):
-            self._file.unlink()
-        if self._use_keyring:
-            _keyring_delete()
-
     def _clear_leftovers(self) -> None:
         """Remove what a crash in the middle of `keep` has left: it may hold a password."""
         for path in leftovers(self._file):
@@ -81,6 +91,13 @@ class LoginStore:
     def _from_file(self) -> str | None:
         content = read_owned(self._file)
         return None if content is None else content.decode("utf-8", "replace")
+
+
+def _login(row: dict[str, object]) -> Login:
+    return Login(
+        pool=str(row["pool"]), user=str(row["user"]), password=str(row["password"]),
+        plain=row.get("plain") is True,
+    )  # fmt: skip
 
 
 def _keyring_set(text: str) -> bool:

@@ -82,13 +82,20 @@ class Doors:
         self.announced = (own.announce, port)
         return None
 
+    async def move_task_door(self) -> Problem | None:
+        """Open it anew for the active pool, which may be reached in another way and is another peer."""
+        if self._door is not None:
+            await self._door.close()
+            self._door = None
+        return await self._open_door()
+
     def _peers(self, pool_ips: tuple[str, ...]) -> tuple[str, ...]:
         """Addresses that may send tasks: those set by hand, else the pool's own."""
         parts = self._parts.settings.pool_peers.split(",")
         return tuple(part.strip() for part in parts if part.strip()) or pool_ips
 
     async def _pool_ips(self) -> tuple[str, ...]:
-        pool = parse_address(self._parts.settings.master_address)
+        pool = parse_address(self._parts.pool_address)
         return () if isinstance(pool, Problem) else await resolve(pool.host, self._parts.probe)
 
     async def _open_api(self, node: NodeFace) -> Problem | None:

@@ -6,6 +6,7 @@ import asyncio
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hivemind_worker import __version__
@@ -27,6 +28,8 @@ from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
 from hivemind_worker.worker_node.parts import Parts
+from hivemind_worker.worker_node.pools import Pools
+from hivemind_worker.worker_node.sending import Sending
 
 MIN_KEY_DIGITS = 8
 
@@ -38,6 +41,8 @@ class Front:
         self.parts = parts
         self.doors = Doors(parts)
         self.facts = Facts(parts, self.doors)
+        self.pools = Pools(parts, self.doors, self.changed)
+        self.sending = Sending(parts, self.pools, self.changed)
         self.recovery = ""
         address = parts.settings.master_address
         self.pool_view = PoolView(address=address, link=LinkState.NOT_LOGGED_IN, since_s=time.time())
@@ -61,11 +66,12 @@ class Front:
         return self.doors.api_url
 
     def snapshot(self) -> Snapshot:
-        return picture(
+        shown = picture(
             self.parts.engine.shown, at_s=time.time(), node_id=self.node_id, version=__version__,
             trust_threshold=self.settings.trust_threshold, pool=self.pool_view,
             runtime=self.facts.around.sandbox, grpc_address=self.doors.task_address, recovery=self.recovery,
         )  # fmt: skip
+        return replace(shown, switching_to=self.pools.switching_to) if self.pools.switching_to else shown
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         self._watchers.append(changed)

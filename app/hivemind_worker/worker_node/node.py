@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from hivemind_worker.engine.janitor import clear_spool
 from hivemind_worker.model.events import Restarted, ShutdownAsked
+from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Problem
@@ -92,18 +93,21 @@ class WorkerNode(Front):
         )
 
     async def _credentials(self) -> Credentials | None:
-        """The kept login, when it is one for the pool in use."""
-        login = await self.parts.probe.call(self.parts.logins.find)
-        if login is None or login.pool != self.settings.master_address:
-            return None
-        return Credentials(user=login.user, password=login.password, plain=login.plain)
+        return await self.pools.credentials()
 
     def _pool_changed(self, view: PoolView) -> None:
         came_back = view.link is LinkState.REGISTERED and self.pool_view.link is not LinkState.REGISTERED
         self.pool_view = view
+        self._note_balance(view)
         self.changed()
         if came_back:
             self.parts.outbox.wake()
+
+    def _note_balance(self, view: PoolView) -> None:
+        book = self.parts.balances
+        if view.balance is not None and view.user and book.is_news(view.address, view.user, view.balance):
+            balance = Balance(at_s=view.last_heard_s or time.time(), amount=view.balance)
+            self.parts.nursery.start("balance", book.note(view.address, view.user, balance))
 
     async def _open_doors(self) -> Problem | None:
         """Everything is ready inside: let the pool and the owner in."""
@@ -118,6 +122,7 @@ class WorkerNode(Front):
             return problem
         nursery.start("pool", self.parts.link.run())
         self.facts.start()
+        await self.sending.start()
         log.info(
             "worker %s is up: %s, dashboard and API at %s",
             self.node_id, self.doors.task_address, self.api_url,
@@ -168,8 +173,8 @@ class WorkerNode(Front):
     async def _close_doors(self) -> None:
         """All at once, as one that is held up must not keep the others open; then what they used."""
         parts = self.parts
-        doors = [*self.doors.closing(), parts.runtime.close()]
-        for work in (doors, [parts.users.close(), parts.history.close()]):
+        doors = [*self.doors.closing(), parts.runtime.close(), self.pools.close()]
+        for work in (doors, [parts.users.close(), parts.history.close(), parts.balances.close()]):
             closing = Nursery("closing")
             await asyncio.wait({closing.start("part", part) for part in work}, timeout=CLOSE_S)
             await closing.close(0)

@@ -30,6 +30,7 @@ from hivemind_worker.pool.session import Credentials
 from hivemind_worker.runtimes.choice import ChosenRuntime
 from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
 from hivemind_worker.runtimes.workspace import Workspace
+from hivemind_worker.store.balances import BalanceBook
 from hivemind_worker.store.history import MetricHistory
 from hivemind_worker.store.journal import SqliteJournal
 from hivemind_worker.store.secrets import login_store
@@ -64,6 +65,7 @@ class Parts:
         self, settings: Settings, set_by_hand: Collection[str], places: Places, worker_log: WorkerLog
     ) -> None:
         self.settings = settings
+        self.pool_address = settings.master_address  # of the active pool: another one may be switched to
         self.by_hand = frozenset(set_by_hand)
         self.sources = dict(set_by_hand) if isinstance(set_by_hand, Mapping) else {}
         self.places = places
@@ -81,6 +83,7 @@ class Parts:
         self.logins = login_store(places)
         self.users = SqliteUsers(places.state)
         self.history = MetricHistory(places.data)
+        self.balances = BalanceBook(places.data)
 
     @property
     def has_engine(self) -> bool:

@@ -77,7 +77,7 @@ def bundle(path: Path, scratch: Path, most_bytes: int) -> Bundle | Problem:
 
 
 def _reason_against(archive: Path) -> Problem | None:
-    from hivemind_worker.runtimes.workspace import Workspace
+    from hivemind_worker.runtimes.workspace import Workspace  # noqa: PLC0415 - it stands beside us
 
     found = Workspace().inspect(archive)
     return found if isinstance(found, Problem) else None

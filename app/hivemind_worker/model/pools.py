@@ -1,0 +1,34 @@
+"""Pools that the owner keeps, how one is left for another, and what an account's balance was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Leaving(StrEnum):
+    """What becomes of the open tasks when the pool is left."""
+
+    FINISH = "finish"  # they run to their end, their results are delivered, then it is left
+    STOP = "stop"  # they are stopped and packed, and what they wrote is delivered
+    KEEP = "keep"  # stopped as well; results that the pool does not take within seconds stay here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPool:
+    """One pool of the owner's list. `used_until_s` is when it was last the active one, 0.0 for never."""
+
+    address: str
+    user: str = ""
+    signed_in: bool = False
+    active: bool = False
+    built_in: bool = False
+    used_until_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """An account's balance in CPT at a moment."""
+
+    at_s: float
+    amount: int
