@@ -157,14 +157,10 @@ function showFollowing() {
 const wall = (ms) => new Date(ms).toTimeString().slice(0, 8);
 
 function measure(values) {
-  const shown = { cpu: values.cpu_percent, memory: values.memory_percent, gpu: values.gpu_percent };
-  for (const [name, value] of Object.entries(shown)) show(name, value, "%", 0);
-  show("disk", values.disk_available_gb, "GiB", 1);
-}
-
-function show(name, value, unit, digits) {
-  const place = document.querySelector(`[data-figure="${name}"]`);
-  if (place && typeof value === "number") place.textContent = `${value.toFixed(digits)} ${unit}`;
+  for (const place of document.querySelectorAll("[data-figure]")) {
+    const value = values[place.dataset.figure], { digits, unit } = place.closest("[data-unit]").dataset;
+    if (typeof value === "number") place.textContent = `${value.toFixed(Number(digits))} ${unit}`;
+  }
 }
 
 function tick() {

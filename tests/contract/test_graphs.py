@@ -8,7 +8,6 @@ import pytest
 
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.metrics import Point, point_values
-from hivemind_worker.presentation.charts import RANGES
 from hivemind_worker.presentation.graphs import (
     KINDS,
     Graph,
@@ -21,6 +20,7 @@ from hivemind_worker.presentation.graphs import (
     table_head,
     table_rows,
 )
+from hivemind_worker.presentation.ranges import RANGES
 from tests.fakes.node import NOW_S
 
 HOUR = RANGES["1h"]

@@ -28,6 +28,12 @@ NOW_S = 1_795_530_720.0  # 2026-11-24 14:32 UTC
 TOTAL = Resources(cpu=200.0, memory_gb=4.0)
 
 
+FIGURES = Sample(
+    cpu_percent=25.0, memory_percent=50.0, memory_available_gb=4.0, memory_total_gb=8.0,
+    disk_available_gb=100.0,
+)  # fmt: skip
+
+
 def make_task(task_id: str = "task_1", state: TaskState = TaskState.RUNNING, **fields: Any) -> Task:
     """A task of 10 s ago with sensible values; any field may be given."""
     base = Task(
@@ -181,6 +187,7 @@ class FakeNode:
         self.kept: dict[str, object] = {}
         self.sources: dict[str, str] = {}
         self.samples = 0
+        self.figures = FIGURES
         self.folder = folder
         self._clock = clock
 
@@ -236,13 +243,7 @@ class FakeNode:
 
     async def sample(self) -> Sample:
         self.samples += 1
-        return Sample(
-            cpu_percent=25.0,
-            memory_percent=50.0,
-            memory_available_gb=4.0,
-            memory_total_gb=8.0,
-            disk_available_gb=100.0,
-        )
+        return self.figures
 
     async def ended_tasks(self, limit: int) -> tuple[Task, ...]:
         return tuple(self.ended[:limit])

@@ -40,11 +40,14 @@ def working(node: FakeNode, now_s: float) -> None:
         Step.MINUTE: [_point(now_s - 86400 + 60 * s, 7 * s) for s in range(1440)],
         Step.HOUR: [_point(now_s - 30 * 86400 + 3600 * s, 40 * s) for s in range(720)],
     }
+    node.figures = _sample(3600)
     node.log = [
         LogEntry(number=n, timestamp=f"2026-11-24 14:{n // 60:02d}:{n % 60:02d}", level=level, message=text)
         for n, (level, text) in enumerate(_LOG * 12, start=1)
     ]
     first = tasks[0]
+    node.output_log(first.key).unlink(missing_ok=True)
+    node.lines.clear()
     node.write_log(first, "".join(f"step {n}/1500  loss 0.{9999 - n}\n" for n in range(400)).encode())
     node.write_log(
         first, b"\x1b[33mwarning: gradient clipped\x1b[0m\n<script>alert(1)</script>\n50 %\r60 %\n"
@@ -82,18 +85,28 @@ def _ended(number: int, now_s: float) -> Task:
 
 
 def _point(at_s: float, n: int) -> Point:
-    rest = 1500 < n % 3600 < 1900
-    ran = n % 3600 > 900 and not rest
+    values = point_values(_sample(n), 2 if _ran(n) else 0, _rested(n))
+    return Point(at_s=int(at_s), values=values)
+
+
+def _rested(n: int) -> bool:
+    return 1500 < n % 3600 < 1900
+
+
+def _ran(n: int) -> bool:
+    return (n % 3600 > 900 or n == 3600) and not _rested(n)
+
+
+def _sample(n: int) -> Sample:
+    ran = _ran(n)
     cpu = (8 + 4 * math.sin(n / 40) + 2 * math.sin(n / 7)) + (48 + 3 * math.sin(n / 13) if ran else 0)
-    sample = Sample(
+    return Sample(
         cpu_percent=cpu, memory_percent=38 + (9 if ran else 0) + math.sin(n / 200), memory_available_gb=4.0,
         memory_total_gb=8.0, disk_available_gb=100.0 - n / 3600,
         ours_cpu_percent=cpu - 8 if ran else 0.0, ours_memory_percent=9.0 if ran else 0.0,
         net_down_bps=2e5 + 1e5 * math.sin(n / 30), net_up_bps=3e4, disk_read_bps=1e6 if ran else 2e5,
         disk_write_bps=4e5, ours_disk_bps=9e5 if ran else 0.0, cpu_celsius=55 + (9 if ran else 0),
     )  # fmt: skip
-    values = point_values(sample, 2 if ran else 0, rest)
-    return Point(at_s=int(at_s), values=values)
 
 
 def paused(node: FakeNode, now_s: float) -> None:

@@ -1,7 +1,7 @@
-"""The window's graphs as values: what is drawn, what the line under the pointer says, the table twin.
+"""Graphs as values: what is drawn, what the line under the pointer says, the table twin.
 
-Pure: points in, numbers and words out; `ui.graphs` draws them in any size. Ours and others are stacked,
-so that the edge of the picture is the whole. The web's drawings are `presentation.charts`.
+Pure: points in, numbers and words out; `ui.graphs` draws them in any size, `presentation.drawing` for
+pages. Ours and others are stacked, so that the edge of the picture is the whole.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from enum import StrEnum
 
 from hivemind_worker.model.metrics import COLUMNS, Point
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.charts import BUCKETS, HALF, Range
 from hivemind_worker.presentation.page_words import ABSENT
+from hivemind_worker.presentation.ranges import Range
 
+BUCKETS = 120
+HALF = 0.5
 MEBI = 1024**2
 MIB_UNIT, PERCENT, DEGREES, GIB_UNIT = "MiB/s", "%", "°C", "GiB"
 

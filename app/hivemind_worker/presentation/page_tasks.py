@@ -28,6 +28,9 @@ PHASES = {
     Phase.INSTALLING: ("waiting", "tray-waiting", mark("Installing")),
     Phase.STOPPING: ("finishing", "tray-finishing", mark("Stopping")),
 }
+FREE = Look(tone="", icon="tray-waiting", word="")
+"""A place for a task that is free."""
+
 RUNTIMES = {"wasm": ("sandbox", mark("Built-in")), "docker": ("container", mark("Docker"))}
 DELIVERIES = {
     Delivery.NONE: mark("being packed"),
@@ -73,7 +76,7 @@ def task_look(task: Task) -> Look:
 def task_row(task: Task, now_s: float) -> TaskRow:
     """One task as a row."""
     problem, next_step = words(task.problem) if task.problem else ("", "")
-    icon, runtime = RUNTIMES.get(task.runtime, ("dash", task.runtime))
+    icon, runtime = RUNTIMES.get(task.runtime, ("", task.runtime))
     ended = task.state.has_ended
     ran = task.started_at_s is not None
     return TaskRow(

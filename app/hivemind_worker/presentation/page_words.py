@@ -21,7 +21,7 @@ from hivemind_worker.presentation.status import HEALTHY, health_report
 if TYPE_CHECKING:
     from hivemind_worker.model.settings import Settings
 
-HIGH_FROM, MEDIUM_FROM = 80, 50
+TOP_SCORE, HIGH_FROM, MEDIUM_FROM = 100, 80, 50
 ABSENT = "–"
 """For what is unknown or does not apply; never 0."""
 
@@ -63,7 +63,13 @@ class Trust:
     score: int
     group: str
     next_step: str
-    threshold: int
+
+    @property
+    def zones(self) -> tuple[tuple[int, int, bool], ...]:
+        """Begin and end of each group on the scale, lowest first, and whether the score is in it."""
+        ends = (0, MEDIUM_FROM, HIGH_FROM, TOP_SCORE)
+        place = sum(self.score >= start for start in ends[1:3])
+        return tuple((ends[n], ends[n + 1], n == place) for n in range(3))
 
 
 LOOKS = {
@@ -113,7 +119,7 @@ def headline(snapshot: Snapshot) -> Cause:
     first = verdicts(snapshot)[0]
     look = node_look(snapshot)
     return Cause(
-        look=look, text=first.text, action=_own_action(first), since_s=first.since_s,
+        look=look, text=first.text.rstrip(".。"), action=_own_action(first), since_s=first.since_s,
         ends_at_s=first.ends_at_s,
     )  # fmt: skip
 
@@ -198,6 +204,20 @@ def buttons(snapshot: Snapshot) -> tuple[Button, ...]:
     return tuple(found)
 
 
+def places_words(snapshot: Snapshot) -> str:
+    """What the places for tasks that do not run are: frozen, starting, free."""
+    open_tasks = unended(snapshot)
+    frozen = sum(task.state is TaskState.PAUSED for task in open_tasks)
+    starting = sum(task.state is TaskState.ALLOCATED for task in open_tasks)
+    free = max(0, snapshot.max_tasks - len(open_tasks))
+    said = [
+        translate_many("{count} frozen", "{count} frozen", frozen) if frozen else "",
+        translate_many("{count} starting", "{count} starting", starting) if starting else "",
+        translate_many("{count} place free", "{count} places free", free) if free else "",
+    ]
+    return ", ".join(filter(None, said)) or _("all taken")
+
+
 def trust(snapshot: Snapshot) -> Trust:
     """The trust tile: the score, its group, and how far the next group is."""
     score = snapshot.node.trust_score
@@ -211,4 +231,4 @@ def trust(snapshot: Snapshot) -> Trust:
             "{count} point to {group}", "{count} points to {group}", goal - score, group=_(name)
         )
     group = _(GROUP_WORDS.get(snapshot.trust_group, snapshot.trust_group))
-    return Trust(score=score, group=group, next_step=ahead, threshold=snapshot.trust_threshold)
+    return Trust(score=score, group=group, next_step=ahead)

@@ -209,13 +209,41 @@ def _state(snapshot: Snapshot) -> dict[str, Any]:
     return {**values, "running_tasks": len(unended(snapshot))}
 
 
+MEBI = 1024**2
+
+
 def _metrics(snapshot: Snapshot, sample: Sample) -> dict[str, Any]:
-    return {
+    """The computer's figures; of CPU, memory and disk the tasks' share and the rest as well."""
+    ours_cpu = min(sample.ours_cpu_percent, sample.cpu_percent)
+    used_gb = sample.memory_percent * sample.memory_total_gb / 100
+    ours_gb = min(sample.ours_memory_percent, sample.memory_percent) * sample.memory_total_gb / 100
+    values = {
         "at": round(snapshot.at_s, 3),
         "cpu_percent": sample.cpu_percent,
+        "ours_cpu_percent": round(ours_cpu, 1),
+        "others_cpu_percent": round(sample.cpu_percent - ours_cpu, 1),
         "memory_percent": sample.memory_percent,
+        "memory_used_gb": round(used_gb, 2),
+        "ours_memory_gb": round(ours_gb, 2),
+        "others_memory_gb": round(used_gb - ours_gb, 2),
         "memory_available_gb": round(sample.memory_available_gb, 2),
         "disk_available_gb": round(sample.disk_available_gb, 2),
         "gpu_percent": sample.gpu_percent,
+        "cpu_celsius": sample.cpu_celsius,
         "running_tasks": len(unended(snapshot)),
     }
+    return values | _rates(sample)
+
+
+def _rates(sample: Sample) -> dict[str, float | None]:
+    """MiB a second; None before the second look."""
+    disk_bps = None
+    if sample.disk_read_bps is not None and sample.disk_write_bps is not None:
+        disk_bps = sample.disk_read_bps + sample.disk_write_bps
+    ours_bps = None if disk_bps is None else min(sample.ours_disk_bps or 0.0, disk_bps)
+    rates = {
+        "net_down_mib_s": sample.net_down_bps, "net_up_mib_s": sample.net_up_bps, "disk_mib_s": disk_bps,
+        "ours_disk_mib_s": ours_bps,
+        "others_disk_mib_s": None if disk_bps is None or ours_bps is None else disk_bps - ours_bps,
+    }  # fmt: skip
+    return {name: None if rate is None else round(rate / MEBI, 2) for name, rate in rates.items()}

@@ -7,7 +7,6 @@ the first page is asked for.
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,12 @@ from markupsafe import Markup
 from hivemind_worker import __version__
 from hivemind_worker.presentation.amounts import iso
 from hivemind_worker.presentation.catalogue import language_tag, translate
+from hivemind_worker.presentation.moments import clock_time, day_number, on_axis, when
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.web.answers import HEADERS
 from hivemind_worker.web.pages_assets import Assets
 
 PAGES = ("dashboard", "tasks", "task", "monitor", "pools", "rules", "logs", "doctor", "login", "missing")
-FORMS = {"": "%H:%M:%S", "minute": "%H:%M", "short": "%H:%M"}
-OTHER_DAY, OTHER_YEAR = "%d %b %H:%M", "%d %b %Y"
-SECONDS_OF_HALF_A_YEAR = 15_552_000
 
 
 class Renderer:
@@ -40,7 +37,7 @@ class Renderer:
         icons = {name: _icon(drawing) for name, drawing in self.assets.icons.items()}
         self._templates.globals.update(
             {"_": translate, "icon": icons.__getitem__, "asset": self.assets.address, "clock": clock_text,
-             "iso": iso, "lang": language_tag, "version": __version__}
+             "axis": on_axis, "iso": iso, "lang": language_tag, "version": __version__}
         )  # fmt: skip
         for name in PAGES:
             self._templates.get_template(f"{name}.html")
@@ -65,12 +62,7 @@ def clock_text(at_s: float | None, form: str = "") -> str:
     """A moment on this computer's clock: the time for today, with its day for another one."""
     if at_s is None:
         return ABSENT
-    try:
-        moment = datetime.fromtimestamp(at_s).astimezone()
-    except (OverflowError, ValueError, OSError):
-        return ABSENT
-    now = datetime.fromtimestamp(time.time()).astimezone()
-    if moment.date() == now.date() or form == "short":
-        return moment.strftime(FORMS[form])
-    far = abs((now - moment).total_seconds()) > SECONDS_OF_HALF_A_YEAR
-    return moment.strftime(OTHER_YEAR if far else OTHER_DAY)
+    now_s = time.time()
+    if form == "minute" and day_number(at_s) == day_number(now_s):
+        return clock_time(at_s)
+    return when(at_s, now_s)

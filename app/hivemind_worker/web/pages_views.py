@@ -15,20 +15,20 @@ from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation import page_facts, page_tasks, page_words
 from hivemind_worker.presentation.amounts import size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
-from hivemind_worker.presentation.charts import RANGES, Chart, Range, chart
 from hivemind_worker.presentation.health import unended, verdicts
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line, shown_log
+from hivemind_worker.presentation.ranges import RANGES, Range
 from hivemind_worker.presentation.story import story_report
 from hivemind_worker.web.files import LogPiece, read_log
+from hivemind_worker.web.pages_graphs import DASHBOARD, MONITOR, shown_graphs
 
 if TYPE_CHECKING:
-    from hivemind_worker.engine.face import NodeFace, Sample
+    from hivemind_worker.engine.face import NodeFace
 
 Values = dict[str, Any]
-LATEST, LOOKED_BACK, PAGE_TASKS, SHOWN_LOG_LINES = 7, 100, 50, 500
+LATEST, LOOKED_BACK, PAGE_TASKS, SHOWN_LOG_LINES = 5, 100, 50, 500
 LOG_TAIL_BYTES = 128 << 10
-POINTS = 3600
 LEVELS = (
     ("DEBUG", mark("Debug")),
     ("INFO", mark("Info")),
@@ -41,6 +41,7 @@ FILTERS = {
     "FAILED": mark("Failed"),
     "STOPPED": mark("Stopped"),
 }
+SLOTS = ("working", "waiting", "finishing", "paused", "error", "offline")
 SNOOZES = ((15, mark("For 15 minutes")), (60, mark("For 1 hour")), (240, mark("For 4 hours")))
 
 
@@ -70,31 +71,8 @@ class Views:
             **_slots(snapshot),
             **_credit(snapshot),
             **_running(snapshot),
-            **await self._charts(snapshot.at_s, RANGES["1h"], sample),
-        }
-
-    async def _charts(self, now_s: float, span: Range, sample: Sample) -> Values:
-        points = await self._node.history(span.step, now_s - span.length_s, POINTS)
-
-        def drawn(column: str, **how: Any) -> Chart:
-            return chart(points, column, span, now_s, **how)
-
-        total_gb = sample.memory_total_gb
-        used_gb = total_gb - sample.memory_available_gb
-        memory_note = _("{used} of {total} GiB", used=f"{used_gb:.1f}", total=f"{total_gb:.1f}")
-        free = [p.values[2] for p in points if p.values[2] is not None]
-        top_gb = _round_up(max([*free, sample.disk_available_gb]))
-        return {
-            "span": span,
-            "cpu": drawn("cpu_percent"),
-            "cpu_now": f"{sample.cpu_percent:.0f} %",
-            "memory": drawn("memory_percent"),
-            "memory_now": f"{sample.memory_percent:.0f} %",
-            "memory_note": memory_note if total_gb else "",
-            "disk": drawn("disk_available_gb", top=top_gb, unit="GiB", digits=1),
-            "disk_now": f"{sample.disk_available_gb:.1f} GiB",
-            "gpu": None if sample.gpu_percent is None else drawn("gpu_percent"),
-            "gpu_now": ABSENT if sample.gpu_percent is None else f"{sample.gpu_percent:.0f} %",
+            "graphs": await shown_graphs(self._node, sample, RANGES["1h"], DASHBOARD),
+            "span": RANGES["1h"],
         }
 
     # --- tasks --------------------------------------------------------------------------------
@@ -156,7 +134,8 @@ class Views:
         snapshot, settings = self._node.snapshot(), self._node.settings
         sample = await self._node.sample()
         return {
-            **await self._charts(snapshot.at_s, span, sample),
+            "graphs": await shown_graphs(self._node, sample, span, MONITOR),
+            "span": span,
             "ranges": tuple(RANGES.values()),
             "shares": page_facts.shares(snapshot),
             "parts": (
@@ -225,16 +204,17 @@ def _last_end(ended: Sequence[Task]) -> float | None:
 
 
 def _slots(snapshot: Snapshot) -> Values:
+    """The places for tasks: a shape each, in the order running, starting, frozen, free."""
     open_tasks = unended(snapshot)
+    looks = sorted(
+        (page_tasks.task_look(task) for task in open_tasks), key=lambda look: SLOTS.index(look.tone)
+    )
     free = max(0, snapshot.max_tasks - len(open_tasks))
-    paused = sum(task.state is TaskState.PAUSED for task in open_tasks)
-    slots = ["paused"] * paused + ["taken"] * (len(open_tasks) - paused) + ["free"] * free
-    frozen = translate_many("{count} frozen", "{count} frozen", paused) if paused else ""
     return {
-        "running": len(open_tasks) - paused,
+        "running": sum(task.state is TaskState.RUNNING for task in open_tasks),
         "max_tasks": snapshot.max_tasks,
-        "slots": slots,
-        "free_text": frozen or translate_many("{count} place free", "{count} places free", free),
+        "slots": [*looks, *[page_tasks.FREE] * free],
+        "free_text": page_words.places_words(snapshot),
         "owed_text": translate_many(
             "{count} result waits for the pool", "{count} results wait for the pool", snapshot.owed_results
         ) if snapshot.owed_results else _("No result waits for the pool"),
@@ -263,16 +243,6 @@ def _running(snapshot: Snapshot) -> Values:
 
 def _kept(archives: Sequence[Any]) -> list[bool]:
     return [path.is_file() for path in archives]
-
-
-def _round_up(value: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
-    step = 1.0
-    while True:
-        for factor in (1, 2, 5):
-            if value <= step * factor:
-                return step * factor
-        step *= 10
 
 
 def log_tail(path: Any, ended: bool) -> LogPiece:
