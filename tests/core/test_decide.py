@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from hivemind_worker.core.decide import Decision, decide
+from hivemind_worker.core.decide import decide
+from hivemind_worker.core.draft import Decision
 from hivemind_worker.core.invariants import broken
 from hivemind_worker.core.ledger import available
 from hivemind_worker.core.policy import wants_announcement

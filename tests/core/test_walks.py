@@ -10,8 +10,10 @@ from hivemind_worker.core.invariants import broken
 from hivemind_worker.core.state import State
 from hivemind_worker.model import events
 from hivemind_worker.model.effects import Accepted, PackResult, UploadResult
+from hivemind_worker.model.facts import Condition, RuleFacts
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.model.task import Delivery, Offer, Outcome, Phase, Problem, StopReason, TaskId, key_of
 
 IDS = st.sampled_from(["a", "b", "c", "d"]).map(TaskId)
@@ -55,7 +57,23 @@ EVENTS = st.one_of(
     st.builds(
         events.FactsChanged, at_s=TIMES, total=st.just(Resources(cpu=400, memory_gb=8)), blocker=PROBLEMS
     ),
-)
+    st.builds(
+        events.FactsSeen, at_s=TIMES,
+        facts=st.builds(
+            RuleFacts, steady_s=TIMES, idle_s=st.none() | TIMES, on_battery=st.none() | st.booleans(),
+            memory_percent=st.floats(50, 100), cpu_celsius=st.floats(40, 130),
+        ),
+    ),
+    st.builds(events.RunModeAsked, at_s=TIMES, ignores_rules=st.booleans(), until_s=st.none() | TIMES),
+    st.builds(events.GpuPauseAsked, at_s=TIMES, paused=st.booleans(), until_s=st.none() | TIMES),
+    st.builds(
+        events.ConditionReported, at_s=TIMES,
+        condition=st.builds(
+            Condition, name=st.sampled_from("ab"), ok=st.booleans(), reason=st.just(""), since_s=TIMES,
+            ends_at_s=TIMES,
+        ),
+    ),
+)  # fmt: skip
 
 
 @settings(max_examples=400, deadline=None)
@@ -87,3 +105,23 @@ def test_a_restart_owes_an_archive_for_every_task_still_open(walk: list[events.A
     owed = {effect.key for effect in decision.effects if isinstance(effect, PackResult | UploadResult)}
     assert owed == set(state.tasks)
     assert all(task.state.has_ended for task in decision.state.tasks.values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(EVENTS, max_size=60), TIMES)
+def test_a_snooze_always_ends_whatever_happens_meanwhile(
+    walk: list[events.AnyEvent], length_s: float
+) -> None:
+    state = decide(State(), events.PauseAsked(at_s=1000, until_s=1000 + length_s)).state
+    for event in walk:
+        if not isinstance(
+            event, events.PauseAsked | events.ResumeAsked | events.FinishAsked | events.RunModeAsked
+        ):
+            state = decide(state, event).state
+    until_s = state.node.until_s
+    if until_s is None:  # it has ended already
+        assert state.node.mode is not Mode.PAUSED
+        return
+    assert until_s - state.node.mode_since_s <= length_s + 1e-6
+    ended = decide(state, events.ClockTicked(at_s=max(until_s, state.node.mode_since_s))).state
+    assert ended.node.mode is Mode.RUN

@@ -52,6 +52,7 @@ class ScriptedRuntime:
         self.missing: tuple[str, ...] = ()
         self.runs: list[RunOrder] = []
         self.calls: list[tuple[str, TaskKey]] = []
+        self.limits: dict[TaskKey, float] = {}
         self._running: dict[TaskKey, asyncio.Task[Outcome]] = {}
 
     async def view(self) -> RuntimeView:
@@ -82,6 +83,10 @@ class ScriptedRuntime:
 
     async def resume(self, key: TaskKey, attempt: int) -> None:
         self.calls.append(("resume", key))
+
+    async def limit(self, key: TaskKey, attempt: int, cores: float) -> None:
+        self.calls.append(("limit", key))
+        self.limits[key] = cores
 
     async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
         self.calls.append(("stop", key))

@@ -108,6 +108,7 @@ class FakeRuntime:
     ) -> None:
         self.script = script
         self.missing = tuple(missing)
+        self.limited: list[tuple[TaskKey, int, float]] = []
         self.reclaimed: list[tuple[TaskKey, int, str]] = []
         self._clock = clock or RealWaits()
         self._runs: dict[tuple[TaskKey, int], _Run] = {}
@@ -202,6 +203,9 @@ class FakeRuntime:
         if run := self._runs.get((key, attempt)):
             run.thawed.set()
             run.changed.set()
+
+    async def limit(self, key: TaskKey, attempt: int, cores: float) -> None:
+        self.limited.append((key, attempt, cores))
 
     async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
         if run := self._runs.get((key, attempt)):

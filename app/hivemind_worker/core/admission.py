@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hivemind_worker.core.ledger import available
-from hivemind_worker.core.policy import objection
+from hivemind_worker.core.policy import most_tasks, objection, room
 from hivemind_worker.core.state import ID_MEMORY_S, State
 from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.events import TaskOffered
@@ -37,9 +36,9 @@ def room_problem(state: State, demand: Resources) -> Problem | None:
     """Why the demand cannot be met now, or None."""
     if lacking := demand.lacking_in(state.total):
         return Problem(code=FaultCode.IMPOSSIBLE_DEMAND, about=_amounts(demand, state.total, lacking))
-    if len(state.unended()) >= state.max_tasks:
-        return Problem(code=FaultCode.NO_SLOT, about=str(state.max_tasks))
-    free = available(state)
+    if len(state.unended()) >= most_tasks(state):
+        return Problem(code=FaultCode.NO_SLOT, about=str(most_tasks(state)))
+    free = room(state)
     if lacking := demand.lacking_in(free):
         return Problem(code=FaultCode.NO_ROOM, about=_amounts(demand, free, lacking))
     return None

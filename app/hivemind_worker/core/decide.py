@@ -6,40 +6,48 @@ What an event does to a single task stands in `core.transitions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from hivemind_worker.core import admission, trust
+from hivemind_worker.core import admission
+from hivemind_worker.core.draft import Decision, Draft
+from hivemind_worker.core.giving_way import (
+    about_rules,
+    end_long_pauses,
+    set_mode,
+    settle,
+    stop,
+    without_what_ended,
+)
 from hivemind_worker.core.state import State
 from hivemind_worker.core.transitions import Step, after, found_again
 from hivemind_worker.model.effects import (
     Accepted,
-    AnyEffect,
     ForgetSpool,
     PackResult,
-    PauseRun,
     Quit,
     Refused,
     Reply,
-    ResumeRun,
     Unpack,
     UploadResult,
 )  # fmt: skip
 from hivemind_worker.model.events import (
     AnyEvent,
     ClockTicked,
+    ConditionReported,
     FactsChanged,
+    FactsSeen,
     FinishAsked,
+    GpuPauseAsked,
     PauseAsked,
     Restarted,
     ResumeAsked,
+    RulesChanged,
+    RunModeAsked,
     ShutdownAsked,
     StopAsked,
     TaskEvent,
     TaskOffered,
 )  # fmt: skip
-from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.snapshot import Mode, NodeState
 from hivemind_worker.model.task import (
     Delivery,
@@ -47,78 +55,21 @@ from hivemind_worker.model.task import (
     Problem,
     StopReason,
     Task,
-    TaskKey,
     TaskState,
 )  # fmt: skip
 
 MAX_REFUSALS = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The new state, what of it the journal must hold, and what to do then."""
-
-    state: State
-    changed: tuple[Task, ...] = ()
-    node: NodeState | None = None
-    lines: tuple[StoryLine, ...] = ()
-    effects: tuple[AnyEffect, ...] = ()
-    reply: Reply | None = None
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A decision being made: each change is applied to the state at once."""
-
-    state: State
-    changed: dict[TaskKey, Task] = field(default_factory=dict)
-    lines: list[StoryLine] = field(default_factory=list)
-    effects: list[AnyEffect] = field(default_factory=list)
-    node_changed: bool = False
-
-    def put(self, task: Task, at_s: float, what: str, text: str = "") -> None:
-        self.state = self.state.with_task(task)
-        self.changed[task.key] = task
-        self.lines.append(StoryLine(key=task.key, at_s=at_s, what=what, text=text))
-
-    def set_node(self, node: NodeState) -> None:
-        self.node_changed = self.node_changed or node != self.state.node
-        self.state = replace(self.state, node=node)
-
-    def take(self, step: Step, at_s: float, what: str) -> None:
-        self.put(self._scored(step.task), at_s, what, step.text)
-        self.effects.extend(step.effects)
-
-    def _scored(self, task: Task) -> Task:
-        """The row with its trust change, when this step ended it."""
-        before = self.state.tasks.get(task.key)
-        if not task.state.has_ended or (before is not None and before.state.has_ended):
-            return task
-        score = self.state.node.trust_score
-        moved = trust.moved(score, task.state)
-        self.set_node(replace(self.state.node, trust_score=moved))
-        return replace(task, trust_change=moved - score)
-
-    def done(self, reply: Reply | None = None) -> Decision:
-        return Decision(
-            state=self.state,
-            changed=tuple(self.changed.values()),
-            node=self.state.node if self.node_changed else None,
-            lines=tuple(self.lines),
-            effects=tuple(self.effects),
-            reply=reply,
-        )
-
-
 def decide(state: State, event: AnyEvent) -> Decision:
     """What follows from the event. Late and doubled events change nothing."""
-    draft = _Draft(state)
+    draft = Draft(state)
     reply: Reply | None = Accepted()
     match event:
         case TaskOffered():
             reply = _offered(draft, event)
         case StopAsked():
-            reply = _stop_asked(draft, event)
+            reply = stop(draft, event)
         case TaskEvent():
             _task_event(draft, event)
         case PauseAsked():
@@ -131,18 +82,21 @@ def decide(state: State, event: AnyEvent) -> Decision:
             _clock_ticked(draft, event)
         case FactsChanged():
             draft.state = replace(draft.state, total=event.total, blocker=event.blocker)
+        case FactsSeen() | RulesChanged() | RunModeAsked() | GpuPauseAsked() | ConditionReported():
+            about_rules(draft, event)
         case ShutdownAsked():
             _shutdown(draft, event)
         case Restarted():
             _restarted(draft, event)
     _finish_when_empty(draft, event.at_s)
+    settle(draft, event.at_s)
     return draft.done(reply)
 
 
 # --- offers -----------------------------------------------------------------------------------
 
 
-def _offered(draft: _Draft, event: TaskOffered) -> Reply:
+def _offered(draft: Draft, event: TaskOffered) -> Reply:
     known = draft.state.tasks.get(event.offer.key) or event.known
     if known is not None and (answer := admission.known_answer(event, known)) is not None:
         draft.effects.append(ForgetSpool(spool=event.spool))
@@ -179,14 +133,14 @@ def _new_task(event: TaskOffered, attempt: int) -> Task:
     )
 
 
-def _accept(draft: _Draft, event: TaskOffered, attempt: int) -> Reply:
+def _accept(draft: Draft, event: TaskOffered, attempt: int) -> Reply:
     task = _new_task(event, attempt)
     draft.put(task, event.at_s, "TaskAccepted", f"archive of {event.offer.archive_bytes} bytes")
     draft.effects.append(Unpack(key=task.key, attempt=attempt, spool=event.spool))
     return Accepted(fresh=True)
 
 
-def _accept_hopeless(draft: _Draft, event: TaskOffered, attempt: int, problem: Problem) -> Reply:
+def _accept_hopeless(draft: Draft, event: TaskOffered, attempt: int, problem: Problem) -> Reply:
     """Take the task only to answer it with its reason: the pool would offer it for ever."""
     task = _new_task(event, attempt)
     draft.put(task, event.at_s, "TaskAccepted", "only to return the reason for its refusal")
@@ -199,7 +153,7 @@ def _accept_hopeless(draft: _Draft, event: TaskOffered, attempt: int, problem: P
     return Accepted(fresh=True)
 
 
-def _remember_refusal(draft: _Draft, event: TaskOffered, count: int) -> None:
+def _remember_refusal(draft: Draft, event: TaskOffered, count: int) -> None:
     refusals = {k: v for k, v in draft.state.refusals.items() if k != event.offer.key}
     while len(refusals) >= MAX_REFUSALS:
         del refusals[next(iter(refusals))]
@@ -210,7 +164,7 @@ def _remember_refusal(draft: _Draft, event: TaskOffered, count: int) -> None:
 # --- single tasks -----------------------------------------------------------------------------
 
 
-def _task_event(draft: _Draft, event: TaskEvent) -> None:
+def _task_event(draft: Draft, event: TaskEvent) -> None:
     task = draft.state.tasks.get(event.key)
     if task is None or task.attempt != event.attempt:
         return
@@ -219,52 +173,22 @@ def _task_event(draft: _Draft, event: TaskEvent) -> None:
         draft.take(step, event.at_s, type(event).__name__)
 
 
-def _stop_asked(draft: _Draft, event: StopAsked) -> Reply:
-    task = draft.state.tasks.get(event.key)
-    if task is None:
-        return Refused(problem=Problem(code=FaultCode.UNKNOWN_TASK))
-    step = after(task, event, paused=False)
-    if step is not None:
-        draft.take(step, event.at_s, type(event).__name__)
-    return Accepted()
-
-
 # --- the whole node ---------------------------------------------------------------------------
 
 
 def _set_mode(
-    draft: _Draft, mode: Mode, at_s: float, *, until_s: float | None = None, quit_after: bool = False
+    draft: Draft, mode: Mode, at_s: float, *, until_s: float | None = None, quit_after: bool = False
 ) -> None:
+    node = set_mode(draft.state.node, mode, at_s)
+    draft.set_node(replace(node, until_s=until_s, quit_after=quit_after))
+
+
+def _clock_ticked(draft: Draft, event: ClockTicked) -> None:
+    draft.set_node(without_what_ended(_rebased(draft.state.node, event.at_s), event.at_s))
     node = draft.state.node
-    since_s = node.mode_since_s if node.mode is mode else at_s
-    draft.set_node(replace(node, mode=mode, mode_since_s=since_s, until_s=until_s, quit_after=quit_after))
-    if mode is Mode.PAUSED:
-        _freeze(draft, at_s)
-    else:
-        _thaw(draft, at_s)
-
-
-def _in_state(draft: _Draft, state: TaskState) -> Iterable[Task]:
-    return tuple(task for task in draft.state.tasks.values() if task.state is state)
-
-
-def _freeze(draft: _Draft, at_s: float) -> None:
-    for task in _in_state(draft, TaskState.RUNNING):
-        draft.put(replace(task, state=TaskState.PAUSED), at_s, "TaskPaused")
-        draft.effects.append(PauseRun(key=task.key, attempt=task.attempt))
-
-
-def _thaw(draft: _Draft, at_s: float) -> None:
-    for task in _in_state(draft, TaskState.PAUSED):
-        draft.put(replace(task, state=TaskState.RUNNING), at_s, "TaskResumed")
-        draft.effects.append(ResumeRun(key=task.key, attempt=task.attempt))
-
-
-def _clock_ticked(draft: _Draft, event: ClockTicked) -> None:
-    node = _rebased(draft.state.node, event.at_s)
-    draft.set_node(node)
     if node.mode is Mode.PAUSED and node.until_s is not None and event.at_s >= node.until_s:
         _set_mode(draft, Mode.RUN, event.at_s)
+    end_long_pauses(draft, event.at_s)
 
 
 def _rebased(node: NodeState, at_s: float) -> NodeState:
@@ -274,7 +198,7 @@ def _rebased(node: NodeState, at_s: float) -> NodeState:
     return replace(node, mode_since_s=at_s, until_s=at_s + node.until_s - node.mode_since_s)
 
 
-def _finish_when_empty(draft: _Draft, at_s: float) -> None:
+def _finish_when_empty(draft: Draft, at_s: float) -> None:
     """`finish` is reached when nothing runs and every archive is packed; then pause, or quit."""
     node = draft.state.node
     if node.mode is not Mode.FINISHING or draft.state.stopping:
@@ -290,13 +214,13 @@ def _finish_when_empty(draft: _Draft, at_s: float) -> None:
         draft.set_node(replace(node, mode=Mode.PAUSED, mode_since_s=at_s))
 
 
-def _shutdown(draft: _Draft, event: ShutdownAsked) -> None:
+def _shutdown(draft: Draft, event: ShutdownAsked) -> None:
     draft.state = replace(draft.state, stopping=True)
     for task in draft.state.unended():
-        _stop_asked(draft, StopAsked(at_s=event.at_s, key=task.key, reason=StopReason.SHUTDOWN))
+        stop(draft, StopAsked(at_s=event.at_s, key=task.key, reason=StopReason.SHUTDOWN))
 
 
-def _restarted(draft: _Draft, event: Restarted) -> None:
+def _restarted(draft: Draft, event: Restarted) -> None:
     """Owe every accepted task an archive: what was cut off goes on or is reported, never run anew (F2)."""
     if draft.state.node.mode is Mode.FINISHING:
         draft.set_node(replace(draft.state.node, mode=Mode.RUN, mode_since_s=event.at_s, quit_after=False))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hivemind_worker.core.ledger import available
+from hivemind_worker.core.policy import held
 from hivemind_worker.core.state import State
 from hivemind_worker.core.trust import HIGHEST, LOWEST
-from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.model.task import Delivery, Task, TaskState, key_of
 
 
@@ -31,10 +31,12 @@ def _broken_task(state: State, task: Task) -> list[str]:
         found.append("its end and its state disagree")
     if not task.state.has_ended and task.delivery is not Delivery.NONE:
         found.append("owes a result before its end")
-    if task.state is TaskState.PAUSED and state.node.mode is not Mode.PAUSED:
-        found.append("is paused while the node is not")
-    if task.state is TaskState.RUNNING and state.node.mode is Mode.PAUSED and task.stop_reason is None:
-        found.append("runs while the node is paused")
+    if task.state is TaskState.PAUSED and task.key not in held(state):
+        found.append("is paused while nothing holds it")
+    if task.state is TaskState.RUNNING and task.key in held(state) and task.stop_reason is None:
+        found.append("runs while it is held")
+    if (task.state is TaskState.PAUSED) != (task.paused_at_s is not None):
+        found.append("its pause and its state disagree")
     if task.state is TaskState.COMPLETED and task.exit_code != 0:
         found.append("is completed without exit code 0")
     if task.state is TaskState.FAILED and task.problem is None:

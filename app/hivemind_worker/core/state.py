@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hivemind_worker.core.judge import Memory
+from hivemind_worker.model.judgement import Judgement
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.snapshot import NodeState
 from hivemind_worker.model.task import Problem, Task, TaskKey
 
@@ -23,6 +26,12 @@ class State:
     max_tasks: int = 1
     blocker: Problem | None = None
     stopping: bool = False
+    rules: Rules = field(default_factory=Rules)
+    judgement: Judgement = field(default_factory=Judgement)
+    memory: Memory = field(default_factory=Memory)
+    ladder_held: int = 0  # newest tasks that are held because memory is scarce
+    ladder_moved_s: float | None = None  # steady
+    shares: Mapping[TaskKey, float] = field(default_factory=dict)  # cores, as last ordered
     refusals: Mapping[TaskKey, tuple[str, int]] = field(default_factory=dict)
 
     def with_task(self, task: Task) -> State:

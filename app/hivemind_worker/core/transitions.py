@@ -97,6 +97,10 @@ def _stopped(task: Task, at_s: float) -> Step:
     problem = None
     if task.stop_reason is StopReason.SHUTDOWN:
         problem = Problem(code=FaultCode.INTERRUPTED, about="the worker was shut down")
+    elif task.stop_reason is StopReason.MEMORY:
+        problem = Problem(code=FaultCode.INTERRUPTED, about="the computer had no memory left")
+    elif task.stop_reason is StopReason.PAUSE:
+        problem = Problem(code=FaultCode.INTERRUPTED, about="the computer was needed for too long")
     return _ended(task, at_s, TaskState.STOPPED, problem)
 
 
@@ -133,7 +137,7 @@ def _started(task: Task, event: RunStarted, paused: bool) -> Step:
         )
     if paused:
         return Step(
-            task=replace(row, state=TaskState.PAUSED),
+            task=replace(row, state=TaskState.PAUSED, paused_at_s=event.at_s),
             effects=(PauseRun(key=task.key, attempt=task.attempt),),
             text=text,
         )

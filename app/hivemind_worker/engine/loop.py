@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hivemind_worker.core.decide import Decision, decide
+from hivemind_worker.core.decide import decide
+from hivemind_worker.core.draft import Decision
 from hivemind_worker.core.state import State
 from hivemind_worker.engine.ports import Journal
 from hivemind_worker.model.effects import AnyEffect, ForgetSpool, Refused, Reply

@@ -24,6 +24,7 @@ from hivemind_worker.model.effects import (
     Adopt,
     AnyEffect,
     ForgetSpool,
+    LimitRun,
     PackResult,
     PauseRun,
     Quit,
@@ -107,7 +108,7 @@ class Performer:
                 self._start(partial(self._forget_spool, effect), "forget", None)
             case UploadResult():
                 self._start(partial(self._upload, effect), f"send {effect.key}", None)
-            case PauseRun() | ResumeRun() | StopRun():
+            case PauseRun() | ResumeRun() | LimitRun() | StopRun():
                 lock = self._controls.setdefault(effect.key, asyncio.Lock())
                 self._start(partial(self._control, effect), f"control {effect.key}", lock)
             case Unpack() | StartRun() | Adopt() | PackResult() | Reclaim() | RemoveWorkspace():
@@ -152,12 +153,14 @@ class Performer:
             case _:
                 assert_never(effect)
 
-    async def _control(self, effect: PauseRun | ResumeRun | StopRun) -> None:
+    async def _control(self, effect: PauseRun | ResumeRun | LimitRun | StopRun) -> None:
         match effect:
             case PauseRun():
                 await self._runtime.pause(effect.key, effect.attempt)
             case ResumeRun():
                 await self._runtime.resume(effect.key, effect.attempt)
+            case LimitRun():
+                await self._runtime.limit(effect.key, effect.attempt, effect.cores)
             case StopRun():
                 await self._runtime.stop(effect.key, effect.attempt, self._grace_s(effect.key))
             case _:

@@ -48,6 +48,7 @@ def picture(
         blocker=state.blocker,
         owed_results=sum(task.delivery is Delivery.OWED for task in state.tasks.values()),
         grpc_address=grpc_address,
+        judgement=state.judgement,
         recovery=recovery,
     )
 

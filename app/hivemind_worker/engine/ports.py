@@ -40,7 +40,8 @@ class Runtime(Protocol):
     - `run` returns only when nothing of the program is alive, and raises nothing but CancelledError,
       upon which the program is dead as well.
     - All output has been passed to `output` before `run` returns.
-    - `pause`, `resume` and `stop` on a pair that does not run do nothing. `stop` makes `run` return.
+    - `pause`, `resume`, `limit` and `stop` on a pair that does not run do nothing.
+      `stop` makes `run` return.
     - What `warm` prepared for a pair goes with its `run`, with a `stop` of the pair, or by itself.
     - A program that ends with code 0 gives `Outcome(exit_code=0, problem=None)`; other codes give
       EXIT_CODE; limits give OUT_OF_MEMORY, OUT_OF_DISK, TIMED_OUT; trouble of the sandbox itself
@@ -75,6 +76,10 @@ class Runtime(Protocol):
     async def pause(self, key: TaskKey, attempt: int) -> None: ...
 
     async def resume(self, key: TaskKey, attempt: int) -> None: ...
+
+    async def limit(self, key: TaskKey, attempt: int, cores: float) -> None:
+        """Let a run use this many processor cores from now on; never more than it was ordered with."""
+        ...
 
     async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
         """End a run; a program that can be asked gets `grace_s` to end by itself."""

@@ -43,6 +43,8 @@ def stopped_note(task: Task) -> bytes:
         StopReason.POOL: "its requester, through the pool",
         StopReason.OWNER: "the owner of the computer it ran on",
         StopReason.SHUTDOWN: "the end of the worker",
+        StopReason.PAUSE: "the worker, as its pause lasted longer than its owner allows",
+        StopReason.MEMORY: "the worker, as its computer had no memory left",
     }.get(task.stop_reason or StopReason.POOL)
     return (
         f"Stopped by {who} at {moment(task.ended_at_s)}. What it had written until then is here.\n".encode()

@@ -34,6 +34,13 @@ class ResumeRun(TaskEffect):
     """Thaw the program."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRun(TaskEffect):
+    """Let the program use this much of the processor from now on."""
+
+    cores: float
+
+
 class StopRun(TaskEffect):
     """End the program now."""
 
@@ -75,6 +82,7 @@ AnyEffect = (
     | StartRun
     | PauseRun
     | ResumeRun
+    | LimitRun
     | StopRun
     | Reclaim
     | Adopt

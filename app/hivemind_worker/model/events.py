@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hivemind_worker.model.facts import Condition, RuleFacts
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.task import Offer, Outcome, Phase, Problem, StopReason, Task, TaskKey
 
 
@@ -146,6 +148,43 @@ class FactsChanged(Event):
     blocker: Problem | None  # why no task can be taken at all, e.g. no sandbox or a full disk
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsSeen(Event):
+    """What the rules are judged by has been looked at again."""
+
+    facts: RuleFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesChanged(Event):
+    """The owner has other rules from now on."""
+
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunModeAsked(Event):
+    """Work whatever the rules say (until `until_s`), or by the rules again; ends a pause."""
+
+    ignores_rules: bool
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuPauseAsked(Event):
+    """Hold the tasks that use a graphics card (until `until_s`), or let them go on."""
+
+    paused: bool
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionReported(Event):
+    """Something outside says whether work is welcome; an earlier word of the same name is replaced."""
+
+    condition: Condition
+
+
 AnyEvent = (
     Restarted
     | TaskOffered
@@ -164,4 +203,9 @@ AnyEvent = (
     | ShutdownAsked
     | ClockTicked
     | FactsChanged
+    | FactsSeen
+    | RulesChanged
+    | RunModeAsked
+    | GpuPauseAsked
+    | ConditionReported
 )

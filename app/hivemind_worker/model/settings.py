@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+
+Table = TypeVar("Table")
+"""A frozen dataclass whose fields are made by `setting`."""
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -232,9 +235,9 @@ def _check_bounds(row: Field[Any], value: Any) -> None:
         raise ValueError(f"must be at most {high:g}")
 
 
-def apply(base: Settings, untrusted_values: Mapping[str, object]) -> tuple[Settings, tuple[Problem, ...]]:
+def apply(base: Table, untrusted_values: Mapping[str, object]) -> tuple[Table, tuple[Problem, ...]]:
     """`base` with the named values, or `base` unchanged and every reason why not."""
-    known = {row.name: row for row in rows()}
+    known = {row.name: row for row in fields(base)}  # type: ignore[arg-type]
     parsed: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, untrusted_value in untrusted_values.items():
@@ -246,7 +249,7 @@ def apply(base: Settings, untrusted_values: Mapping[str, object]) -> tuple[Setti
             problems.append(Problem(code=FaultCode.BAD_SETTING, about=str(error)))
     if problems:
         return base, tuple(problems)
-    return replace(base, **parsed), ()
+    return replace(base, **parsed), ()  # type: ignore[type-var]
 
 
 OVERRULING = ("command line", "environment")

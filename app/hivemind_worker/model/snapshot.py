@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hivemind_worker.model.facts import Condition
+from hivemind_worker.model.judgement import Judgement
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Problem, Task
 
@@ -38,6 +40,11 @@ class NodeState:
     until_s: float | None = None  # end of a snooze
     quit_after: bool = False
     trust_score: int = 0
+    ignores_rules: bool = False  # "Run", whatever the rules say
+    ignores_until_s: float | None = None
+    gpu_paused: bool = False
+    gpu_until_s: float | None = None
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,4 +91,5 @@ class Snapshot:
     owed_results: int = 0
     grpc_address: str = ""
     switching_to: str = ""  # the pool that the active one is being left for
+    judgement: Judgement = field(default_factory=Judgement)
     recovery: str = ""  # what the last start found, "" when there was nothing to recover

@@ -64,6 +64,8 @@ class StopReason(StrEnum):
     POOL = "pool"
     OWNER = "owner"
     SHUTDOWN = "shutdown"
+    PAUSE = "pause"  # the pause has outlasted the time that the rules set
+    MEMORY = "memory"  # the computer had no memory left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ class Task:
     entry: str = ""  # the script that is started, inside the workspace
     phase: Phase = Phase.NONE
     started_at_s: float | None = None
+    paused_at_s: float | None = None
     ended_at_s: float | None = None
     stop_reason: StopReason | None = None
     exit_code: int | None = None

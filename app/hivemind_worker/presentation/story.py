@@ -18,6 +18,7 @@ SENTENCES = {
     "RunPrepared": mark("Being prepared"),
     "RunStarted": mark("Its program runs"),
     "TaskPaused": mark("Paused with the worker"),
+    "ClockSet": mark("The clock was set; its pause counts from here"),
     "TaskResumed": mark("Goes on"),
     "StopAsked": mark("Asked to stop"),
     "RunEnded": mark("Its program has ended"),

@@ -95,6 +95,11 @@ class ChosenRuntime:
         if runtime := self._runs.get((key, attempt)):
             await runtime.resume(key, attempt)
 
+    async def limit(self, key: TaskKey, attempt: int, cores: float) -> None:
+        """Give a run this much of the processor."""
+        if runtime := self._runs.get((key, attempt)):
+            await runtime.limit(key, attempt, cores)
+
     async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
         """End a run, or what was prepared for it."""
         runtime = self._runs.get((key, attempt)) or self._warmed.pop((key, attempt), None)

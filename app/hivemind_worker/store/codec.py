@@ -8,6 +8,7 @@ import zlib
 from dataclasses import asdict, replace
 from typing import Any
 
+from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import Mode, NodeState
@@ -92,7 +93,8 @@ def decode_node(text: str) -> NodeState:
     """
     try:
         row = _checked(text)
-        return NodeState(**{**row, "mode": Mode(row["mode"])})
+        conditions = tuple(Condition(**each) for each in row.get("conditions", ()))
+        return NodeState(**{**row, "mode": Mode(row["mode"]), "conditions": conditions})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRowError(f"node row: {error!r}") from error
 

@@ -1,7 +1,7 @@
 """Holds one child back: the owner's pause, and a share of a processor below one core.
 
-Both suspend the same process, so one object decides when it may run. A guest has one thread:
-a share of one core or more needs no brake.
+Both suspend the same process, so one object decides when it may run. The share may change while the
+guest runs. A guest has one thread: a share of one core or more needs no brake.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class Brake:
     def __init__(self) -> None:
         self._child: Child | None = None
         self._resting = False
+        self._share = 1.0
+        self._limited = asyncio.Event()
         self._running = asyncio.Event()
         self._running.set()
         self._paused_since: float | None = None
@@ -64,8 +66,16 @@ class Brake:
         else:
             self._child.resume()
 
-    async def keep_share(self, cores: float) -> None:
-        """Let the child have `cores` (below 1) of a processor on average; runs until cancelled.
+    def limit(self, cores: float) -> None:
+        """Set the share from now on."""
+        self._share = cores
+        if cores < 1:
+            self._limited.set()
+        else:
+            self._limited.clear()
+
+    async def keep_share(self) -> None:
+        """Let the child have its share of a processor on average; runs until cancelled.
 
         Goes by the processor time that it really took, so a program that waits is not slowed,
         and a late timer is made up for.
@@ -74,9 +84,12 @@ class Brake:
         debt_s = 0.0
         at, taken = time.monotonic(), self._child.usage().cpu_s
         while True:
+            cores = min(1.0, self._share)
             await asyncio.sleep(PERIOD_S * cores)
-            if self.is_paused:
+            if self.is_paused or not self._limited.is_set():
                 await self._running.wait()
+                await self._limited.wait()
+                debt_s = 0.0
                 at, taken = time.monotonic(), self._child.usage().cpu_s
                 continue
             now, used = time.monotonic(), self._child.usage().cpu_s

@@ -41,6 +41,7 @@ class Guest:
     def __init__(self, order: RunOrder, files: NamedThread) -> None:
         self.order = order
         self.brake = Brake()
+        self.brake.limit(order.cpu_cores)
         self.stopped = asyncio.Event()
         self._files = files
         self._child: Child | None = None
@@ -81,8 +82,7 @@ class Guest:
             child.write(guest_line(self.order, pack, self._temporary))
             pump = nursery.start("output", self._pump(child, output))
             nursery.start("limits", self._keep_limits(child))
-            if self.order.cpu_cores < 1:
-                nursery.start("share", self.brake.keep_share(self.order.cpu_cores))
+            nursery.start("share", self.brake.keep_share())
             notes = await child.notes()
             await asyncio.wait({pump})
             await child.wait(GONE_LIMIT_S)

@@ -247,6 +247,11 @@ class WasmRuntime:
         if guest := self._guests.get((key, attempt)):
             guest.brake.resume()
 
+    async def limit(self, key: TaskKey, attempt: int, cores: float) -> None:
+        """Let a run use this much of the processor from now on."""
+        if guest := self._guests.get((key, attempt)):
+            guest.brake.limit(min(cores, guest.order.cpu_cores))
+
     async def stop(self, key: TaskKey, attempt: int, grace_s: float = 10.0) -> None:
         """End a run; `run` returns at once: a guest cannot be asked."""
         del grace_s
