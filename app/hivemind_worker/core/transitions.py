@@ -88,7 +88,7 @@ _WHERE_IT_WAS = {
 
 
 def _ended(task: Task, at_s: float, state: TaskState, problem: Problem | None) -> Step:
-    row = replace(task, state=state, phase=Phase.PACKING, ended_at_s=at_s, problem=problem)
+    row = replace(task, state=state, phase=Phase.PACKING, ended_at_s=at_s, problem=problem, paused_at_s=None)
     text = problem.code.value if problem else state.value
     return Step(task=row, effects=(PackResult(key=task.key, attempt=task.attempt),), text=text)
 
