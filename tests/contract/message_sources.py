@@ -16,7 +16,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from hivemind_worker.model.faults import FAULTS
-from hivemind_worker.model.settings import rows
+from hivemind_worker.model.settings import Misfit, rows
 
 ROOT = Path(__file__).parents[2]
 LOCALE = ROOT / "resources" / "locale"
@@ -45,6 +45,7 @@ def _in_tables() -> Iterable[Message]:
     """model is beneath presentation: its sentences are marked by standing in these tables."""
     for fault in FAULTS.values():
         yield from ((fault.sentence,), (fault.next_step,))
+    yield from ((misfit.value,) for misfit in Misfit)
     for row in rows():
         yield (row.metadata["help"],)
         yield from ((word,) for word in (row.metadata["unit"], *row.metadata["choices"]) if word)

@@ -119,12 +119,12 @@ async def test_every_setting_is_shown_with_its_value_source_and_what_it_may_hold
 
 async def test_settings_are_changed_together_and_the_answer_tells_what_waits(served: Served) -> None:
     served.node.sources = {"web_port": "environment"}
-    answer = await patch(served, {"trust_threshold": 60, "web_port": 5050, "max_cpu_cores": 2})
+    answer = await patch(served, {"trust_threshold": 60, "web_port": 5050, "task_log_mb": 2})
     assert answer.status == 200
-    assert answer.values["changed"] == ["trust_threshold", "web_port", "max_cpu_cores"]
-    assert answer.values["restart_needed"] == ["web_port", "max_cpu_cores"]
+    assert answer.values["changed"] == ["trust_threshold", "web_port", "task_log_mb"]
+    assert answer.values["restart_needed"] == ["web_port", "task_log_mb"]
     assert answer.values["overruled"] == ["web_port"]
-    assert served.node.kept == {"trust_threshold": 60, "web_port": 5050, "max_cpu_cores": 2.0}
+    assert served.node.kept == {"trust_threshold": 60, "web_port": 5050, "task_log_mb": 2.0}
     assert served.node.settings.trust_threshold == 60
     assert served.node.settings.web_port == 5000
     assert (await patch(served, {"trust_threshold": None})).status == 200

@@ -81,7 +81,8 @@ def decide(state: State, event: AnyEvent) -> Decision:
         case ClockTicked():
             _clock_ticked(draft, event)
         case FactsChanged():
-            draft.state = replace(draft.state, total=event.total, blocker=event.blocker)
+            most = draft.state.max_tasks if event.max_tasks is None else event.max_tasks
+            draft.state = replace(draft.state, total=event.total, blocker=event.blocker, max_tasks=most)
         case FactsSeen() | RulesChanged() | RunModeAsked() | GpuPauseAsked() | ConditionReported():
             about_rules(draft, event)
         case ShutdownAsked():

@@ -12,10 +12,14 @@ from hivemind_worker.model.task import Problem
 
 
 class Surroundings:
-    """The latest look. `disk_needed_gb` must be free for a task to be taken."""
+    """The latest look. What `disk_needed_gb` tells must be free for a task to be taken."""
 
     def __init__(
-        self, *, runtime: Runtime, take_sample: Callable[[], Awaitable[Sample]], disk_needed_gb: float
+        self,
+        *,
+        runtime: Runtime,
+        take_sample: Callable[[], Awaitable[Sample]],
+        disk_needed_gb: Callable[[], float],
     ) -> None:
         self._runtime = runtime
         self._take_sample = take_sample
@@ -37,8 +41,8 @@ class Surroundings:
         return self.sandbox.problem or Problem(code=FaultCode.SANDBOX_PREPARING, about=doing)
 
     def _disk_problem(self) -> Problem | None:
-        free_gb = self.sample.disk_available_gb
-        if free_gb >= self._disk_needed_gb:
+        free_gb, needed_gb = self.sample.disk_available_gb, self._disk_needed_gb()
+        if free_gb >= needed_gb:
             return None
-        about = f"{free_gb:.1f} GiB free, a task needs {self._disk_needed_gb:.1f} GiB"
+        about = f"{free_gb:.1f} GiB free, a task needs {needed_gb:.1f} GiB"
         return Problem(code=FaultCode.DISK_FULL, about=about)

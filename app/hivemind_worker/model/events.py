@@ -145,6 +145,7 @@ class FactsChanged(Event):
     """What this computer can do has been looked at again."""
 
     total: Resources
+    max_tasks: int | None = None  # at once; None: as before
     blocker: Problem | None  # why no task can be taken at all, e.g. no sandbox or a full disk
 
 

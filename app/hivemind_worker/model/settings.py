@@ -7,8 +7,10 @@ elsewhere (store.settings_file); here values are only parsed and checked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from hivemind_worker.model.faults import FaultCode
@@ -16,6 +18,8 @@ from hivemind_worker.model.task import Problem
 
 Table = TypeVar("Table")
 """A frozen dataclass whose fields are made by `setting`."""
+
+SHAPES = {"hours": re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")}
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -32,13 +36,15 @@ def setting(
     choices: tuple[str, ...] = (),
     restart: bool = True,
     auto: bool = False,
+    shape: str = "",
 ) -> Any:
-    """One row of the table. `auto`: a zero or empty value means "found by the program"."""
+    """One row of the table. `auto`: a zero or empty value means "found by the program". `shape` names a
+    form that a text must have when it is not empty (SHAPES)."""
     return field(
         default=default,
         metadata={
             "help": help_text, "env": env, "low": low, "high": high, "unit": unit,
-            "choices": choices, "restart": restart, "auto": auto,
+            "choices": choices, "restart": restart, "auto": auto, "shape": shape,
         },
     )  # fmt: skip
 
@@ -112,11 +118,11 @@ class Settings:
     )  # fmt: skip
     max_cpu_cores: float = setting(
         4.0, "Processor cores lent at most; at most half of the machine's when not set.",
-        env="MAX_CPU_CORES", low=0.1, high=1024, unit="cores",
+        env="MAX_CPU_CORES", low=0.1, high=1024, unit="cores", restart=False,
     )  # fmt: skip
     max_memory_gb: float = setting(
         8.0, "Memory lent at most; at most half of the machine's when not set.",
-        env="MAX_MEMORY_GB", low=0.5, high=65536, unit="GiB",
+        env="MAX_MEMORY_GB", low=0.5, high=65536, unit="GiB", restart=False,
     )  # fmt: skip
     web_listen: str = setting(
         "", "Address for access to the dashboard from other computers, over TLS: ADDRESS or ADDRESS:PORT"
@@ -127,7 +133,7 @@ class Settings:
         env="HIVEMIND_WEB_NAMES",
     )  # fmt: skip
     max_concurrent_tasks: int = setting(
-        3, "Tasks at once at most.", env="MAX_CONCURRENT_TASKS", low=1, high=256
+        3, "Tasks at once at most.", env="MAX_CONCURRENT_TASKS", low=1, high=256, restart=False
     )
     session_timeout_h: float = setting(
         24.0, "Length of a dashboard session.", env="SESSION_TIMEOUT", low=0.1, high=8760, unit="h"
@@ -153,7 +159,7 @@ class Settings:
     )  # fmt: skip
     keep_free_gb: float = setting(
         2.0, "Disk that stays free: below it no new task.", env="HIVEMIND_KEEP_FREE_GB",
-        low=0, high=65536, unit="GiB",
+        low=0, high=65536, unit="GiB", restart=False,
     )  # fmt: skip
     result_keep_days: float = setting(
         7.0, "Time for which delivered results are kept.", env="HIVEMIND_RESULT_KEEP_DAYS",
@@ -171,11 +177,63 @@ class Settings:
         choices=("", "en", "zh_TW"),
         restart=False,
     )
+    theme: str = setting(
+        "system", "Look of the window: light, dark, or as the system.", env="HIVEMIND_THEME",
+        choices=("system", "light", "dark"), restart=False,
+    )  # fmt: skip
+    text_scale: int = setting(
+        100, "Size of the window's text.", env="HIVEMIND_TEXT_SCALE", low=100, high=200, unit="%",
+        restart=False,
+    )  # fmt: skip
+    notify_failures: bool = setting(
+        True, "A notice when several tasks fail one after another.", env="HIVEMIND_NOTIFY_FAILURES",
+        restart=False,
+    )  # fmt: skip
+    notify_connection: bool = setting(
+        True, "A notice when the pool has not been reached for five minutes, or the login has ended.",
+        env="HIVEMIND_NOTIFY_CONNECTION", restart=False,
+    )  # fmt: skip
+    notify_computer: bool = setting(
+        True, "A notice when this computer keeps work away: no sandbox, a full disk.",
+        env="HIVEMIND_NOTIFY_COMPUTER", restart=False,
+    )  # fmt: skip
+    notify_sent: bool = setting(
+        True, "A notice when a task that you sent has ended.", env="HIVEMIND_NOTIFY_SENT", restart=False
+    )
+    notify_earned: bool = setting(
+        False, "A notice at each 100 CPT earned.", env="HIVEMIND_NOTIFY_EARNED", restart=False
+    )
+    quiet_hours: str = setting(
+        "", "Hours without notices, e.g. 22:00-07:00; empty: none.", env="HIVEMIND_QUIET_HOURS",
+        shape="hours", restart=False, auto=True,
+    )  # fmt: skip
 
 
 def rows() -> tuple[Field[Any], ...]:
     """The table's rows in display order."""
     return fields(Settings)
+
+
+class Misfit(StrEnum):
+    """What is wrong with a value, as a sentence of the catalogue that its name and the value stand before."""
+
+    FLAG = "must be true or false"
+    TEXT = "must be a text"
+    NUMBER = "must be a number"
+    WHOLE = "must be a whole number"
+    CONTROL = "must not hold control characters"
+    CHOICE = "must be one of {choices}"
+    LOW = "must be at least {low}"
+    HIGH = "must be at most {high}"
+    HOURS = "must be two times such as 22:00-07:00"
+
+
+class MisfitError(ValueError):
+    """A value that a row does not take."""
+
+    def __init__(self, misfit: Misfit, **fields: str) -> None:
+        self.misfit, self.fields = misfit, fields
+        super().__init__(misfit.value.format(**fields))
 
 
 def _boolean(text: str) -> bool:
@@ -184,55 +242,72 @@ def _boolean(text: str) -> bool:
         return True
     if word in FALSE_WORDS:
         return False
-    raise ValueError("must be true or false")
+    raise MisfitError(Misfit.FLAG)
+
+
+def fitting(row: Field[Any], untrusted_value: object) -> Any:
+    """One value, of the row's type and inside its bounds.
+
+    Raises:
+        MisfitError: says what is wrong.
+    """
+    value = _of_type(type(row.default), untrusted_value)
+    _check_bounds(row, value)
+    return value
 
 
 def parse_value(row: Field[Any], untrusted_value: object) -> Any:
-    """One value, of the row's type and inside its bounds.
+    """As `fitting`.
 
     Raises:
         ValueError: says what is wrong, naming the row.
     """
-    kind = type(row.default)
     try:
-        value = _of_type(kind, untrusted_value)
-        _check_bounds(row, value)
-    except (ValueError, OverflowError) as error:
+        return fitting(row, untrusted_value)
+    except MisfitError as error:
         name = row.metadata["env"] or row.name
         raise ValueError(f"{name} (setting {row.name}): {untrusted_value!r} {error}") from error
-    return value
 
 
 def _of_type(kind: type, untrusted_value: object) -> Any:
     if kind is bool:
         return untrusted_value if isinstance(untrusted_value, bool) else _boolean(str(untrusted_value))
     if isinstance(untrusted_value, bool):
-        raise ValueError(f"must be a {'text' if kind is str else 'number'}")
-    if kind is str:
-        if not isinstance(untrusted_value, str):
-            raise ValueError("must be a text")
-        if any(ord(letter) < 32 for letter in untrusted_value):
-            raise ValueError("must not hold control characters")
-        return untrusted_value.strip()
+        raise MisfitError(Misfit.TEXT if kind is str else Misfit.NUMBER)
+    return _text(untrusted_value) if kind is str else _number(kind, untrusted_value)
+
+
+def _text(untrusted_value: object) -> str:
+    if not isinstance(untrusted_value, str):
+        raise MisfitError(Misfit.TEXT)
+    if any(ord(letter) < 32 for letter in untrusted_value):
+        raise MisfitError(Misfit.CONTROL)
+    return untrusted_value.strip()
+
+
+def _number(kind: type, untrusted_value: object) -> int | float:
     try:
         number = float(str(untrusted_value))
     except ValueError:
-        raise ValueError("must be a number") from None
-    if kind is int:
-        if not number.is_integer():
-            raise ValueError("must be a whole number")
-        return int(number)
-    return number
+        raise MisfitError(Misfit.NUMBER) from None
+    if kind is not int:
+        return number
+    if not number.is_integer():
+        raise MisfitError(Misfit.WHOLE)
+    return int(number)
 
 
 def _check_bounds(row: Field[Any], value: Any) -> None:
-    low, high, choices = row.metadata["low"], row.metadata["high"], row.metadata["choices"]
+    about = row.metadata
+    low, high, choices, shape = about["low"], about["high"], about["choices"], about["shape"]
     if choices and value not in choices:
-        raise ValueError(f"must be one of {', '.join(filter(None, choices))}")
+        raise MisfitError(Misfit.CHOICE, choices=", ".join(filter(None, choices)))
     if low is not None and not value >= low:
-        raise ValueError(f"must be at least {low:g}")
+        raise MisfitError(Misfit.LOW, low=f"{low:g}")
     if high is not None and not value <= high:
-        raise ValueError(f"must be at most {high:g}")
+        raise MisfitError(Misfit.HIGH, high=f"{high:g}")
+    if shape and value and SHAPES[shape].fullmatch(value) is None:
+        raise MisfitError(Misfit.HOURS)
 
 
 def apply(base: Table, untrusted_values: Mapping[str, object]) -> tuple[Table, tuple[Problem, ...]]:

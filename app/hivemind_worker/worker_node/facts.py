@@ -31,11 +31,10 @@ class Facts:
 
     def __init__(self, parts: Parts, doors: Doors) -> None:
         self._parts, self._doors = parts, doors
-        settings = parts.settings
         self.around = Surroundings(
             runtime=parts.runtime,
             take_sample=self._take_sample,
-            disk_needed_gb=settings.keep_free_gb + settings.task_disk_gb,
+            disk_needed_gb=lambda: parts.settings.keep_free_gb + parts.settings.task_disk_gb,
         )
         self.notes_figures = True  # until the worker stops
         self._sampled_s = 0.0
@@ -79,7 +78,10 @@ class Facts:
     async def look_again(self) -> None:
         """Take fresh figures and let the engine know."""
         await self.around.look()
-        facts = FactsChanged(at_s=time.time(), total=self._parts.lent(), blocker=self.around.blocker)
+        facts = FactsChanged(
+            at_s=time.time(), total=self._parts.lent(), blocker=self.around.blocker,
+            max_tasks=self._parts.settings.max_concurrent_tasks,
+        )  # fmt: skip
         await self._parts.engine.tell(facts)
 
     async def _keep_tidy(self) -> None:

@@ -123,6 +123,8 @@ class Front:
         """Those that need no restart act now."""
         before = self.settings
         self.parts.settings = with_live_changes(before, values, self.parts.sources)
+        self.parts.note_set_by_hand(values)
+        self.parts.nursery.start("look after a change", self.facts.look_again())
         if self.settings.language != before.language:
             use_language(resources() / "locale", self.settings.language, system_languages())
         self.changed()

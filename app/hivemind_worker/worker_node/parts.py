@@ -19,7 +19,7 @@ from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
-from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.settings import OVERRULING, Settings, rows
 from hivemind_worker.model.snapshot import NodeState, PoolView
 from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.model.work import Announcement
@@ -92,6 +92,16 @@ class Parts:
     @property
     def has_journal(self) -> bool:
         return hasattr(self, "journal")
+
+    def note_set_by_hand(self, changed: Mapping[str, object]) -> None:
+        """The settings file has these values now, or (None) no longer."""
+        live = {row.name for row in rows() if not row.metadata["restart"]} & changed.keys()
+        for name in live - {key for key, source in self.sources.items() if source in OVERRULING}:
+            if changed[name] is None:
+                self.sources.pop(name, None)
+            else:
+                self.sources[name] = "file"
+        self.by_hand = frozenset(self.by_hand - live) | (live & self.sources.keys())
 
     def lent(self) -> Resources:
         """What the owner lends, by the settings in force."""
