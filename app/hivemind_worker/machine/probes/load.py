@@ -1,0 +1,95 @@
+"""Use of the processor by other programs: all of it, less that of this worker and its tasks.
+
+Asks for the known processes alone; a list of all would cost more than everything else here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import psutil
+
+CONTAINERS = ("docker", "libpod", "containerd")
+NS_A_SECOND = 1_000_000_000
+
+
+class OthersLoad:
+    """`own_pids` names the processes of tasks; of a container any one will do. One thread only."""
+
+    def __init__(
+        self, own_pids: Callable[[], Iterable[int]], *, proc: Path = Path("/proc"),
+        cgroups: Path = Path("/sys/fs/cgroup"), steady: Callable[[], float] = time.monotonic,
+        busy_s: Callable[[], float] | None = None,
+    ) -> None:  # fmt: skip
+        self._own_pids = own_pids
+        self._proc, self._cgroups = proc, cgroups
+        self._steady = steady
+        self._busy_s = busy_s or _busy_s
+        self._cores = psutil.cpu_count() or 1
+        self._at_s: float | None = None
+        self._busy_before_s = 0.0
+        self._own_before: dict[int, float] = {}
+
+    def look(self) -> float | None:
+        """Percent of the whole machine since the last look; None at the first."""
+        now_s, busy_s = self._steady(), self._busy_s()
+        own = self._own()
+        passed_s = None if self._at_s is None else now_s - self._at_s
+        others_s = busy_s - self._busy_before_s - self._gained(own)
+        self._at_s, self._busy_before_s, self._own_before = now_s, busy_s, own
+        if not passed_s or passed_s <= 0:
+            return None
+        return min(100.0, max(0.0, 100 * others_s / (passed_s * self._cores)))
+
+    def _gained(self, own: dict[int, float]) -> float:
+        """A process that is new counts from its beginning: it was born since the last look."""
+        return sum(used_s - self._own_before.get(pid, 0.0) for pid, used_s in own.items())
+
+    def _own(self) -> dict[int, float]:
+        found: dict[int, float] = {}
+        times = psutil.Process().cpu_times()
+        found[0] = times.user + times.system
+        for pid in self._own_pids():
+            with contextlib.suppress(psutil.Error, OSError, ValueError):
+                found[pid] = self._container_s(pid) or _process_s(pid)
+        return found
+
+    def _container_s(self, pid: int) -> float | None:
+        """Processor seconds of the container that this process is in, None when it is in none."""
+        for line in _lines(self._proc / str(pid) / "cgroup"):
+            _, controllers, path = line.split(":", 2)
+            if not any(word in path for word in CONTAINERS):
+                continue
+            if not controllers:
+                return self._unified_s(path)
+            if "cpuacct" in controllers.split(","):
+                usage = self._cgroups / "cpuacct" / path.lstrip("/") / "cpuacct.usage"
+                return int(usage.read_text()) / NS_A_SECOND
+        return None
+
+    def _unified_s(self, path: str) -> float | None:
+        for line in _lines(self._cgroups / path.lstrip("/") / "cpu.stat"):
+            name, _, value = line.partition(" ")
+            if name == "usage_usec":
+                return int(value) / 1_000_000
+        return None
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0))
+
+
+def _process_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
