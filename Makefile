@@ -11,15 +11,18 @@ DEV := $(VENV)/.installed-dev
 install: $(DEV)
 
 $(STAMP): pyproject.toml requirements.lock installer/set-up.sh
+	@installer/system-packages.sh window
 	@installer/set-up.sh $(PYTHON) $(VENV)
 	@touch $@
 
-$(DEV): $(STAMP) requirements-dev.lock
+$(DEV): $(STAMP) requirements-dev.lock installer/system-packages.sh
+	@installer/system-packages.sh tests
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-run: $(STAMP)  ## the app where there is a display; until the window exists, the demo in the terminal
-	@$(BIN)/hivemind-worker demo --out results
+run: $(STAMP)  ## the app where there is a display, else the demo in the terminal
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+	  $(BIN)/hivemind-worker gui; else $(BIN)/hivemind-worker demo --out results; fi
 
 test: install  ## everything that a change must not break
 	$(BIN)/ruff check .

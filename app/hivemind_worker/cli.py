@@ -36,6 +36,7 @@ class Verb:
 
 
 VERBS = (
+    Verb("gui", "gui", "open the desktop app; also without a command where there is a display"),
     Verb("run", "run", "run the worker without a window"),
     Verb("demo", "demo", "run sample tasks through a pool and a worker on this computer"),
     Verb("pool", "pool", "run the embedded pool alone, or make an account in it"),
@@ -109,8 +110,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    if not argv:
+    if not argv and not _has_display():
         return _hint()
+    argv = argv or ["gui"]
     word = argv[0]
     if word in ("-h", "--help", "help"):
         say(help_text())
@@ -141,8 +143,14 @@ def help_text() -> str:
     return "\n".join([head, "", "commands:", *lines, "", ENDING.rstrip()])
 
 
+def _has_display() -> bool:
+    from hivemind_worker.commands.gui import has_display
+
+    return has_display()
+
+
 def _hint() -> int:
-    """Without a verb: there is no window to open, so tell what there is."""
+    """Without a verb and without a display: there is no window to open, so tell what there is."""
     about = f"Which command? {PROGRAM} demo shows it at work; {PROGRAM} run starts the worker."
     return fail(Problem(code=FaultCode.BAD_USAGE, about=about), json=False)
 

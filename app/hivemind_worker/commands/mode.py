@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from hivemind_worker.commands.layout import local_time
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.remote import Values, ask_worker
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.moments import next_morning
 
 _LENGTH = re.compile(r"([0-9]{1,4})([mh])")
-MORNING = time(6, 0)
 SNOOZE_HELP = "how long: 15m, 1h, 4h, any number of m or h, or tomorrow (06:00)"
 
 
@@ -34,15 +34,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def snooze_end(text: str, now: datetime) -> datetime | Problem:
-    """When a snooze of this length ends, with its offset from UTC. `now` is local, with its offset.
-
-    "tomorrow" is six in the morning of the next day by the clock on the wall, however many
-    hours that day has.
-    """
+    """When a snooze of this length ends, with its offset from UTC. `now` is local, with its offset."""
     word = text.strip().lower()
     if word == "tomorrow":
-        next_day = now.date() + timedelta(days=1)
-        return datetime.combine(next_day, MORNING).astimezone()
+        return next_morning(now)
     found = _LENGTH.fullmatch(word)
     if found is None or int(found[1]) == 0:
         return Problem(

@@ -22,11 +22,13 @@ class SingleInstance:
         self._file: BinaryIO | None = None
 
     def take(self) -> Problem | None:
-        """Take the lock, or name its holder.
+        """Take the lock, or name its holder; taking what is held already is fine.
 
         Raises:
             OSError: the lock file cannot be opened.
         """
+        if self._file is not None:
+            return None
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         file = os.fdopen(descriptor, "r+b")
         try:

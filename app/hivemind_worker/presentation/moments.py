@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from hivemind_worker.presentation.amounts import DAY_S, MINUTE_S
 from hivemind_worker.presentation.catalogue import _, mark
@@ -23,6 +23,7 @@ MONTHS = (
 )
 WEEKDAYS = (mark("Mon"), mark("Tue"), mark("Wed"), mark("Thu"), mark("Fri"), mark("Sat"), mark("Sun"))
 FINE_S = 10 * MINUTE_S
+MORNING = time(6, 0)
 
 
 def local(at_s: float) -> datetime | None:
@@ -73,3 +74,15 @@ def when(at_s: float, now_s: float) -> str:
     if day_number(at_s) == day_number(now_s):
         return clock_time(at_s, seconds=True)
     return _("{day}, {time}", day=day(at_s), time=clock_time(at_s))
+
+
+def moment_words(at_s: float, now_s: float) -> str:
+    """As `when`, to the minute: for moments that were set, not measured."""
+    if day_number(at_s) == day_number(now_s):
+        return clock_time(at_s)
+    return _("{day}, {time}", day=day(at_s), time=clock_time(at_s))
+
+
+def next_morning(now: datetime) -> datetime:
+    """Six in the morning of the next day by the clock on the wall, however many hours that day has."""
+    return datetime.combine(now.date() + timedelta(days=1), MORNING).astimezone()

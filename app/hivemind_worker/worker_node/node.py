@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection
 
 from hivemind_worker.engine.janitor import clear_spool
+from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.events import Restarted, ShutdownAsked
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.settings import Settings
@@ -42,9 +43,13 @@ class WorkerNode(Front):
     """One worker: fits `engine.face.NodeFace`. Start it once, stop it once, from the loop's thread."""
 
     def __init__(
-        self, *, settings: Settings, set_by_hand: Collection[str], places: Places, worker_log: WorkerLog
-    ) -> None:
+        self, *, settings: Settings, set_by_hand: Collection[str], places: Places, worker_log: WorkerLog,
+        instance: SingleInstance | None = None,
+    ) -> None:  # fmt: skip
+        """`instance`: the lock of the home, where the caller holds it already."""
         super().__init__(Parts(settings, set_by_hand, places, worker_log))
+        if instance is not None:
+            self.parts.instance = instance
         self._quit = asyncio.Event()
 
     async def start(self) -> Problem | None:

@@ -1,0 +1,211 @@
+"""Panels, callouts, rows of facts: the frames that text stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape, set_kind
+from hivemind_worker.ui.theme import theme
+
+INSIDE = 16
+
+
+def column(spacing: int = 0, *, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QVBoxLayout:
+    """A column without margins of its own."""
+    layout = QVBoxLayout()
+    layout.setContentsMargins(*margins)
+    layout.setSpacing(spacing)
+    return layout
+
+
+def row(spacing: int = 0, *, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QHBoxLayout:
+    """A row without margins of its own."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(*margins)
+    layout.setSpacing(spacing)
+    return layout
+
+
+def box(kind: str, layout: QLayout) -> QFrame:
+    """A frame of a kind of the style sheet around a layout."""
+    frame = QFrame()
+    frame.setProperty("kind", kind)
+    frame.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    frame.setLayout(layout)
+    return frame
+
+
+def line(*, upright: bool = False) -> QFrame:
+    """A hairline."""
+    frame = QFrame()
+    frame.setProperty("kind", "vline" if upright else "line")
+    if upright:
+        frame.setFixedWidth(1)
+    else:
+        frame.setFixedHeight(1)
+    return frame
+
+
+def scrolled(content: QWidget) -> QScrollArea:
+    """A page that scrolls where the window is too small for it."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(content)
+    return area
+
+
+class Panel(QFrame):
+    """A bordered frame; `head` is its first line, with something at the right of it."""
+
+    def __init__(self, title: str = "", *right: QWidget, note: str = "") -> None:
+        super().__init__()
+        self.setProperty("kind", "panel")
+        self.body = column()
+        self.body.setContentsMargins(0, 0, 0, 0)
+        outer = column()
+        outer.setContentsMargins(1, 1, 1, 1)
+        if title:
+            self.title = Label(title, "section")
+            self.note = Label(note, "small")
+            head = row(8, margins=(INSIDE, 6, INSIDE, 6))
+            head.addWidget(self.title)
+            head.addWidget(self.note)
+            head.addStretch(1)
+            for widget in right:
+                head.addWidget(widget)
+            outer.addLayout(head)
+            outer.addWidget(line())
+        outer.addLayout(self.body)
+        self.setLayout(outer)
+
+
+class Columns(QFrame):
+    """Panels side by side that share one frame, parted by hairlines."""
+
+    def __init__(self, *parts: QWidget) -> None:
+        super().__init__()
+        self.setProperty("kind", "panel")
+        inner = row()
+        inner.setContentsMargins(1, 1, 1, 1)
+        for number, part in enumerate(parts):
+            if number:
+                inner.addWidget(line(upright=True))
+            inner.addWidget(part, 1)
+        self.setLayout(inner)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactLine:
+    """One row: its shape, a sentence, a link with what it does, and a time or figure at the right."""
+
+    look: Look
+    text: str
+    right: str = ""
+    link: str = ""
+    pressed: Callable[[], object] | None = None
+
+
+class FactRow(QWidget):
+    """Shows one `FactLine`; updated in place."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self._pressed: Callable[[], object] | None = None
+        self.shape, self.text, self.right = Shape(), Sentence(), Figure()
+        self.link = Button("", kind="link", pressed=self._press)
+        self.link.hide()
+        inner = row(12, margins=(INSIDE, 0, INSIDE, 0))
+        holder = row()
+        holder.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
+        inner.addLayout(holder)
+        inner.addSpacing(max(0, left - 12 - theme().icon_px("icon_small")))
+        inner.addWidget(self.text, 1)
+        inner.addWidget(self.link)
+        inner.addWidget(self.right)
+        self.setLayout(inner)
+
+    def show_line(self, shown: FactLine) -> None:
+        """Take the values of a line."""
+        self.setFixedHeight(max(27, theme().row("list_row") - 1))
+        ink = "text-2" if shown.look.tone == "offline" else f"state-{shown.look.tone}-ink"
+        self.shape.show_icon(shown.look.icon, ink, shown.look.word)
+        self.text.setText(shown.text)
+        self.right.setText(shown.right)
+        self.link.set_text(shown.link)
+        self.link.setVisible(bool(shown.link))
+        self._pressed = shown.pressed
+        self.setAccessibleName(" ".join(part for part in (shown.look.word, shown.text, shown.right) if part))
+
+    def _press(self) -> None:
+        if self._pressed is not None:
+            self._pressed()
+
+
+class FactRows(QWidget):
+    """Rows of facts below one another, parted by hairlines; widgets are kept and filled anew."""
+
+    def __init__(self, *, left: int = 58, lines: bool = True) -> None:
+        super().__init__()
+        self._left, self._lines = left, lines
+        self._rows: list[tuple[QFrame, FactRow]] = []
+        self._column = column()
+        self.setLayout(self._column)
+
+    def show_lines(self, shown: Sequence[FactLine]) -> None:
+        """Show exactly these."""
+        while len(self._rows) < len(shown):
+            self._add()
+        for number, (hair, fact) in enumerate(self._rows):
+            there = number < len(shown)
+            hair.setVisible(there and self._lines)
+            fact.setVisible(there)
+            if there:
+                fact.show_line(shown[number])
+
+    def rows(self) -> list[FactRow]:
+        """The rows that are shown."""
+        return [fact for _hair, fact in self._rows if not fact.isHidden()]
+
+    def _add(self) -> None:
+        hair, fact = line(), FactRow(self._left)
+        self._column.addWidget(hair)
+        self._column.addWidget(fact)
+        self._rows.append((hair, fact))
+
+
+class Callout(QFrame):
+    """A thing that needs the reader: shape, what it is, what it means, and what to press."""
+
+    def __init__(self, *buttons: Button) -> None:
+        super().__init__()
+        self.setProperty("kind", "callout")
+        self.shape = Shape(px="icon")
+        self.title, self.text = Label("", "strong", wrap=True), Label("", "second", wrap=True)
+        words = column(1)
+        words.addWidget(self.title)
+        words.addWidget(self.text)
+        inner = row(12, margins=(INSIDE, 10, INSIDE, 10))
+        inner.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignVCenter)
+        inner.addLayout(words, 1)
+        for button in buttons:
+            inner.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
+        self.setLayout(inner)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def say(self, look: Look, title: str, text: str = "") -> None:
+        """Show this."""
+        set_kind(self, "callout", tone=look.tone)
+        self.shape.show_icon(look.icon, f"state-{look.tone}-ink", look.word)
+        self.title.setText(title)
+        self.text.setText(text)
+        self.text.setVisible(bool(text))
+        self.setAccessibleName(" ".join(part for part in (look.word, title, text) if part))

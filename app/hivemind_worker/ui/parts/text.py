@@ -1,0 +1,144 @@
+"""Text: labels of each kind of type, sentences that are shortened, and shapes of states."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from hivemind_worker.ui.icons import pixmap
+from hivemind_worker.ui.theme import theme
+
+
+def set_kind(widget: QWidget, kind: str, **more: str) -> None:
+    """Give the widget its look in the style sheet."""
+    changed = widget.property("kind") != kind
+    widget.setProperty("kind", kind)
+    for name, value in more.items():
+        changed = changed or widget.property(name) != value
+        widget.setProperty(name, value)
+    if changed:
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+class Label(QLabel):
+    """A text of one kind of type. Plain text only: what it shows may come from outside."""
+
+    def __init__(self, text: str = "", kind: str = "body", *, wrap: bool = False) -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(wrap)
+        self.setProperty("kind", kind)
+
+    def setText(self, text: str) -> None:
+        """Show `text`; nothing is laid out again where it stays the same."""
+        if text != self.text():
+            super().setText(text)
+
+
+class Figure(Label):
+    """A number or time at a right edge: never shortened."""
+
+    def __init__(self, text: str = "", kind: str = "small") -> None:
+        super().__init__(text, kind)
+        self.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+
+
+class Sentence(Label):
+    """One line that is shortened where it does not fit; the whole of it is in the tooltip."""
+
+    def __init__(self, text: str = "", kind: str = "body") -> None:
+        super().__init__("", kind)
+        self._whole = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        if text != self._whole:
+            self._whole = text
+            self.setAccessibleName(text)
+            self.updateGeometry()
+            self._shorten()
+
+    def whole(self) -> str:
+        """The text as it was given."""
+        return self._whole
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.fontMetrics().horizontalAdvance(self._whole) + 2, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(min(60, self.sizeHint().width()), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, max(0, self.width()))
+        super().setText(shown)
+        self.setToolTip(self._whole if shown != self._whole else "")
+
+
+class Shape(QWidget):
+    """An icon in a colour of the theme, e.g. the shape of a state, with the word that it stands for."""
+
+    def __init__(self, name: str = "", colour: str = "text-2", px: str = "icon_small") -> None:
+        super().__init__()
+        self._name, self._colour, self._px = name, colour, px
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def show_icon(self, name: str, colour: str, word: str = "") -> None:
+        """Draw another one."""
+        self.setAccessibleName(word)
+        self.setToolTip(word)
+        if (name, colour) != (self._name, self._colour):
+            self._name, self._colour = name, colour
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        px = theme().icon_px(self._px)
+        return QSize(px, px)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        if not self._name:
+            return
+        px = theme().icon_px(self._px)
+        painter = QPainter(self)
+        x, y = (self.width() - px) // 2, (self.height() - px) // 2
+        painter.drawPixmap(x, y, pixmap(self._name, self._colour, px, self.devicePixelRatioF()))
+        painter.end()
+
+
+class StateBadge(QWidget):
+    """A state's shape on its soft ground: the large one beside a headline."""
+
+    def __init__(self, side: int = 44) -> None:
+        super().__init__()
+        self._side, self._tone, self._icon = side, "waiting", "tray-waiting"
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def show_state(self, tone: str, icon: str, word: str = "") -> None:
+        """Draw another state."""
+        self.setAccessibleName(word)
+        if (tone, icon) != (self._tone, self._icon):
+            self._tone, self._icon = tone, icon
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        side = round(self._side * theme().scale)
+        return QSize(side, side)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        look = theme()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(look.colour(f"state-{self._tone}-soft"))
+        painter.drawRoundedRect(self.rect(), look.size("radius_control"), look.size("radius_control"))
+        px = round(self.sizeHint().width() * 0.55)
+        picture = pixmap(self._icon, f"state-{self._tone}-ink", px, self.devicePixelRatioF())
+        painter.drawPixmap((self.width() - px) // 2, (self.height() - px) // 2, picture)
+        painter.end()

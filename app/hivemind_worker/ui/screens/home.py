@@ -1,0 +1,148 @@
+"""Home: why the worker is (not) working, what it does, earns and is trusted with, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.model.task import Task
+from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.moments import when
+from hivemind_worker.presentation.page_tasks import Happening, happenings
+from hivemind_worker.presentation.page_words import Button as ButtonWords
+from hivemind_worker.presentation.page_words import Cause, buttons, causes, headline, subline
+from hivemind_worker.ui import wishes
+from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, row, scrolled
+from hivemind_worker.ui.parts.text import Label, Sentence, StateBadge
+from hivemind_worker.ui.screens import Screen
+from hivemind_worker.ui.theme import theme
+
+LATEST, LOOKED_BACK, CAUSES = 6, 100, 6
+
+
+class Verdicts(Panel):
+    """The headline with its state, what to press, and the causes below it."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.badge, self.headline = StateBadge(), Label("", "headline", wrap=True)
+        self.subline = Label("", "second", wrap=True)
+        self.causes = FactRows()
+        self._buttons: dict[str, Button] = {}
+        self._at_right = row(12)
+        words = column(1)
+        words.addWidget(self.headline)
+        words.addWidget(self.subline)
+        head = row(14, margins=(16, 13, 16, 11))
+        head.addWidget(self.badge, 0, Qt.AlignmentFlag.AlignTop)
+        head.addLayout(words, 1)
+        head.addLayout(self._at_right)
+        self.body.addLayout(head)
+        self.body.addWidget(self.causes)
+
+    def show_picture(self, snapshot: Snapshot, last_ended_s: float | None) -> None:
+        """Say how it is."""
+        first = headline(snapshot)
+        self.badge.show_state(first.look.tone, first.look.icon, first.look.word)
+        self.headline.setText(first.text.rstrip("."))
+        said = " ".join(part for part in (first.action, subline(snapshot, last_ended_s)) if part)
+        self.subline.setText(said)
+        self.subline.setVisible(bool(said))
+        self._show_buttons([words for words in buttons(snapshot) if words.action != "pause"])
+        node = self.bridge.node
+        found = causes(snapshot, node.settings)[:CAUSES] if node is not None else ()
+        self.causes.show_lines([_cause_line(cause, snapshot.at_s) for cause in found])
+
+    def _show_buttons(self, wanted: list[ButtonWords]) -> None:
+        for words in wanted:
+            if words.action not in self._buttons:
+                kind = "primary" if words.main else ""
+                button = Button(words.label, words.icon, kind, self._acts()[words.action])
+                self._buttons[words.action] = button
+                self._at_right.addWidget(button)
+            self._buttons[words.action].set_text(words.label)
+        for action, button in self._buttons.items():
+            button.setVisible(any(words.action == action for words in wanted))
+
+    def _acts(self) -> dict[str, Callable[[], object]]:
+        bridge = self.bridge
+        return {
+            "resume": lambda: wishes.resume(bridge),
+            "finish": lambda: wishes.finish(bridge),
+            "reconnect": lambda: bridge.node.reconnect() if bridge.node is not None else None,
+        }
+
+
+def _cause_line(cause: Cause, now_s: float) -> FactLine:
+    right = ""
+    if cause.ends_at_s is not None:
+        right = _("until {time}", time=when(cause.ends_at_s, now_s))
+    elif cause.since_s is not None:
+        right = _("since {time}", time=when(cause.since_s, now_s))
+    text = " ".join(part for part in (cause.text, cause.action) if part)
+    return FactLine(look=cause.look, text=text, right=right)
+
+
+class Latest(Panel):
+    """What happened latest, newest first."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Latest"))
+        self._rows: list[tuple[QWidget, Label, Sentence, Label]] = []
+        self.lines = FactRows(left=44, lines=False)
+        self.body.addSpacing(4)
+        self.body.addWidget(self.lines)
+        self.empty = Label(_("Nothing has happened yet."), "hint")
+        self.empty.setContentsMargins(16, 4, 16, 4)
+        self.body.addWidget(self.empty)
+        self.body.addSpacing(6)
+
+    def show_happenings(self, found: tuple[Happening, ...], now_s: float) -> None:
+        """Show these."""
+        self.lines.show_lines([_happening_line(happening, now_s) for happening in found])
+        self.empty.setVisible(not found)
+
+
+def _happening_line(happening: Happening, now_s: float) -> FactLine:
+    words = (happening.before, happening.name[:40], happening.after)
+    text = " ".join(part for part in words if part)
+    right = " · ".join(part for part in (happening.aside, when(happening.at_s, now_s)) if part)
+    return FactLine(look=happening.look, text=text, right=right)
+
+
+class Home(Screen):
+    """The first place."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__(bridge)
+        self.verdicts, self.latest = Verdicts(bridge), Latest()
+        self._ended: tuple[Task, ...] = ()
+        gutter = theme().size("gutter")
+        inside = column(12, margins=(gutter, 14, gutter, gutter))
+        for part in (self.verdicts, self.latest):
+            inside.addWidget(part)
+        inside.addStretch(1)
+        page = QWidget()
+        page.setLayout(inside)
+        whole = column()
+        whole.addWidget(scrolled(page))
+        self.setLayout(whole)
+
+    def opened(self) -> None:
+        self.bridge.query("latest", lambda node: node.ended_tasks(LOOKED_BACK), self._got_ended)
+
+    def _got_ended(self, ended: tuple[Task, ...]) -> None:
+        self._ended = ended
+        if self.bridge.snapshot is not None:
+            self.render_picture(self.bridge.snapshot)
+
+    def render_picture(self, snapshot: Snapshot) -> None:
+        last_s = max((task.ended_at_s or 0 for task in self._ended), default=None)
+        self.verdicts.show_picture(snapshot, last_s)
+        self.latest.show_happenings(happenings(snapshot, self._ended, LATEST), snapshot.at_s)

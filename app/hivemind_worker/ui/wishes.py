@@ -1,0 +1,69 @@
+"""What the owner can press everywhere: pausing for a while, finishing, going on. Menu, strip, tray and keys
+share this, so that no two of them mean different things.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from PySide6.QtWidgets import QMenu
+
+from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
+from hivemind_worker.model.snapshot import Mode
+from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.moments import next_morning
+from hivemind_worker.presentation.window_words import SNOOZES_MIN, until_tomorrow
+from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.icons import icon
+
+MINUTE_S = 60
+
+
+def pause(bridge: Bridge, minutes: float | None = None) -> None:
+    """Freeze all tasks, for so many minutes or until resumed."""
+    now_s = time.time()
+    until_s = None if minutes is None else now_s + minutes * MINUTE_S
+    bridge.ask(PauseAsked(at_s=now_s, until_s=until_s))
+
+
+def pause_until_tomorrow(bridge: Bridge) -> None:
+    """Freeze all tasks until six in the morning."""
+    until_s = next_morning(datetime.now().astimezone()).timestamp()
+    bridge.ask(PauseAsked(at_s=time.time(), until_s=until_s))
+
+
+def resume(bridge: Bridge) -> None:
+    """Go on, and take work again."""
+    bridge.ask(ResumeAsked(at_s=time.time()))
+
+
+def finish(bridge: Bridge, *, quit_after: bool = False) -> None:
+    """Take no new task; pause or quit after the last one."""
+    bridge.ask(FinishAsked(at_s=time.time(), quit_after=quit_after))
+
+
+def is_held(bridge: Bridge) -> bool:
+    """Whether the owner's own wish keeps work from running or being taken."""
+    snapshot = bridge.snapshot
+    return snapshot is not None and snapshot.node.mode in (Mode.PAUSED, Mode.FINISHING)
+
+
+def toggle(bridge: Bridge) -> None:
+    """Resume where the owner holds it, else pause."""
+    (resume if is_held(bridge) else pause)(bridge)
+
+
+def fill_pause_menu(menu: QMenu, bridge: Bridge, *, finishing: bool = True) -> None:
+    """The lengths of a pause, and finishing, as they stand in every menu."""
+    for minutes, word in SNOOZES_MIN:
+        action = menu.addAction(icon("snooze"), _(word))
+        action.triggered.connect(lambda _checked=False, minutes=minutes: pause(bridge, minutes))
+    morning = menu.addAction(icon("snooze"), until_tomorrow())
+    morning.triggered.connect(lambda _checked=False: pause_until_tomorrow(bridge))
+    resumed = menu.addAction(icon("pause"), _("Until I resume"))
+    resumed.triggered.connect(lambda _checked=False: pause(bridge))
+    if finishing:
+        menu.addSeparator()
+        ending = menu.addAction(icon("finish"), _("Finish tasks then pause"))
+        ending.triggered.connect(lambda _checked=False: finish(bridge))
