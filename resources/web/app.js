@@ -365,5 +365,6 @@ if (words) {
     if (document.hidden) { source?.close(); clearInterval(poll); poll = null; clearTimeout(again); }
     else { lastHeard = Date.now(); follow(); refresh(); }
   });
+  addEventListener("pagehide", () => source?.close());
   if (!document.hidden) follow();
 }

@@ -18,6 +18,17 @@ from selenium.webdriver.chrome.service import Service
 
 PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 INSTALL_LIMIT_S, PAGE_LIMIT_S = 400, 20
+CONTROLS = (
+    "button",
+    "link",
+    "textbox",
+    "searchbox",
+    "checkbox",
+    "radio",
+    "DisclosureTriangle",
+    "table",
+    "log",
+)
 FLAGS = (
     "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-default-apps", "--hide-scrollbars",
@@ -63,9 +74,37 @@ class Browser(webdriver.Chrome):
         content = self.execute_cdp_cmd("Page.captureScreenshot", {**whole, "clip": clip})
         path.write_bytes(base64.b64decode(content["data"]))
 
+    def fresh(self) -> None:
+        """As a new visitor: no cookies, the usual size, nothing on the console."""
+        self.get("about:blank")
+        self.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        self.look(1200)
+        self.complaints()
+
+    def save_files_in(self, folder: Path) -> None:
+        """Where downloads go."""
+        self.execute_cdp_cmd(
+            "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+        )
+
+    def nameless(self) -> list[tuple[str, str]]:
+        """Controls that a screen reader would have no name for: their role and where they are."""
+        tree: Any = self.execute_cdp_cmd("Accessibility.getFullAXTree", {})
+        return [
+            (node["role"]["value"], node["nodeId"])
+            for node in tree["nodes"]
+            if not node.get("ignored") and node.get("role", {}).get("value") in CONTROLS
+            and not node.get("name", {}).get("value", "").strip()
+        ]  # fmt: skip
+
     def complaints(self) -> list[str]:
         """What the console has said since the last call: errors and broken policies."""
         return [line["message"] for line in self.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+
+    def forgive(self, *texts: str) -> None:
+        """Drop the complaints so far, all about one of these: what the test has brought about."""
+        others = [line for line in self.complaints() if not any(text in line for text in texts)]
+        assert others == []
 
 
 @contextmanager

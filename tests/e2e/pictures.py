@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.e2e.browser import Browser, browser
 from tests.fakes.node import FakeNode
@@ -30,6 +31,7 @@ def sign_in(driver: Browser, host: Hosted, name: str = "mira") -> None:
     driver.find_element(By.ID, "name").send_keys(name)
     driver.find_element(By.ID, "password").send_keys(PASSWORD)
     driver.find_element(By.CSS_SELECTOR, "form button.main").click()
+    WebDriverWait(driver, 10, 0.05).until(lambda _driver: driver.find_elements(By.ID, "pill"))
 
 
 def main(folder: Path, wanted: tuple[str, ...]) -> None:

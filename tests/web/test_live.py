@@ -189,6 +189,12 @@ async def test_the_ninth_reader_is_refused_until_one_leaves(served: Served) -> N
             assert again.status == 200
 
 
+async def test_a_reader_that_goes_frees_its_place_although_there_is_no_news(served: Served) -> None:
+    async with reading(served.api.port, TOKEN, EVENTS + "?types=pool") as reader:
+        await reader.block()
+    await until(lambda: live_of(served).readers == 0)
+
+
 async def test_a_reader_that_falls_behind_is_dropped_with_a_mark(served: Served) -> None:
     async with reading(served.api.port, TOKEN, EVENTS + "?types=log") as reader:
         await reader.block()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -25,11 +26,16 @@ HEAD_LIMIT_S = 10.0
 class Connection(web.RequestHandler):
     """One connection; what cannot be read as a request is answered without its text or a trace."""
 
-    __slots__ = ("_counted_in",)
+    __slots__ = ("_counted_in", "_when_lost")
 
     def count_in(self, open_now: set[Connection]) -> None:
         """Stand in this set while connected."""
         self._counted_in = open_now
+        self._when_lost: Callable[[], None] | None = None
+
+    def when_lost(self, call: Callable[[], None]) -> None:
+        """Call this when the caller has gone: an answer that waits for news would not notice."""
+        self._when_lost = call
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._counted_in.add(self)
@@ -37,6 +43,8 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._counted_in.discard(self)
+        if self._when_lost is not None:
+            self._when_lost()
         super().connection_lost(exc)
 
     def handle_error(

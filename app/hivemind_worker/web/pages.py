@@ -170,7 +170,7 @@ class Pages:
         return renderer.page(
             "login", status, chrome=None, title=_("Sign in"), name=short_name(self._node.snapshot().node_id),
             address=_web_address(request), reach=reach, trouble=trouble,
-            then=then,
+            then=then, typed=form.get("name", ""),
         )  # fmt: skip
 
     # --- frame --------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from aiohttp import web
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.web.answers import Refusal, refusal, refuse
+from hivemind_worker.web.connection import Connection
 from hivemind_worker.web.document import Doc, Text, Whole, good
 from hivemind_worker.web.live import MOST_READERS, TYPES, Live, frame_of
 from hivemind_worker.web.routes import Route
@@ -57,6 +58,8 @@ class Stream:
         response = web.StreamResponse()
         response.headers["Content-Type"] = "text/event-stream"
         with self._live.reader() as moved:
+            if isinstance(request.protocol, Connection):
+                request.protocol.when_lost(moved.set)
             last = await self._live.catch_up()
             await response.prepare(request)
             reader = _Reader(request, response, self._live, kinds, last if since is None else since)
