@@ -69,6 +69,7 @@ class ImageShelf:
         self._is_wanted = False  # by the worker itself, not by a task
         self._failed: Problem | None = None
         self._rest_s, self._rests_until_s = REST_S, 0.0
+        self._may_fetch = rules.pulls and is_allowed(rules.name, rules.allowed or (rules.name,))
         self.pulling: PullProgress | None = None
 
     # --- which image ------------------------------------------------------------------------
@@ -82,7 +83,7 @@ class ImageShelf:
         if isinstance(found, ImageFacts):
             self._failed, self._rest_s = None, REST_S
             return found
-        if found.code is not FaultCode.IMAGE_MISSING or not self._rules.pulls:
+        if found.code is not FaultCode.IMAGE_MISSING or not self._may_fetch:
             return found
         self._fetch_by_itself()
         if self._fetching is not None:
@@ -96,7 +97,7 @@ class ImageShelf:
         Cancelling ends the fetch when nobody else waits for it.
         """
         found = await self._find()
-        if isinstance(found, Problem) and found.code is FaultCode.IMAGE_MISSING and self._rules.pulls:
+        if isinstance(found, Problem) and found.code is FaultCode.IMAGE_MISSING and self._may_fetch:
             found = await self._wait_for_fetch(tell) or await self._find()
         if isinstance(found, ImageFacts):
             self._in_use[found.digest] += 1
@@ -111,8 +112,10 @@ class ImageShelf:
         names = (self._rules.name, LOCAL_IMAGE)
         allowed = [name for name in names if is_allowed(name, self._rules.allowed or names)]
         if not allowed:
-            about = f"{self._rules.name} is not among allowed_images ({', '.join(self._rules.allowed)})"
-            return Problem(code=FaultCode.IMAGE_MISSING, about=about)
+            about = (
+                f"task_image {self._rules.name} is not in allowed_images ({', '.join(self._rules.allowed)})"
+            )
+            return Problem(code=FaultCode.BAD_SETTING, about=about)
         try:
             return await self._engine.call(lambda api: self._found(api, allowed), LOOK_LIMIT_S)
         except EngineError as error:
@@ -130,7 +133,7 @@ class ImageShelf:
                 return facts
             if not is_pinned_right(name, image.get("RepoDigests") or (), self._rules.allowed):
                 about = f"{name} has another digest than allowed_images says"
-                return Problem(code=FaultCode.IMAGE_MISSING, about=about)
+                return Problem(code=FaultCode.BAD_SETTING, about=about)
             self._known[facts.digest] = facts
             self._book.used(facts.digest, time.time())
             return facts
