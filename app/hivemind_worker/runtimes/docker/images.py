@@ -229,7 +229,7 @@ class ImageShelf:
         try:
             await self._engine.call(note)
         except EngineError as error:
-            log.warning("the fetched image could not be looked at: %s", error)
+            log.warning("the fetched image could not be looked at: %s", str(error))
         await self.tidy()
 
     # --- room -------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class ImageShelf:
                 lambda api: clean(api, self._book, self._rules.quota_bytes, kept, self._rules.name)
             )
         except EngineError as error:
-            log.warning("images could not be tidied: %s", error)
+            log.warning("images could not be tidied: %s", str(error))
             return ()
 
     async def close(self) -> None:
