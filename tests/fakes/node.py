@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hivemind_worker.engine.face import Command, LogEntry, NodeFace, Sample
+from hivemind_worker.model.checkup import Autostart, Check, CheckState
 from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
 from hivemind_worker.model.faults import FaultCode
@@ -133,6 +134,46 @@ class FakePools:
         return self._answer("stop demo", leaving)
 
 
+class FakeCare:
+    """Set `checks`, `starts` and `files`; read `asked`."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = [
+            Check(name="Python", state=CheckState.OK, text="CPython 3.12 on Linux"),
+            Check(name="Sandbox", state=CheckState.OK, text="built-in; a test program ran"),
+        ]
+        self.starts: Autostart | Problem = Autostart.OFF
+        self.files: dict[str, str] = {
+            "about.txt": "program: HiveMind Worker 0.1.0\n",
+            "worker.log": "INFO up\n",
+        }
+        self.refuse_with: Problem | None = None
+        self.asked: list[tuple[object, ...]] = []
+
+    async def checkup(self) -> tuple[Check, ...]:
+        self.asked.append(("checkup",))
+        return tuple(self.checks)
+
+    async def autostart(self) -> Autostart | Problem:
+        return self.starts
+
+    async def set_autostart(self, on: bool) -> Problem | None:
+        self.asked.append(("autostart", on))
+        if self.refuse_with is None:
+            self.starts = Autostart.ON if on else Autostart.OFF
+        return self.refuse_with
+
+    async def report(self) -> Mapping[str, str]:
+        return dict(self.files)
+
+    async def save_report(self, files: Mapping[str, str], target: Path) -> Problem | None:
+        self.asked.append(("save", str(target), tuple(files)))
+        return self.refuse_with
+
+    def own_costs(self) -> tuple[float, int]:
+        return 12.5, 118 << 20
+
+
 class FakeSending:
     """Set `rows` and `log`; read `asked`."""
 
@@ -175,6 +216,7 @@ class FakeNode:
         self.settings = Settings()
         self.pools = FakePools(self)
         self.sending = FakeSending(self)
+        self.care = FakeCare()
         self.watchers: list[Callable[[], None]] = []
         self._picture = make_snapshot()
         self.ended: list[Task] = []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from hivemind_worker.model.checkup import Autostart, Check
 from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
 from hivemind_worker.model.history import StoryLine
@@ -67,6 +68,34 @@ class PoolsFace(Protocol):
         ...
 
 
+class CareFace(Protocol):
+    """Looking after the worker: its checks, starting with the session, a report for support."""
+
+    async def checkup(self) -> tuple[Check, ...]:
+        """Look at everything that a worker needs; takes seconds. Those that need somebody come first."""
+        ...
+
+    async def autostart(self) -> Autostart | Problem:
+        """Whether this program starts with the user's session."""
+        ...
+
+    async def set_autostart(self, on: bool) -> Problem | None:
+        """Have it start with the session, or not any more."""
+        ...
+
+    async def report(self) -> Mapping[str, str]:
+        """The report for support, file by file, with what is private taken out."""
+        ...
+
+    async def save_report(self, files: Mapping[str, str], target: Path) -> Problem | None:
+        """Write a report, as it was shown, into a zip."""
+        ...
+
+    def own_costs(self) -> tuple[float, int]:
+        """What this program itself takes: processor seconds since its start, resident bytes now."""
+        ...
+
+
 class SendingFace(Protocol):
     """The owner as a requester at the active pool."""
 
@@ -93,6 +122,11 @@ class NodeFace(Protocol):
     @property
     def pools(self) -> PoolsFace:
         """Several kept, one active."""
+        ...
+
+    @property
+    def care(self) -> CareFace:
+        """Checks, starting with the session, report for support."""
         ...
 
     @property

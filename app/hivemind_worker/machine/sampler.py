@@ -199,3 +199,10 @@ def free_disk_bytes(folder: Path) -> int:
 def available_memory_bytes() -> int:
     """Memory that programs may still take without swapping."""
     return int(psutil.virtual_memory().available)
+
+
+def own_costs() -> tuple[float, int]:
+    """What this process itself takes: processor seconds since its start, resident bytes now."""
+    process = psutil.Process()
+    times = process.cpu_times()
+    return times.user + times.system, int(process.memory_info().rss)

@@ -25,6 +25,7 @@ from hivemind_worker.pool.address import parse_address
 from hivemind_worker.presentation.catalogue import use_language
 from hivemind_worker.store.settings_file import change as change_settings_file
 from hivemind_worker.store.settings_file import load as load_settings_file
+from hivemind_worker.worker_node.care import Care
 from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
 from hivemind_worker.worker_node.parts import Parts
@@ -43,6 +44,7 @@ class Front:
         self.facts = Facts(parts, self.doors)
         self.pools = Pools(parts, self.doors, self.changed)
         self.sending = Sending(parts, self.pools, self.changed)
+        self.care = Care(parts, self)
         self.recovery = ""
         address = parts.settings.master_address
         self.pool_view = PoolView(address=address, link=LinkState.NOT_LOGGED_IN, since_s=time.time())

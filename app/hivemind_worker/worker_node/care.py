@@ -1,0 +1,107 @@
+"""Looking after the worker: its checks, starting with the session, the report for support.
+
+Fits `engine.face.CareFace`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hivemind_worker.checkup import Subject, all_checks
+from hivemind_worker.machine import autostart
+from hivemind_worker.machine.sampler import own_costs
+from hivemind_worker.model.checkup import Autostart, Check
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.support import private_words, report
+from hivemind_worker.worker_node.parts import Parts
+
+if TYPE_CHECKING:
+    from hivemind_worker.worker_node.front import Front
+
+
+class Care:
+    """What the owner does to see whether all is well, and to have others help."""
+
+    def __init__(self, parts: Parts, front: Front) -> None:
+        self._parts, self._front = parts, front
+        self._found: tuple[Check, ...] = ()
+
+    async def checkup(self) -> tuple[Check, ...]:
+        parts = self._parts
+        self._found = await all_checks(
+            Subject(settings=parts.settings, sources=parts.sources, places=parts.places)
+        )
+        return self._found
+
+    async def autostart(self) -> Autostart | Problem:
+        try:
+            return await self._parts.probe.call(
+                autostart.state, autostart.system_entry(), autostart.command_here()
+            )
+        except OSError as error:
+            return _not_allowed(error)
+
+    async def set_autostart(self, on: bool) -> Problem | None:
+        entry = autostart.system_entry()
+        try:
+            if on:
+                await self._parts.probe.call(entry.write, autostart.command_here())
+            else:
+                await self._parts.probe.call(entry.remove)
+        except OSError as error:
+            return _not_allowed(error)
+        return None
+
+    async def report(self) -> Mapping[str, str]:
+        parts, front = self._parts, self._front
+        kept = await front.pools.kept()
+        private = private_words(
+            user=getpass.getuser(), computer=platform.node(), home=str(Path.home()),
+            accounts=[pool.user for pool in kept] + [pool.address for pool in kept], settings=parts.settings,
+        )  # fmt: skip
+        return report(
+            snapshot=front.snapshot(), sample=await front.sample(), settings=parts.settings,
+            sources=parts.sources, checks=self._found or await self.checkup(), log=front.log_entries(),
+            system=_system(), private=private,
+        )  # fmt: skip
+
+    async def save_report(self, files: Mapping[str, str], target: Path) -> Problem | None:
+        try:
+            await self._parts.files.call(_write_zip, files, target)
+        except OSError as error:
+            return _not_allowed(error)
+        return None
+
+    def own_costs(self) -> tuple[float, int]:
+        return own_costs()
+
+
+def _not_allowed(error: OSError) -> Problem:
+    about = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return Problem(code=FaultCode.NO_PERMISSION, about=about)
+
+
+def _system() -> dict[str, str]:
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+
+
+def _write_zip(files: Mapping[str, str], target: Path) -> None:
+    """All of it, or nothing: a half-written report would be sent all the same."""
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
