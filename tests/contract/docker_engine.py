@@ -23,8 +23,14 @@ import tarfile
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from hivemind_worker import places
+from hivemind_worker.runtimes.docker.endpoint import Endpoint
+from hivemind_worker.runtimes.docker.images import ImageRules
+from hivemind_worker.runtimes.docker.runtime import DockerRules, DockerRuntime
 
 IMAGE = "hivemind-tests/python:latest"
 START_LIMIT_S = 30.0
@@ -193,6 +199,15 @@ def _wanted(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def _libraries(files: tuple[Path, ...]) -> set[Path]:
     said = subprocess.run(["ldd", *map(str, files)], capture_output=True, text=True, check=False).stdout
     return {Path(found) for found in re.findall(r"(/\S+) \(0x", said)}
+
+
+def docker_sandbox(engine: TestEngine, folder: Path, **changes: Any) -> DockerRuntime:
+    """The Docker sandbox on that engine, with the tests' image; `changes` go into its rules."""
+    rules: dict[str, Any] = {"image": ImageRules(name=IMAGE)}
+    return DockerRuntime(
+        folder, DockerRules(**rules | changes), seccomp=places.resources() / "seccomp.json", node_id="tests",
+        find=lambda: Endpoint(url=engine.url, source="the tests"),
+    )  # fmt: skip
 
 
 @functools.cache

@@ -40,6 +40,7 @@ class Played:
 
     order: RunOrder
     output: bytearray = field(default_factory=bytearray)
+    mark: bytes = b""
     where: list[str] = field(default_factory=list)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     began_s: float = field(default_factory=time.monotonic)
@@ -105,11 +106,12 @@ class Stage:
         self.played.append(played)
         is_up = asyncio.Event()
 
-        async def output(chunk: bytes) -> None:
+        async def output(chunk: bytes, mark: bytes = b"", /) -> None:
             played.output += chunk
+            played.mark = mark or played.mark
             played.heard.set()
 
-        async def started(where: str) -> None:
+        async def started(where: str, /, *, image: str = "", runtime: str = "") -> None:
             played.where.append(where)
             is_up.set()
 

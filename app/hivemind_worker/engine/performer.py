@@ -57,7 +57,7 @@ Work = Callable[[], Awaitable[None]]
 Result = TypeVar("Result")
 
 GIB = 1024**3
-MIN_CORES = 0.1
+MIN_CORES, MIN_MEMORY_GB = 0.1, 0.5
 DISK_RETRY_S = 5.0
 STOP_GRACE_S, SHUTDOWN_GRACE_S = 10.0, 1.5
 
@@ -290,7 +290,7 @@ class Performer:
             workspace=self._folders.workspace(task.key),
             entry=task.entry,
             cpu_cores=max(cores, MIN_CORES),
-            memory_bytes=int(task.demand.memory_gb * GIB),
+            memory_bytes=int(max(task.demand.memory_gb, MIN_MEMORY_GB) * GIB),
             disk_bytes=self._limits.disk_bytes,
             time_limit_s=self._limits.time_limit_s,
             gpu=task.demand.gpu,

@@ -51,6 +51,13 @@ class FaultCode(StrEnum):
     SANDBOX_FAILED = "sandbox_failed"
     SANDBOX_MISSING = "sandbox_missing"
     SANDBOX_PREPARING = "sandbox_preparing"
+    ENGINE_MISSING = "engine_missing"
+    ENGINE_DOWN = "engine_down"
+    ENGINE_FORBIDDEN = "engine_forbidden"
+    ENGINE_HUNG = "engine_hung"
+    ENGINE_UNSUITABLE = "engine_unsuitable"
+    ENGINE_RESTARTED = "engine_restarted"
+    ENGINE_LOST = "engine_lost"
     IMAGE_MISSING = "image_missing"
     IMAGE_NOT_FETCHED = "image_not_fetched"
     RESULT_TOO_LARGE = "result_too_large"
@@ -215,6 +222,37 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.SANDBOX_PREPARING: _host(
         "The sandbox is being prepared: {about}.", "Work starts by itself when it is done."
+    ),
+    FaultCode.ENGINE_MISSING: _host(
+        "Docker is not installed: {about}.",
+        "Install Docker, or set runtime to auto for the built-in sandbox.",
+        exit_code=15,
+    ),
+    FaultCode.ENGINE_DOWN: _host(
+        "Docker is not running: {about}.", "Start Docker; work goes on by itself.", exit_code=16
+    ),
+    FaultCode.ENGINE_FORBIDDEN: _host(
+        "Docker may not be used: {about}.",
+        "Add your user to the group docker (its members can do all that root can), then sign in again.",
+        exit_code=17,
+    ),
+    FaultCode.ENGINE_HUNG: _host(
+        "Docker does not answer: {about}.",
+        "If it stays so, restart Docker; work goes on by itself.",
+        exit_code=18,
+    ),
+    FaultCode.ENGINE_UNSUITABLE: _host(
+        "This Docker cannot hold tasks safely: {about}.",
+        "Update Docker, or set runtime to auto for the built-in sandbox.",
+        exit_code=19,
+    ),
+    FaultCode.ENGINE_RESTARTED: _host(
+        "Docker was restarted while the task ran: {about}.",
+        "Send the task again; what it had written until then is in the archive.",
+    ),
+    FaultCode.ENGINE_LOST: _host(
+        "Docker went away while the task ran and did not come back within {about}.",
+        "Send the task again; what it had written until then is in the archive.",
     ),
     FaultCode.IMAGE_MISSING: _host(
         "There is no image for tasks in Docker: {about}.",

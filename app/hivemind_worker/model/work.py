@@ -84,3 +84,18 @@ class PullProgress:
     done_bytes: int = 0
     total_bytes: int = 0
     seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFigures:
+    """What a run uses now: cores of processor, memory and disk; bytes moved since its start."""
+
+    at_s: float  # UTC epoch seconds
+    cores: float
+    memory_bytes: int
+    memory_limit_bytes: int
+    disk_bytes: int
+    net_in_bytes: int = 0
+    net_out_bytes: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0

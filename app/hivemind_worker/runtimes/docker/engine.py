@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 CALL_LIMIT_S = 10.0
+LOOK_LIMIT_S = 5.0
 CONNECT_THREADS = 12
 OLDEST_API = (1, 40)
 """Docker 19.03: the first that has all that `hardening` asks for."""
@@ -157,10 +158,20 @@ class Engine:
         limit: Any = timeout_s
         return APIClient(base_url=endpoint.url, version=version, timeout=limit, tls=tls)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is spoken to."""
+        return self._endpoint
+
+    @property
+    def api_version(self) -> str:
+        """The version of its language; the oldest that will do while it is not known."""
+        return self._facts.api_version if self._facts else ".".join(map(str, OLDEST_API))
+
     async def look(self) -> EngineView:
-        """How the engine is now; never raises, never waits longer than a call's limit."""
+        """How the engine is now; never raises, never waits longer than `LOOK_LIMIT_S`."""
         try:
-            view = await self._within(self._look_thread, self._examine, self._limit_s)
+            view = await self._within(self._look_thread, self._examine, min(self._limit_s, LOOK_LIMIT_S))
         except EngineError as error:
             self._facts = None
             view = self._explained(error)

@@ -58,6 +58,27 @@ class Frames:
         return [piece for piece in given if piece[1]]
 
 
+class Messages:
+    """Gives each frame by itself and whole, as the engine's log keeps its messages."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """The frames that are complete with `data`, which may be cut anywhere."""
+        buffer, at, end = self._rest + data, 0, len(self._rest) + len(data)
+        given: list[Piece] = []
+        while end - at >= _HEADER_BYTES:
+            kind, size = _HEADER.unpack_from(buffer, at)
+            stop = at + _HEADER_BYTES + size
+            if stop > end:
+                break
+            given.append((ERR if kind == 2 else OUT, buffer[at + _HEADER_BYTES : stop]))
+            at = stop
+        self._rest = buffer[at:]
+        return given
+
+
 class Chunks:
     """Undoes HTTP's chunked transfer, which the engine uses for logs: the SDK does it line by line."""
 

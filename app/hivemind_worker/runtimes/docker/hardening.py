@@ -1,7 +1,7 @@
 """What every task's container is held to: a list of options, each with its reason. Pure.
 
 Option names are paths in the engine's own "create container" message, so that a test can read each
-back from a live container. Counterpart: `containers`, which sends the message.
+back from a live container. Counterpart: `run`, which sends the message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OPEN_FILES = 1024
 CPU_PERIOD_US = 100_000
 # One file may grow a little past the quota, so that the quota's own check says what happened.
 FILE_ROOM_BYTES = 256 * MIB
-LOG_BYTES = "16m"
+LOG_BYTES = 16 * MIB
 NOBODY = 65532
 """The user of tasks where the worker itself is root: an id that no system gives to anybody."""
 
@@ -49,7 +49,6 @@ FIXED: tuple[Rule, ...] = (
         "temporary files count as memory of the task, and programs cannot be started from there",
     ),
     Rule("HostConfig.ShmSize", 64 * MIB, "shared memory is bounded as well"),
-    Rule("HostConfig.PidsLimit", PIDS, "a fork bomb ends at this number"),
     Rule("HostConfig.IpcMode", "private", "no memory shared with others"),
     Rule("HostConfig.PidMode", "", "processes of the computer are not seen"),
     Rule("HostConfig.UTSMode", "", "the computer's name is not seen"),
@@ -79,6 +78,8 @@ class Surroundings:
     seccomp: str
     labels: dict[str, str]
     network: str = "none"
+    pids: int = PIDS
+    log_bytes: int = LOG_BYTES
     log_driver: str = "local"  # keeps bytes as they are; json-file puts marks for what is not UTF-8
     remapped: bool = False
     selinux: bool = False
@@ -90,7 +91,7 @@ class Surroundings:
 def rules_for(order: RunOrder, around: Surroundings) -> tuple[Rule, ...]:
     """All rules of one container."""
     security = ["no-new-privileges", f"seccomp={around.seccomp}"]
-    logs = {"max-size": LOG_BYTES, "max-file": "2"}
+    logs = {"max-size": str(around.log_bytes), "max-file": "2"}
     return (
         *FIXED,
         Rule("Image", around.image, "the volunteer's image, by what it is and not by its name"),
@@ -112,6 +113,7 @@ def rules_for(order: RunOrder, around: Surroundings) -> tuple[Rule, ...]:
         *(_own_names(around.network)),
         Rule("HostConfig.Memory", order.memory_bytes, "the limit that the task was accepted with"),
         Rule("HostConfig.MemorySwap", order.memory_bytes, "the same: no swap on top"),
+        Rule("HostConfig.PidsLimit", around.pids, "a fork bomb ends at this number"),
         Rule("HostConfig.CpuPeriod", CPU_PERIOD_US, "the unit of the processor's share"),
         Rule(
             "HostConfig.CpuQuota",

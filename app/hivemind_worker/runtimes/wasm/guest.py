@@ -19,11 +19,11 @@ from hivemind_worker.model.task import Outcome, Problem, Usage
 from hivemind_worker.model.work import RunOrder
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.nursery.children import Child
+from hivemind_worker.runtimes.quota import measure
 from hivemind_worker.runtimes.wasm.brake import Brake
 from hivemind_worker.runtimes.wasm.child import Report
 from hivemind_worker.runtimes.wasm.orders import guest_line
 from hivemind_worker.runtimes.wasm.packs import Pack
-from hivemind_worker.runtimes.wasm.quota import measure
 
 OutputSink = Callable[[bytes], Awaitable[None]]
 StartedSink = Callable[[str], Awaitable[None]]
@@ -131,7 +131,7 @@ class Guest:
             self._end(child, FaultCode.OUT_OF_MEMORY, in_words(self.order.memory_bytes))
 
     async def _check_disk(self, child: Child) -> None:
-        taken = await self._files.call(measure, self._folders, self.order.disk_bytes, child.pid)
+        taken = await self._files.call(measure, self._folders, self.order.disk_bytes, (child.pid,))
         if taken.exceeds(self.order.disk_bytes):
             self._end(child, FaultCode.OUT_OF_DISK, in_words(self.order.disk_bytes))
 

@@ -25,13 +25,13 @@ class Taken:
         return self.size_bytes > limit_bytes or self.files > FILES_LIMIT or self.unreadable
 
 
-def measure(folders: Sequence[Path], limit_bytes: int, pid: int | None = None) -> Taken:
+def measure(folders: Sequence[Path], limit_bytes: int, pids: Sequence[int] = ()) -> Taken:
     """Add up `folders`, links not followed, and stop as soon as a limit is broken.
 
-    A file counts with its size or its blocks, whichever is more. With `pid`, files that this
-    process has deleted but holds open count as well (Linux).
+    A file counts with its size or its blocks, whichever is more. Files that one
+    of `pids` has deleted but holds open count as well (Linux).
     """
-    size, files = (_deleted_bytes(pid) if pid is not None else 0), 0
+    size, files = _deleted_bytes(pids), 0
     waiting = [os.fspath(folder) for folder in folders]
     while waiting:
         try:
@@ -56,13 +56,16 @@ def _size_of(entry: os.DirEntry[str]) -> int:
     return max(found.st_size, getattr(found, "st_blocks", 0) * _SECTOR_BYTES)
 
 
-def _deleted_bytes(pid: int) -> int:
-    total = 0
-    folder = f"/proc/{pid}/fd"
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder):  # noqa: PTH208 - names alone, and nothing where there is no /proc
-            with contextlib.suppress(OSError):
-                path = f"{folder}/{name}"
-                if os.readlink(path).endswith(" (deleted)"):  # noqa: PTH115
-                    total += os.stat(path).st_size  # noqa: PTH116
-    return total
+def _deleted_bytes(pids: Sequence[int]) -> int:
+    """Each file once, however many hold it."""
+    sizes: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        folder = f"/proc/{pid}/fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):  # noqa: PTH208 - names alone, and nothing where there is no /proc
+                with contextlib.suppress(OSError):
+                    path = f"{folder}/{name}"
+                    if os.readlink(path).endswith(" (deleted)"):  # noqa: PTH115
+                        found = os.stat(path)  # noqa: PTH116
+                        sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())
