@@ -220,9 +220,8 @@ def session_engine() -> TestEngine:
     return engine
 
 
-@pytest.fixture(scope="session")
-def docker_engine() -> TestEngine:
-    """A running engine with the image; skips where there can be none."""
+def shared_engine() -> TestEngine:
+    """The session's engine, with the image; skips where there can be none."""
     if reason := why_not():
         pytest.skip(reason)
     return session_engine()

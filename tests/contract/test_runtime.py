@@ -14,7 +14,7 @@ import pytest
 from hivemind_worker.engine.ports import Runtime
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome, Problem, TaskKey
-from tests.contract.docker_engine import docker_engine, docker_sandbox
+from tests.contract.docker_engine import docker_sandbox, shared_engine
 from tests.contract.stage import MIB, Played, Stage, small_sandbox
 from tests.fakes.runtime import Break, FakeRuntime, Grow, Keep, Leave, Nap, Say, Step
 
@@ -59,7 +59,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     elif request.param == "wasm":
         runtime = small_sandbox()
     else:
-        runtime = docker_sandbox(request.getfixturevalue("docker_engine"), tmp_path / "docker")
+        runtime = docker_sandbox(shared_engine(), tmp_path / "docker")
         assert (await runtime.view()).ready
     stage = Stage(runtime, tmp_path)
     yield stage

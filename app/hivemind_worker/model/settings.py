@@ -116,6 +116,14 @@ class Settings:
         12.0, "Disk for fetched images at most; those not used for longest go first.",
         env="HIVEMIND_IMAGE_QUOTA_GB", low=0, high=65536, unit="GiB",
     )  # fmt: skip
+    task_processes: int = setting(
+        256, "Processes and threads of a task in Docker at most.", env="HIVEMIND_TASK_PROCESSES",
+        low=16, high=32768,
+    )  # fmt: skip
+    docker_log_mb: float = setting(
+        16.0, "Size of each of the two log files that Docker itself keeps of a task.",
+        env="HIVEMIND_DOCKER_LOG_MB", low=1, high=4096, unit="MiB",
+    )  # fmt: skip
     max_cpu_cores: float = setting(
         4.0, "Processor cores lent at most; at most half of the machine's when not set.",
         env="MAX_CPU_CORES", low=0.1, high=1024, unit="cores", restart=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -39,6 +40,9 @@ class Facts:
         self.notes_figures = True  # until the worker stops
         self._sampled_s = 0.0
         self._sampling = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._said_ready = ""
+        parts.sandbox_changed = self._wake.set
 
     def start(self) -> None:
         """Look and tidy until the worker's nursery closes."""
@@ -70,7 +74,9 @@ class Facts:
 
     async def _keep_looking(self) -> None:
         while True:
-            await asyncio.sleep(EVERY_S)
+            with contextlib.suppress(TimeoutError):  # a sandbox that comes or goes is looked at at once
+                await asyncio.wait_for(self._wake.wait(), EVERY_S)
+            self._wake.clear()
             self._doors.tell_endpoint()
             await self.look_again()
             await self._parts.engine.tell(ClockTicked(at_s=time.time()))
@@ -83,6 +89,13 @@ class Facts:
             max_tasks=self._parts.settings.max_concurrent_tasks,
         )  # fmt: skip
         await self._parts.engine.tell(facts)
+        self._say_when_ready()
+
+    def _say_when_ready(self) -> None:
+        sandbox = self.around.sandbox
+        if sandbox.ready and sandbox.name != self._said_ready:
+            log.info("sandbox ready: %s", sandbox.detail)
+        self._said_ready = sandbox.name if sandbox.ready else ""
 
     async def _keep_tidy(self) -> None:
         parts, settings = self._parts, self._parts.settings
@@ -98,11 +111,10 @@ class Facts:
 
     async def prepare_sandbox(self) -> None:
         """Have the sandbox made ready, which can take a minute the first time."""
-        problem = await self._parts.wasm.prepare(_tell_progress())
+        if self._parts.settings.runtime != "docker":
+            await self._parts.wasm.prepare(_tell_progress())
         await self.look_again()
-        if problem is None:
-            log.info("sandbox ready: %s", self.around.sandbox.detail)
-        else:
+        if (problem := self.around.sandbox.problem) is not None:
             log.error("%s", sentence(problem.code, problem.about))
 
     def announcement(self) -> Announcement | None:

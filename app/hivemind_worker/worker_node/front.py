@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -28,7 +27,7 @@ from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.care import Care
 from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
-from hivemind_worker.worker_node.parts import Parts
+from hivemind_worker.worker_node.parts import Parts, node_id_of
 from hivemind_worker.worker_node.pools import Pools
 from hivemind_worker.worker_node.sending import Sending
 
@@ -59,8 +58,7 @@ class Front:
     @property
     def node_id(self) -> str:
         """Name of this worker in its own displays."""
-        port = f"-{self.settings.node_port}" if self.settings.node_port else ""
-        return self.settings.node_id or f"worker-{platform.node() or 'host'}{port}"
+        return node_id_of(self.settings)
 
     @property
     def api_url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -21,13 +22,16 @@ from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
 from hivemind_worker.model.settings import OVERRULING, Settings, rows
 from hivemind_worker.model.snapshot import NodeState, PoolView
-from hivemind_worker.model.task import Problem, Task
+from hivemind_worker.model.task import Problem, Task, TaskKey
 from hivemind_worker.model.work import Announcement
 from hivemind_worker.nursery import NamedThread, Nursery
-from hivemind_worker.places import Places
+from hivemind_worker.places import Places, resources
 from hivemind_worker.pool.client import PoolClient
 from hivemind_worker.pool.session import Credentials
 from hivemind_worker.runtimes.choice import ChosenRuntime
+from hivemind_worker.runtimes.docker.images import ImageRules
+from hivemind_worker.runtimes.docker.networks import NetworkPolicy
+from hivemind_worker.runtimes.docker.runtime import DockerRules, DockerRuntime
 from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
 from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.balances import BalanceBook
@@ -49,6 +53,26 @@ class Hooks:
     pool_changed: Callable[[PoolView], None]
     changed: Callable[[], None]
     quit_asked: Callable[[], None]
+
+
+def node_id_of(settings: Settings) -> str:
+    """Name of this worker in its own displays."""
+    port = f"-{settings.node_port}" if settings.node_port else ""
+    return settings.node_id or f"worker-{platform.node() or 'host'}{port}"
+
+
+def docker_rules(settings: Settings) -> DockerRules:
+    """What the settings say about tasks in Docker."""
+    allowed = tuple(name.strip() for name in settings.allowed_images.split(",") if name.strip())
+    image = ImageRules(
+        name=settings.task_image, allowed=allowed, quota_bytes=int(settings.image_quota_gb * GIB),
+        pulls=settings.pull_images and settings.runtime == "docker",
+    )  # fmt: skip
+    return DockerRules(
+        image=image, network=settings.docker_network, policy=NetworkPolicy(settings.task_network),
+        package_index=settings.package_index, package_quota_bytes=int(settings.package_quota_gb * GIB),
+        pids=settings.task_processes, log_bytes=int(settings.docker_log_mb * MIB),
+    )  # fmt: skip
 
 
 class Parts:
@@ -79,11 +103,32 @@ class Parts:
         self.sampler = Sampler(places.data)
         self.workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
         self.wasm = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
-        self.runtime = ChosenRuntime(settings.runtime, wasm=self.wasm, docker=None)
+        self.docker = self._docker_runtime() if settings.docker_enabled else None
+        self.runtime = ChosenRuntime(settings.runtime, wasm=self.wasm, docker=self.docker)
         self.logins = login_store(places)
         self.users = SqliteUsers(places.state)
         self.history = MetricHistory(places.data)
+        self.sandbox_changed: Callable[[], None] = lambda: None
         self.balances = BalanceBook(places.data)
+
+    def _docker_runtime(self) -> DockerRuntime | None:
+        """The Docker sandbox, unless the owner wants the built-in one alone."""
+        if self.settings.runtime == "wasm":
+            return None
+        return DockerRuntime(
+            self.places.data / "docker", docker_rules(self.settings), seccomp=resources() / "seccomp.json",
+            node_id=node_id_of(self.settings), is_open=self._is_open, changed=self._sandbox_changed,
+        )  # fmt: skip
+
+    def _sandbox_changed(self) -> None:
+        self.sandbox_changed()
+
+    def _is_open(self, key: TaskKey, attempt: int) -> bool:
+        """Whether a container of this pair may still be needed; yes until the journal has been read."""
+        if not self.has_engine:
+            return True
+        task = self.engine.task(key)
+        return task is not None and task.attempt == attempt and not task.state.has_ended
 
     @property
     def has_engine(self) -> bool:

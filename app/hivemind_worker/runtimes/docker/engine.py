@@ -171,6 +171,8 @@ class Engine:
     async def look(self) -> EngineView:
         """How the engine is now; never raises, never waits longer than `LOOK_LIMIT_S`."""
         try:
+            if _is_missing(self._endpoint):  # most computers: the SDK is not even loaded
+                raise EngineError(Trouble.AWAY, "no socket") from FileNotFoundError()
             view = await self._within(self._look_thread, self._examine, min(self._limit_s, LOOK_LIMIT_S))
         except EngineError as error:
             self._facts = None
@@ -251,6 +253,13 @@ def _numbers(version: str) -> tuple[int, ...]:
     with contextlib.suppress(ValueError):
         return tuple(int(part) for part in version.split(".")[:2])
     return (0, 0)
+
+
+def _is_missing(endpoint: Endpoint) -> bool:
+    try:
+        return endpoint.socket is not None and not endpoint.socket.exists()
+    except OSError:
+        return False  # not ours to look at: the engine's own answer will say so
 
 
 def _is_installed() -> bool:

@@ -465,7 +465,7 @@ class Run:
 
     async def share(self, cores: float) -> None:
         """Another share of the processor, at once."""
-        self.order = replace(self.order, cpu_cores=cores)
+        cores = min(cores, self.order.cpu_cores)
         if self._is_running:
             with contextlib.suppress(EngineError):
                 await self._shelter.containers.share(self.container, cpu_quota(cores))

@@ -272,7 +272,7 @@ class DockerRuntime:
         elif (key, attempt) in self._warm:
             self._discard((key, attempt))
 
-    async def share(self, key: TaskKey, attempt: int, cores: float) -> None:
+    async def limit(self, key: TaskKey, attempt: int, cores: float) -> None:
         """Give a run another share of the processor, at once."""
         if run := self._runs.get((key, attempt)):
             await run.share(cores)
