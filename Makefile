@@ -15,8 +15,9 @@ $(STAMP): pyproject.toml requirements.lock installer/set-up.sh
 	@installer/set-up.sh $(PYTHON) $(VENV)
 	@touch $@
 
-$(DEV): $(STAMP) requirements-dev.lock installer/system-packages.sh
+$(DEV): $(STAMP) requirements-dev.lock installer/system-packages.sh installer/test-tools.sh
 	@installer/system-packages.sh tests
+	@installer/test-tools.sh build/tools
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
