@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Debian packages that the window needs (system-packages.sh window), or that its tests need (… tests).
+# Debian packages that the window needs (system-packages.sh window), or that the tests of window and pages need
+# (… tests).
 # Root installs what is missing; anybody else is told. Other systems bring these with their desktop.
 set -euo pipefail
 window=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4
   libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1)
-tests=(xvfb xdotool dbus dbus-x11 at-spi2-core python3-gi gir1.2-atspi-2.0 fonts-inter fonts-noto-cjk)
+tests=(xvfb xdotool dbus dbus-x11 at-spi2-core python3-gi gir1.2-atspi-2.0 fonts-inter fonts-noto-cjk
+  chromium chromium-driver)
 
 command -v dpkg-query >/dev/null || exit 0
 case ${1:-} in window) wanted=("${window[@]}") ;; tests) wanted=("${window[@]}" "${tests[@]}") ;; *) exit 2 ;; esac

@@ -1,4 +1,4 @@
-"""A graph as the shapes of a page's SVG: WIDTH by HEIGHT, x grows with time, y downwards. Pure geometry.
+"""A graph as the shapes of a page's SVG: a slice is one wide, all is HEIGHT high, y downwards. Pure geometry.
 
 Colours come from the classes that templates give the shapes. A gap in what is known is a gap in the line.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hivemind_worker.presentation.graphs import Graph, Reading, table_rows
 
-WIDTH, HEIGHT = 600, 100
+HEIGHT = 100
 TICKS = 3
 TABLE_ROWS = 12
 
@@ -26,7 +26,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shade:
-    """A stretch of time that is shaded."""
+    """A stretch of time that is shaded, in percent of the width."""
 
     x: float
     width: float
@@ -36,6 +36,7 @@ class Shade:
 class Drawing:
     """All that a template needs beside the graph itself. Labels go from top to bottom."""
 
+    width: int
     shapes: tuple[Shape, ...]
     shades: tuple[Shade, ...]
     limit_y: float | None
@@ -44,7 +45,7 @@ class Drawing:
     rows: tuple[Reading, ...]  # of the table beside it: a dozen, newest first
 
 
-Part = list[tuple[float, float, float]]
+Part = list[tuple[int, float, float]]
 """x, and y of a line and of the ground under it, without a gap."""
 
 
@@ -66,7 +67,7 @@ def drawing(made: Graph) -> Drawing:
             below = [under + (value or 0.0) for under, value in zip(below, line.values, strict=True)]
     rows = table_rows(made)
     return Drawing(
-        shapes=tuple(shapes), shades=tuple(_shades(made)),
+        width=_width(made), shapes=tuple(shapes), shades=tuple(_shades(made)),
         limit_y=None if made.limit is None else _y(made, made.limit.value),
         labels=tuple(label for _height, label in reversed(made.ticks(TICKS))),
         middle_s=(made.begin_s + made.end_s) / 2,
@@ -74,8 +75,8 @@ def drawing(made: Graph) -> Drawing:
     )  # fmt: skip
 
 
-def _x(made: Graph, number: int) -> float:
-    return round(number * WIDTH / max(1, len(made.times_s) - 1), 1)
+def _width(made: Graph) -> int:
+    return max(1, len(made.times_s) - 1)
 
 
 def _y(made: Graph, value: float) -> float:
@@ -88,10 +89,10 @@ def _parts(made: Graph, values: Sequence[float | None], below: Sequence[float]) 
     for number, value in enumerate((*values, None)):
         if value is not None:
             under = below[number]
-            part.append((_x(made, number), _y(made, under + value), _y(made, under)))
+            part.append((number, _y(made, under + value), _y(made, under)))
         elif part:
             x, y, ground = part[0]
-            yield part if len(part) > 1 else [(max(0.0, x - 2), y, ground), part[0]]
+            yield part if len(part) > 1 else [(max(0, x - 1), y, ground), part[0]]
             part = []
 
 
@@ -102,5 +103,9 @@ def _closed(part: Part) -> str:
 
 def _shades(made: Graph) -> Iterable[Shade]:
     for band in made.bands:
-        begin = _x(made, max(0, band.first - 1))
-        yield Shade(x=begin, width=round(max(1.0, _x(made, band.last) - begin), 1))
+        begin = max(0, band.first - 1)
+        yield Shade(x=_percent(made, begin), width=_percent(made, max(1, band.last - begin)))
+
+
+def _percent(made: Graph, slices: int) -> float:
+    return round(100 * slices / _width(made), 2)
