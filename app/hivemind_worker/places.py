@@ -28,6 +28,10 @@ class Places:
         return self.config / "settings.toml"
 
     @property
+    def rules_file(self) -> Path:
+        return self.config / "rules.toml"
+
+    @property
     def journal(self) -> Path:
         return self.data / "journal.sqlite3"
 

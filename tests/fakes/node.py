@@ -14,16 +14,27 @@ from typing import Any
 from hivemind_worker.engine.face import Command, LogEntry, NodeFace, Sample
 from hivemind_worker.model.checkup import Autostart, Check, CheckState
 from hivemind_worker.model.effects import Accepted, Refused, Reply
-from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
+from hivemind_worker.model.events import (
+    ConditionReported,
+    FinishAsked,
+    GpuPauseAsked,
+    PauseAsked,
+    ResumeAsked,
+    RunModeAsked,
+    StopAsked,
+)  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
+from hivemind_worker.model.preview import Preview
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.rules import Rules, change_rules
 from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.settings import Settings, apply, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
+from hivemind_worker.model.yields import YieldTimes
 
 NOW_S = 1_795_530_720.0  # 2026-11-24 14:32 UTC
 TOTAL = Resources(cpu=200.0, memory_gb=4.0)
@@ -209,11 +220,34 @@ class FakeSending:
         return None
 
 
+class FakeRules:
+    """Rules that are kept in memory; previews are what a test puts there."""
+
+    def __init__(self) -> None:
+        self.current = Rules()
+        self.preview = Preview()
+        self.yields = YieldTimes()
+
+    async def change(self, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
+        self.current, problems = change_rules(self.current, untrusted_values)
+        return problems
+
+    async def next_day(self, rules: Rules) -> Preview:
+        return self.preview
+
+    async def replay(self, rules: Rules) -> Preview:
+        return self.preview
+
+    async def yield_times(self) -> YieldTimes:
+        return self.yields
+
+
 class FakeNode:
     """Set `picture`, `ended`, `lines` and files under `folder`; read `asked`."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = lambda: NOW_S) -> None:
         self.settings = Settings()
+        self.rules = FakeRules()
         self.pools = FakePools(self)
         self.sending = FakeSending(self)
         self.care = FakeCare()
@@ -266,6 +300,16 @@ class FakeNode:
                 node = replace(node, mode=Mode.RUN, until_s=None, mode_since_s=command.at_s)
             case FinishAsked():
                 node = replace(node, mode=Mode.FINISHING, quit_after=command.quit_after)
+            case RunModeAsked():
+                node = replace(
+                    node, mode=Mode.RUN, until_s=None, mode_since_s=command.at_s,
+                    ignores_rules=command.ignores_rules, ignores_until_s=command.until_s,
+                )  # fmt: skip
+            case GpuPauseAsked():
+                node = replace(node, gpu_paused=command.paused, gpu_until_s=command.until_s)
+            case ConditionReported():
+                others = tuple(c for c in node.conditions if c.name != command.condition.name)
+                node = replace(node, conditions=(*others, command.condition))
             case StopAsked():
                 return self._stop(command)
         self.picture = replace(self.picture, node=node)

@@ -8,19 +8,57 @@ from typing import Protocol
 
 from hivemind_worker.model.checkup import Autostart, Check
 from hivemind_worker.model.effects import Reply
-from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
+from hivemind_worker.model.events import (
+    ConditionReported,
+    FinishAsked,
+    GpuPauseAsked,
+    PauseAsked,
+    ResumeAsked,
+    RunModeAsked,
+    StopAsked,
+)  # fmt: skip
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
+from hivemind_worker.model.preview import Preview
+from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.sending import Sending
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState
+from hivemind_worker.model.yields import YieldTimes
 
-__all__ = ["Command", "LogEntry", "NodeFace", "Sample"]
+__all__ = ["Command", "LogEntry", "NodeFace", "RulesFace", "Sample"]
 
-Command = StopAsked | PauseAsked | ResumeAsked | FinishAsked
+Command = (
+    StopAsked | PauseAsked | ResumeAsked | FinishAsked | RunModeAsked | GpuPauseAsked | ConditionReported
+)
+
+
+class RulesFace(Protocol):
+    """The owner's rules: seen, changed, tried out. What they say now stands in the snapshot."""
+
+    @property
+    def current(self) -> Rules:
+        """The rules in force."""
+        ...
+
+    async def change(self, untrusted_values: Mapping[str, object]) -> tuple[Problem, ...]:
+        """Use and keep these rows; None stands for the default. With a problem nothing changes."""
+        ...
+
+    async def next_day(self, rules: Rules) -> Preview:
+        """The next 24 hours under these rules, if they go as usual."""
+        ...
+
+    async def replay(self, rules: Rules) -> Preview:
+        """What these rules would have made of the last seven days."""
+        ...
+
+    async def yield_times(self) -> YieldTimes:
+        """How fast the computer was given back, from the first input to all tasks frozen."""
+        ...
 
 
 class PoolsFace(Protocol):
@@ -132,6 +170,11 @@ class NodeFace(Protocol):
     @property
     def sending(self) -> SendingFace:
         """Tasks that the owner sends."""
+        ...
+
+    @property
+    def rules(self) -> RulesFace:
+        """When work is done and how much."""
         ...
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -116,6 +116,12 @@ class Performer:
                 self._start(partial(self._chained, effect), f"{type(effect).__name__} {effect.key}", lock)
             case _:
                 assert_never(effect)
+
+    async def controlled(self, keys: Iterable[TaskKey]) -> None:
+        """Wait until every pause, resume and stop ordered so far for these tasks has been carried out."""
+        for lock in [self._controls[key] for key in keys if key in self._controls]:
+            async with lock:
+                pass
 
     def _start(self, work: Work, name: str, lock: asyncio.Lock | None) -> None:
         self._nursery.start(name, self._guarded(work, name, lock))

@@ -11,6 +11,7 @@ from hivemind_worker.core.state import State
 from hivemind_worker.core.trust import group
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
+from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.snapshot import Mode, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Delivery, Problem, Task
 from hivemind_worker.model.work import Announcement
@@ -18,12 +19,22 @@ from hivemind_worker.model.work import Announcement
 NO_GPU = "Not Detected"
 
 
-def start_state(
-    tasks: tuple[Task, ...], node: NodeState, total: Resources, max_tasks: int, blocker: Problem | None
+def start_state(  # noqa: PLR0917 - one of each
+    tasks: tuple[Task, ...],
+    node: NodeState,
+    total: Resources,
+    max_tasks: int,
+    blocker: Problem | None,
+    rules: Rules | None = None,
 ) -> State:
     """The state of a worker that starts with these open tasks."""
     return State(
-        tasks={task.key: task for task in tasks}, node=node, total=total, max_tasks=max_tasks, blocker=blocker
+        rules=rules or Rules(),
+        tasks={task.key: task for task in tasks},
+        node=node,
+        total=total,
+        max_tasks=max_tasks,
+        blocker=blocker,
     )
 
 

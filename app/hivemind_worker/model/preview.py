@@ -19,12 +19,21 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A time in which nothing changes. `cause` is the first rule for which nothing runs, None when it may."""
+    """A time in which nothing changes. `cause` is the first rule for which nothing runs, None when it may.
+
+    `here` is False for a time of which nothing is known: the worker did not run.
+    """
 
     from_s: float
     to_s: float
     level: Level
     cause: RuleCode | None
+    here: bool = True
+
+    @property
+    def works(self) -> bool:
+        """Whether tasks may run."""
+        return self.here and self.cause is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +45,7 @@ class Preview:
     @property
     def works_s(self) -> float:
         """Seconds in which tasks may run."""
-        return sum(span.to_s - span.from_s for span in self.spans if span.cause is None)
+        return sum(span.to_s - span.from_s for span in self.spans if span.works)
 
     @property
     def whole_s(self) -> float:
@@ -47,4 +56,4 @@ class Preview:
     def pauses(self) -> int:
         """How often work would stop that ran before."""
         pairs = zip(self.spans, self.spans[1:], strict=False)
-        return sum(before.cause is None and after.cause is not None for before, after in pairs)
+        return sum(before.works and after.here and not after.works for before, after in pairs)

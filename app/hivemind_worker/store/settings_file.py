@@ -8,7 +8,9 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.settings import Settings, apply, rows
@@ -17,10 +19,14 @@ from hivemind_worker.owned_file import write_owned
 
 MAX_BYTES = 1 << 20
 MAX_WORDS = 300
+DEFAULTS = Settings()
 
 
-def load(path: Path) -> dict[str, object] | Problem:
-    """The values in the file, checked; an absent file is empty. A problem leaves the file untouched."""
+def load(path: Path, table: Any = DEFAULTS) -> dict[str, object] | Problem:
+    """The values in the file, checked; an absent file is empty. A problem leaves the file untouched.
+
+    `table` holds the defaults of the declared table that the file is about.
+    """
     try:
         content = _read(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -35,7 +41,7 @@ def load(path: Path) -> dict[str, object] | Problem:
         return _bad(path, "it is nested too deep")
     except ValueError as error:
         return _bad(path, str(error))
-    _, problems = apply(Settings(), values)
+    _, problems = apply(table, values)
     return _bad(path, problems[0].about) if problems else values
 
 
@@ -58,13 +64,13 @@ def _bad(path: Path, about: str) -> Problem:
     return Problem(code=FaultCode.BAD_SETTINGS_FILE, about=f"{path.name}: {shown}")
 
 
-def save(path: Path, values: Mapping[str, object]) -> Problem | None:
+def save(path: Path, values: Mapping[str, object], table: Any = DEFAULTS) -> Problem | None:
     """Write the values (only those set by hand), or say why not; the old file stays then."""
-    settings, problems = apply(Settings(), values)
+    settings, problems = apply(table, values)
     if problems:
         return problems[0]
     lines: list[str] = []
-    for row in rows():
+    for row in fields(table):
         if row.name in values:
             lines += [f"# {row.metadata['help']}", f"{row.name} = {_toml(getattr(settings, row.name))}", ""]
     try:

@@ -59,6 +59,7 @@ class Facts:
     async def _take_sample(self) -> Sample:
         sample = await self._parts.probe.call(self._parts.sampler.take)
         self._sampled_s = time.monotonic()
+        self._parts.gpu_celsius = sample.gpu_celsius
         self._note(sample)
         return sample
 

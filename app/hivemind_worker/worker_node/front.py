@@ -29,6 +29,7 @@ from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
 from hivemind_worker.worker_node.parts import Parts, node_id_of
 from hivemind_worker.worker_node.pools import Pools
+from hivemind_worker.worker_node.rules import RuleWatch, SourcesMaker
 from hivemind_worker.worker_node.sending import Sending
 
 MIN_KEY_DIGITS = 8
@@ -37,8 +38,9 @@ MIN_KEY_DIGITS = 8
 class Front:
     """The seen side of a worker. `recovery` says what the last start found."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, make_sources: SourcesMaker | None = None) -> None:
         self.parts = parts
+        self.rules = RuleWatch(parts, make_sources)
         self.doors = Doors(parts)
         self.facts = Facts(parts, self.doors)
         self.pools = Pools(parts, self.doors, self.changed)

@@ -26,6 +26,7 @@ from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.worker_node.doors import disk_problem
 from hivemind_worker.worker_node.front import Front
 from hivemind_worker.worker_node.parts import Hooks, Parts
+from hivemind_worker.worker_node.rules import SourcesMaker
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,10 @@ class WorkerNode(Front):
 
     def __init__(
         self, *, settings: Settings, set_by_hand: Collection[str], places: Places, worker_log: WorkerLog,
-        instance: SingleInstance | None = None,
+        instance: SingleInstance | None = None, make_sources: SourcesMaker | None = None,
     ) -> None:  # fmt: skip
         """`instance`: the lock of the home, where the caller holds it already."""
-        super().__init__(Parts(settings, set_by_hand, places, worker_log))
+        super().__init__(Parts(settings, set_by_hand, places, worker_log), make_sources)
         if instance is not None:
             self.parts.instance = instance
         self._quit = asyncio.Event()
@@ -79,6 +80,9 @@ class WorkerNode(Front):
         self.recovery = recovery_words(open_tasks, wrong)
         if self.recovery:
             log.warning("%s", self.recovery)
+        problem = await self.rules.open()
+        if problem is not None:
+            return problem
         await self.facts.around.look()
         parts.build_engine(self.node_id, open_tasks, node, self.facts.around.blocker, self._hooks())
         return None
@@ -118,6 +122,7 @@ class WorkerNode(Front):
         """Everything is ready inside: let the pool and the owner in."""
         nursery, engine = self.parts.nursery, self.parts.engine
         nursery.start("engine", engine.run(self.parts.performer.perform))
+        nursery.start("first facts", engine.tell(self.rules.first_facts()))
         # Decided before anything that comes later; a full disk keeps only the writing of it waiting.
         restarted = nursery.start("restarted", engine.tell(Restarted(at_s=time.time())))
         await asyncio.wait({restarted}, timeout=RESTARTED_S)
@@ -127,6 +132,7 @@ class WorkerNode(Front):
             return problem
         nursery.start("pool", self.parts.link.run())
         self.facts.start()
+        self.rules.start()
         await self.sending.start()
         log.info(
             "worker %s is up: %s, dashboard and API at %s",
@@ -154,6 +160,7 @@ class WorkerNode(Front):
         if parts.has_journal:
             with contextlib.suppress(TimeoutError):  # what it holds is durable already
                 await asyncio.wait_for(parts.journal.close(), JOURNAL_S)
+        await self.rules.close()
         for thread in (parts.probe, parts.files, parts.journal_thread):
             thread.close(wait=False)
         parts.instance.give_up()
@@ -179,7 +186,10 @@ class WorkerNode(Front):
         """All at once, as one that is held up must not keep the others open; then what they used."""
         parts = self.parts
         doors = [*self.doors.closing(), parts.runtime.close(), self.pools.close()]
-        for work in (doors, [parts.users.close(), parts.history.close(), parts.balances.close()]):
+        for work in (
+            doors,
+            [parts.users.close(), parts.history.close(), parts.balances.close(), parts.records.close()],
+        ):
             closing = Nursery("closing")
             await asyncio.wait({closing.start("part", part) for part in work}, timeout=CLOSE_S)
             await closing.close(0)

@@ -20,6 +20,7 @@ from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
+from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.settings import OVERRULING, Settings, rows
 from hivemind_worker.model.snapshot import NodeState, PoolView
 from hivemind_worker.model.task import Problem, Task, TaskKey
@@ -37,6 +38,7 @@ from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.balances import BalanceBook
 from hivemind_worker.store.history import MetricHistory
 from hivemind_worker.store.journal import SqliteJournal
+from hivemind_worker.store.records import Records
 from hivemind_worker.store.secrets import login_store
 from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.store.worker_log import WorkerLog
@@ -110,6 +112,9 @@ class Parts:
         self.history = MetricHistory(places.data)
         self.sandbox_changed: Callable[[], None] = lambda: None
         self.balances = BalanceBook(places.data)
+        self.records = Records(places.data)
+        self.rules = Rules()  # those that the engine starts with
+        self.gpu_celsius: float | None = None
 
     def _docker_runtime(self) -> DockerRuntime | None:
         """The Docker sandbox, unless the owner wants the built-in one alone."""
@@ -162,7 +167,7 @@ class Parts:
     ) -> None:
         """The journal is open: add all that works with it."""
         settings = self.settings
-        state = start_state(open_tasks, node, self.lent(), settings.max_concurrent_tasks, blocker)
+        state = start_state(open_tasks, node, self.lent(), settings.max_concurrent_tasks, blocker, self.rules)
         self.link = PoolClient(
             settings.master_address, hooks.credentials, hooks.announcement, hooks.pool_changed,
             files=self.files, interfaces=ipv4_addresses,
