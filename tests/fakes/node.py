@@ -258,6 +258,7 @@ class FakeNode:
         self.log: list[LogEntry] = []
         self.asked: list[Command] = []
         self.reconnects = 0
+        self.links = 0
         self.refuse_with: Problem | None = None
         self.points: dict[Step, list[Point]] = {}
         self.kept: dict[str, object] = {}
@@ -379,6 +380,10 @@ class FakeNode:
 
     def result_archive(self, key: TaskKey) -> Path:
         return self.folder / f"{key}.zip"
+
+    def dashboard_link(self) -> str:
+        self.links += 1
+        return "http://127.0.0.1:5000/login?t=once"
 
     def log_entries(self, after: int = 0) -> tuple[LogEntry, ...]:
         return tuple(entry for entry in self.log if entry.number > after)

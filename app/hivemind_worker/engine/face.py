@@ -244,6 +244,10 @@ class NodeFace(Protocol):
         """Where the packed result is kept; may not exist."""
         ...
 
+    def dashboard_link(self) -> str:
+        """A link that opens the dashboard signed in: good once, for a minute; "" while there is none."""
+        ...
+
     def log_entries(self, after: int = 0) -> tuple[LogEntry, ...]:
         """The ring of the worker's own log, entries with a number above `after`."""
         ...

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import qasync
 from PySide6.QtCore import QSettings, QTimer
@@ -28,6 +28,9 @@ from hivemind_worker.ui import icons
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.shell import Shell
 from hivemind_worker.ui.theme import appearance
+
+if TYPE_CHECKING:
+    from hivemind_worker.ui.first_instance import FirstInstance
 
 log = logging.getLogger(__name__)
 PAINT_LIMIT_S = 2.0
@@ -107,10 +110,21 @@ class _Running:
             shell = Shell(bridge, memory, quit=self._quit.set)
             bridge.settings_changed.connect(lambda: _dress_again(bridge, shell))
             await self._show(shell)
+            first = self._listen(shell)
             try:
                 await self._work(nursery, bridge, shell)
             finally:
+                first.close()
                 await self._end(nursery, bridge, shell)
+
+    def _listen(self, shell: Shell) -> FirstInstance:
+        """A second start raises the window; the end of the session is an orderly one."""
+        from hivemind_worker.ui.first_instance import FirstInstance  # noqa: PLC0415 - after the first paint
+
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.commitDataRequest.connect(lambda _session: self._quit.set())
+        return FirstInstance(self._host.state, shell.raise_window)
 
     async def _show(self, shell: Shell) -> None:
         painted = asyncio.Event()
@@ -158,7 +172,7 @@ def _dress_again(bridge: Bridge, shell: Shell) -> None:
     if bridge.node is not None:
         settings = bridge.node.settings
         appearance().choose(settings.theme, settings.text_scale / 100)
-        shell.use_language(settings.language)
+        shell.use_language()
 
 
 class _unexpected:  # noqa: N801 - reads as what it is: with _unexpected(bridge)

@@ -102,6 +102,13 @@ class MainWindow(QMainWindow):
         self._banners.setContentsMargins(gutter, 12, gutter, 0)
         self._banners.addWidget(banner)
 
+    def remove_banner(self, banner: QWidget) -> None:
+        """Take a callout away again."""
+        self._banners.removeWidget(banner)
+        banner.deleteLater()
+        if self._banners.count() == 0:
+            self._banners.setContentsMargins(0, 0, 0, 0)
+
     # --- pictures -----------------------------------------------------------------------------
 
     def _show_picture(self, snapshot: Snapshot) -> None:
@@ -163,6 +170,17 @@ class MainWindow(QMainWindow):
     def remember(self) -> None:
         """Keep where the window is and how large."""
         self.memory.setValue(GEOMETRY, self.saveGeometry())
+
+    def retire(self) -> None:
+        """Another window takes the place of this one: show nothing any more, and go."""
+        self.bridge.snapshot_changed.disconnect(self._show_picture)
+        appearance().changed.disconnect(self._restyled)
+        screen = self.current()
+        if screen is not None:
+            screen.closed()
+        self._on_close = lambda: True
+        self.close()
+        self.deleteLater()
 
     def _is_narrow(self) -> bool:
         return self.width() < NARROW_PX * max(1.0, theme().scale * 0.8)

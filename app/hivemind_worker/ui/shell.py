@@ -2,35 +2,89 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QObject, QSettings, QUrl
+from PySide6.QtGui import QDesktopServices, QShortcut
+from PySide6.QtWidgets import QWidget
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.catalogue import _, language_in_use
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.presentation.window_words import PROGRAM
+from hivemind_worker.ui import shortcuts, wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.main_window import MainWindow
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout
+from hivemind_worker.ui.quitting import ask_to_quit
+from hivemind_worker.ui.tray import Tray
 
-TROUBLE = ("warning", "warning")
+TROUBLE, ERROR, NOTE = ("warning", "warning"), ("error", "cross"), ("waiting", "info")
+TRAY_TOLD = "window/tray_told"
+SNOOZE_S = 3600.0
 
 
-class Shell:
+class Shell(QObject):
     """`quit` asks the application to end in order."""
 
     def __init__(self, bridge: Bridge, memory: QSettings, *, quit: Callable[[], None]) -> None:
-        self.bridge, self.memory, self.quit = bridge, memory, quit
-        self.window = MainWindow(bridge, memory, on_close=self._close_asked)
+        super().__init__()
+        self.bridge, self.memory, self._quit = bridge, memory, quit
+        self.quiet_until_s = 0.0
         self._ending = False
+        self._banners: dict[str, Callout] = {}
+        self._question: QWidget | None = None
+        self._keys: list[QShortcut] = []
+        self._language = language_in_use()
+        self.window = self._made_window()
+        self.tray = self._made_tray()
         bridge.refused.connect(self._refused)
         bridge.bug.connect(self._bug)
 
+    def _made_window(self) -> MainWindow:
+        window = MainWindow(self.bridge, self.memory, on_close=self._close_asked)
+        self._keys = shortcuts.listen(window, self._acts(window))
+        for number, key in enumerate(list(window.places)[:9], start=1):
+            shortcut = QShortcut(f"Ctrl+{number}", window)
+            shortcut.activated.connect(lambda key=key: window.open(key))
+            self._keys.append(shortcut)
+        return window
+
+    def _made_tray(self) -> Tray:
+        return Tray(
+            self.bridge, toggle=self.toggle, show=self.raise_window,
+            dashboard=self.open_dashboard, snooze_notices=self.snooze_notices, quit=self.ask_to_quit,
+        )  # fmt: skip
+
+    def _acts(self, window: MainWindow) -> dict[str, Callable[[], object]]:
+        def current(act: str) -> None:
+            screen = window.current()
+            if screen is not None:
+                getattr(screen, act)()
+
+        return {
+            "toggle": lambda: wishes.toggle(self.bridge),
+            "pause_menu": window.strip.pause.showMenu,
+            "find": lambda: current("look_for"),
+            "refresh": lambda: current("refresh"),
+            "logs": lambda: window.open("logs"),
+            "settings": lambda: window.open("settings"),
+            "close": window.close,
+            "quit": self.ask_to_quit,
+            "help": lambda: shortcuts.show_keys(window, len(window.places)),
+        }
+
+    # --- life ---------------------------------------------------------------------------------
+
     def start(self, *, hidden: bool) -> bool:
-        """Show the window; whether there is anything to be painted."""
+        """Show the window, or the tray's icon alone where that is wanted and can be; whether it paints."""
+        there = self.tray.look_for_tray()
+        if hidden and there:
+            return False
         self.window.show()
         return True
 
@@ -40,39 +94,118 @@ class Shell:
     def cannot_start(self, problem: Problem) -> None:
         """The worker did not start: say why, and leave quitting."""
         sentence, next_step = words(problem)
-        self._say(sentence, next_step, ("error", "cross"), Button(_("Quit"), pressed=self.quit))
+        self._say("start", sentence, next_step, ERROR, Button(_("Quit"), pressed=self._quit))
 
     def stopping(self) -> None:
-        """The worker is being stopped."""
+        """The worker is being stopped: its window says so, and takes no more wishes."""
         self._ending = True
         self.window.remember()
         self.window.setEnabled(False)
 
-    def use_language(self, language: str) -> None:
-        """Another language: everything that has words is made anew."""
-
     def close(self) -> None:
         """The very last: let go of all widgets."""
+        self._ending = True
+        self.tray.close()
         self.window.close()
         self.window.deleteLater()
 
+    def use_language(self) -> None:
+        """Where the language has changed, everything that has words is made anew."""
+        if language_in_use() == self._language:
+            return
+        self._language = language_in_use()
+        old_window, old_tray, seen = self.window, self.tray, self.window.isVisible()
+        old_window.remember()
+        self._banners.clear()
+        self.window, self.tray = self._made_window(), self._made_tray()
+        self.tray.look_for_tray()
+        if seen:
+            self.window.show()
+        old_tray.close()
+        old_tray.deleteLater()
+        old_window.retire()
+
+    # --- coming and going ---------------------------------------------------------------------
+
+    def raise_window(self) -> None:
+        """To the front, from wherever it is."""
+        self.window.raise_window()
+
+    def toggle(self) -> None:
+        """A click on the tray's icon: away when it is in front, else to the front."""
+        if self.window.is_seen() and self.window.isActiveWindow():
+            self.window.remember()
+            self.window.hide()
+        else:
+            self.window.raise_window()
+
     def _close_asked(self) -> bool:
-        if not self._ending:
-            self.quit()
-        return self._ending
+        """Closing puts the window away; only quitting ends the program."""
+        if self._ending:
+            return True
+        if self.tray.is_there:
+            self.window.hide()
+            self._tell_of_tray()
+        else:
+            self.window.showMinimized()
+            self._say(
+                "no tray", _("This desktop shows no tray icons"),
+                _("Closing keeps the window in the task bar, and work goes on. Ctrl+Q quits."), NOTE,
+            )  # fmt: skip
+        return False
+
+    def _tell_of_tray(self) -> None:
+        if not self.memory.value(TRAY_TOLD, False, type=bool):
+            self.memory.setValue(TRAY_TOLD, True)
+            self.notify(PROGRAM, _("Work goes on. The icon in the tray says by its shape what happens."))
+
+    def ask_to_quit(self) -> None:
+        """Quit with a choice; nothing is asked twice at once."""
+        if self._question is not None or self._ending:
+            return
+        parent = self.window if self.window.is_seen() else None
+        self._question = ask_to_quit(parent, self.bridge, quit_now=self._quit, stay=self.window.close)
+        self._question.destroyed.connect(self._asked)
+
+    def _asked(self) -> None:
+        self._question = None
+
+    def open_dashboard(self) -> None:
+        """The pages in the browser, signed in."""
+        link = self.bridge.node.dashboard_link() if self.bridge.node is not None else ""
+        if link and not QDesktopServices.openUrl(QUrl(link)):
+            text = _("Open this link within a minute; it is good once:") + f" {link}"
+            self._say("browser", _("No browser could be opened"), text, TROUBLE)
+
+    # --- telling ------------------------------------------------------------------------------
+
+    def snooze_notices(self) -> None:
+        """No notices for an hour."""
+        self.quiet_until_s = time.time() + SNOOZE_S
+
+    def notify(self, title: str, text: str) -> None:
+        """A notice by the tray's icon, unless the owner wants none now."""
+        if time.time() >= self.quiet_until_s and self.tray.is_there:
+            self.tray.say(title, text)
 
     def _refused(self, problem: Problem) -> None:
         sentence, next_step = words(problem)
-        self._say(sentence, next_step, TROUBLE)
+        self._say("refused", sentence, next_step, TROUBLE)
 
     def _bug(self, about: str) -> None:
         sentence, next_step = words(Problem(code=FaultCode.BUG, about=about))
-        self._say(sentence, next_step, TROUBLE)
+        self._say("bug", sentence, next_step, TROUBLE)
 
-    def _say(self, title: str, text: str, kind: tuple[str, str], *buttons: Button) -> None:
-        banner = Callout(*buttons)
-        close = Button(_("Close"), kind="small", pressed=banner.deleteLater)
-        if not buttons:
-            banner.layout().addWidget(close)  # type: ignore[union-attr]
-        banner.say(Look(tone=kind[0], icon=kind[1], word=""), title, text)
+    def _say(self, key: str, title: str, text: str, kind: tuple[str, str], *buttons: Button) -> None:
+        """A callout above the screen; a later one of the same key takes its place."""
+        look = Look(tone=kind[0], icon=kind[1], word="")
+        if key in self._banners:
+            self._banners[key].say(look, title, text)
+            return
+        close = Button(_("Close"), kind="small", pressed=lambda: self._unsay(key))
+        banner = self._banners[key] = Callout(*(buttons or (close,)))
+        banner.say(look, title, text)
         self.window.add_banner(banner)
+
+    def _unsay(self, key: str) -> None:
+        self.window.remove_banner(self._banners.pop(key))

@@ -88,9 +88,11 @@ class LocalApi:
             *stream.table(),
             *pages.table(),
         ]
+        self._start_path: Callable[[], str] | None = None
         if users is not None:
             length = partial(_session_s, node)
             sign_in = SignIn(self._guard, users, length, clock, login_page=pages.login_page)
+            self._start_path = sign_in.start_path
             routes += sign_in.table()
         self.table.update(register(app, routes))
         self._runner = web.AppRunner(app, shutdown_timeout=CLOSE_LIMIT_S, access_log=None)
@@ -104,6 +106,10 @@ class LocalApi:
     def url(self) -> str:
         """The address for other programs on this computer."""
         return f"http://127.0.0.1:{self._port}"
+
+    def dashboard_link(self) -> str:
+        """A one-time link that signs a browser in as the owner; "" where there are no sessions."""
+        return self.url + self._start_path() if self._start_path is not None else ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 5000, search: bool = True) -> int | Problem:
         """Listen; returns the port. Taken: the next free one with `search`, else the problem.

@@ -56,6 +56,10 @@ class Doors:
     def api_url(self) -> str:
         return self._api.url if self._api is not None else ""
 
+    def dashboard_link(self) -> str:
+        """A one-time link for the owner's browser."""
+        return self._api.dashboard_link() if self._api is not None else ""
+
     @property
     def task_address(self) -> str:
         return self._door.address if self._door is not None else ""

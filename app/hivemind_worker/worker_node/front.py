@@ -155,5 +155,8 @@ class Front:
     def result_archive(self, key: TaskKey) -> Path:
         return self.parts.folders.result(key)
 
+    def dashboard_link(self) -> str:
+        return self.doors.dashboard_link()
+
     def log_entries(self, after: int = 0) -> tuple[LogEntry, ...]:
         return self.parts.log.ring.entries(after)

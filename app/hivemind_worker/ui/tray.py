@@ -1,0 +1,147 @@
+"""The icon in the tray: the state by its shape; the menu says it in words, with what can be pressed.
+
+There may be no tray, now or for a while: then there is no icon, and the window is never hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, QPoint, Qt, QTimer
+from PySide6.QtGui import QAction, QCursor, QIcon
+from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
+
+from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.health import unended
+from hivemind_worker.presentation.window_words import PROGRAM, strip, tray_line
+from hivemind_worker.ui import wishes
+from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.icons import icon, plain_icon
+from hivemind_worker.ui.theme import DARK, LIGHT, appearance
+
+SIZES = (16, 22, 24, 32, 48)
+LOOK_AGAIN_MS = 15_000
+NOTICE_MS = 10_000
+
+
+class Tray(QObject):
+    """`toggle`, `show`, `dashboard`, `snooze_notices` and `quit` do what the menu offers."""
+
+    def __init__(
+        self, bridge: Bridge, *, toggle: Callable[[], object], show: Callable[[], object],
+        dashboard: Callable[[], object], snooze_notices: Callable[[], object], quit: Callable[[], object],
+        available: Callable[[], bool] = QSystemTrayIcon.isSystemTrayAvailable,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.bridge = bridge
+        self._toggle, self._show = toggle, show
+        self._available = available
+        self._shape = ""
+        self.menu = QMenu()
+        self.menu.setAccessibleName(PROGRAM)
+        self.icon = QSystemTrayIcon(self)
+        self._state = QAction(self)
+        self._state.setEnabled(False)
+        self._hold = QMenu()
+        self._fill(dashboard, snooze_notices, quit)
+        self.icon.setContextMenu(self.menu)
+        self.icon.activated.connect(self._activated)
+        self._waiting = QTimer(self, interval=LOOK_AGAIN_MS)
+        self._waiting.timeout.connect(self.look_for_tray)
+        bridge.snapshot_changed.connect(self.show_picture)
+        appearance().changed.connect(self._restyled)
+        self.show_picture(None)
+
+    def _fill(
+        self, dashboard: Callable[[], object], snooze: Callable[[], object], leave: Callable[[], object]
+    ) -> None:
+        menu = self.menu
+        menu.addAction(self._state)
+        menu.addSeparator()
+        self._add("home", _("Open {program}", program=PROGRAM), self._show)
+        menu.addSeparator()
+        self.pause_menu = menu.addMenu(icon("pause"), _("Pause"))
+        wishes.fill_pause_menu(self.pause_menu, self.bridge, finishing=False)
+        self.resume = self._add("play", _("Resume now"), lambda: wishes.resume(self.bridge))
+        self.finish = self._add("finish", _("Finish tasks then pause"), lambda: wishes.finish(self.bridge))
+        menu.addSeparator()
+        self.dashboard = self._add("resources", _("Web dashboard"), dashboard)
+        self._add("snooze", _("Snooze notices 1 h"), snooze)
+        menu.addSeparator()
+        self.leave = self._add("", _("Quit…"), leave)
+
+    def _add(self, icon_name: str, text: str, pressed: Callable[[], object]) -> QAction:
+        action = self.menu.addAction(icon(icon_name) if icon_name else QIcon(), text)
+        action.triggered.connect(lambda _checked=False: pressed())
+        return action
+
+    # --- there or not -------------------------------------------------------------------------
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a tray that shows the icon."""
+        return self.icon.isVisible() and self._available()
+
+    def look_for_tray(self) -> bool:
+        """Show the icon where there is a tray by now; else look again later."""
+        if self._available():
+            self._waiting.stop()
+            self.icon.show()
+            return True
+        self._waiting.start()
+        return False
+
+    def close(self) -> None:
+        """Take the icon away."""
+        self._waiting.stop()
+        self.icon.hide()
+        self.menu.deleteLater()
+        self._hold.deleteLater()
+
+    # --- what it shows ------------------------------------------------------------------------
+
+    def show_picture(self, snapshot: Snapshot | None) -> None:
+        """Take the state: shape, sentence, and what can be pressed in it."""
+        line = tray_line(snapshot)
+        self._state.setText(line)
+        said = strip(snapshot)
+        self.icon.setToolTip(f"{PROGRAM}\n{line}")
+        held = wishes.is_held(self.bridge)
+        self.resume.setVisible(held)
+        self.pause_menu.setTitle(_("Change the pause") if held else _("Pause"))
+        self.finish.setVisible(snapshot is not None and bool(unended(snapshot)) and not held)
+        for action in (self.pause_menu.menuAction(), self.dashboard):
+            action.setEnabled(snapshot is not None)
+        if said.look.icon != self._shape:
+            self._shape = said.look.icon
+            self._draw()
+
+    def _draw(self) -> None:
+        dark = QApplication.styleHints().colorScheme() is not Qt.ColorScheme.Light
+        ink = appearance().colour_of(DARK if dark else LIGHT, "text")
+        drawn = QIcon()
+        for px in SIZES:
+            drawn.addPixmap(plain_icon(self._shape, ink, px))
+        drawn.setIsMask(True)  # macOS then takes the menu bar's own colour
+        self.icon.setIcon(drawn)
+        self._state.setIcon(icon(self._shape))
+
+    def _restyled(self) -> None:
+        self._draw()
+
+    def say(self, title: str, text: str) -> None:
+        """A notice by the icon."""
+        self.icon.showMessage(title, text, QSystemTrayIcon.MessageIcon.NoIcon, NOTICE_MS)
+
+    def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
+        if reason is QSystemTrayIcon.ActivationReason.Trigger:
+            self._toggle()
+        elif reason in (
+            QSystemTrayIcon.ActivationReason.DoubleClick, QSystemTrayIcon.ActivationReason.MiddleClick,
+        ):  # fmt: skip
+            self._show()
+
+    def pop_up(self, at: QPoint | None = None) -> None:
+        """Open the menu at the pointer."""
+        self.menu.popup(at or QCursor.pos())
