@@ -9,6 +9,7 @@ import sys
 SANDBOX_WORD = "--run-sandbox"
 COMPILE_WORD = "--compile-sandbox"
 KEEPER_WORD = "--run-keeper"
+VPN_WORD = "--vpn-helper"
 
 
 def main() -> int:
@@ -26,6 +27,10 @@ def main() -> int:
         from hivemind_worker.nursery import keepers
 
         return keepers.main()
+    if word == VPN_WORD:
+        from hivemind_worker.vpn import helper
+
+        return helper.main()
     from hivemind_worker import cli
 
     return cli.main(sys.argv[1:])

@@ -70,6 +70,18 @@ class FaultCode(StrEnum):
     NOT_LOGGED_IN = "not_logged_in"
     PLAIN_LOGIN = "plain_login"
     BAD_ADDRESS = "bad_address"
+    # the pool's network
+    BAD_PROFILE = "bad_profile"
+    NO_PROFILE = "no_profile"
+    VPN_NO_PERMISSION = "vpn_no_permission"
+    VPN_TOOL_MISSING = "vpn_tool_missing"
+    VPN_RANGE_IN_USE = "vpn_range_in_use"
+    VPN_NOT_OURS = "vpn_not_ours"
+    VPN_NO_ENDPOINT = "vpn_no_endpoint"
+    VPN_FAILED = "vpn_failed"
+    VPN_DOWN = "vpn_down"
+    BAD_SITE = "bad_site"
+    SITE_REFUSED = "site_refused"
     # this computer
     PORT_IN_USE = "port_in_use"
     ALREADY_RUNNING = "already_running"
@@ -292,6 +304,51 @@ FAULTS: dict[FaultCode, Fault] = {
         exit_code=4,
     ),
     FaultCode.BAD_ADDRESS: _owner("This is not an address: {about}.", "Write it as HOST:PORT."),
+    FaultCode.BAD_PROFILE: _owner(
+        "This VPN profile is not used: {about}.",
+        "Ask the pool's owner for a new one; the profile in use stays as it is.",
+        exit_code=4,
+    ),
+    FaultCode.NO_PROFILE: _owner(
+        "No VPN profile is kept here.", "Import one with: hivemind-worker vpn import FILE", exit_code=4
+    ),
+    FaultCode.VPN_NO_PERMISSION: _owner(
+        "This program may not change the network here.", "Run this yourself: {about}", exit_code=4
+    ),
+    FaultCode.VPN_TOOL_MISSING: _host(
+        "The program {about} is not on this computer.",
+        "Install WireGuard; on Debian and Ubuntu: sudo apt install wireguard-tools wireguard-go",
+        exit_code=13,
+    ),
+    FaultCode.VPN_RANGE_IN_USE: _host(
+        "Your own network uses the pool's addresses: {about}.",
+        "Ask the pool's owner for another network, or change the numbers of your router.",
+        exit_code=13,
+    ),
+    FaultCode.VPN_NOT_OURS: _owner(
+        "The interface {about} belongs to another program; it was not touched.",
+        "Remove it there, or choose another name with the setting vpn_interface.",
+        exit_code=4,
+    ),
+    FaultCode.VPN_NO_ENDPOINT: _host(
+        "The name of the other side is not found: {about}.",
+        "Check that this computer is online; then ask the pool's owner whether the name is right.",
+        exit_code=13,
+    ),
+    FaultCode.VPN_FAILED: _host(
+        "The tunnel could not be brought up: {about}.", "Run: hivemind-worker vpn check", exit_code=13
+    ),
+    FaultCode.VPN_DOWN: _host(
+        "The VPN is down: the pool cannot reach this worker at {about}.",
+        "It is brought up again by itself where that is allowed; else run: hivemind-worker vpn up",
+        exit_code=13,
+    ),
+    FaultCode.BAD_SITE: _owner(
+        "The pool's site cannot be asked there: {about}.", "Write it as https://HOST.", exit_code=2
+    ),
+    FaultCode.SITE_REFUSED: _pool(
+        "The pool's site gave no profile: {about}", "Ask the pool's owner for one."
+    ),
     FaultCode.PORT_IN_USE: _host(
         "Port {about} is in use by another program.",
         "Choose another port with that setting, or end the other program.",

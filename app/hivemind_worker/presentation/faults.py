@@ -11,7 +11,7 @@ def words(problem: Problem) -> tuple[str, str]:
     """What happened, and what to do about it, as two sentences."""
     fault = FAULTS[problem.code]
     about = problem.about or translate("unknown")
-    return translate(fault.sentence, about=about), translate(fault.next_step)
+    return translate(fault.sentence, about=about), translate(fault.next_step, about=about)
 
 
 def problem_row(problem: Problem | None) -> dict[str, str] | None:
