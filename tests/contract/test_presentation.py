@@ -130,14 +130,19 @@ def test_addresses_are_told_apart(address: str, host: str, loopback: bool) -> No
     assert is_loopback(address) is loopback
 
 
+COMMANDS = (
+    "login", "doctor", "run", "tasks", "--help", "dashboard", "build", "vpn import FILE", "vpn up", "vpn check",
+    "wireguard-go", "yourself: THIS",
+)  # fmt: skip
+"""What a next step may end with where it is a command to type."""
+
+
 def test_every_fault_has_words_without_gaps() -> None:
     for code in FaultCode:
         sentence, next_step = words(Problem(code=code, about="THIS"))
         assert "{" not in sentence
         assert sentence
-        assert next_step.endswith((".", "login", "doctor", "run", "tasks", "--help", "dashboard", "build")), (
-            next_step
-        )
+        assert next_step.endswith((".", *COMMANDS)), next_step
         assert ("THIS" in sentence) == ("{about}" in FAULTS[code].sentence)
         assert "{" not in words(Problem(code=code))[0]
 
