@@ -353,7 +353,12 @@ function workerLog(panel) {
 
 /* --- begin ---------------------------------------------------------------------------------------- */
 
-for (const button of document.querySelectorAll("[data-show]")) button.hidden = false;
+for (const control of document.querySelectorAll("[data-show],[data-language]")) control.hidden = false;
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-language]")) return;
+  document.cookie = `hivemind-language=${target.value}; path=/; max-age=31536000; samesite=strict`;
+  location.reload();
+});
 
 if (words) {
   lag = Math.abs(Date.now() / 1000 - Number(body.dataset.at)) > 60 ? Date.now() / 1000 - Number(body.dataset.at) : 0;

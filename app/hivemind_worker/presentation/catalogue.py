@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import gettext
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from hivemind_worker.presentation.po_file import PoTexts
@@ -46,31 +48,58 @@ class Catalogue:
     """The translations in use."""
 
     def __init__(self) -> None:
-        self.language = "en"
+        self._language = "en"
         self._texts = gettext.NullTranslations()
+        self._read: dict[str, gettext.NullTranslations] = {"en": self._texts}
+        self._guests: ContextVar[str] = ContextVar("language of a guest", default="")
+
+    @property
+    def language(self) -> str:
+        """The code of the language in use."""
+        return self._guests.get() or self._language
 
     def use(self, folder: Path, language: str = "", system: Iterable[str] = ()) -> None:
         """Take `language`, or where it is empty the first of the system's that there is; else English."""
-        self.language = _chosen((language,) if language else system)
-        if self.language == PSEUDO:
-            self._texts = PseudoTexts()
-            return
-        file = folder / f"{self.language}.po"
-        self._texts = (
-            PoTexts(file.read_text("utf-8")) if self.language != "en" else gettext.NullTranslations()
-        )
+        self._language = _chosen((language,) if language else system) or "en"
+        self._texts = _texts(folder, self._language)
+
+    def read_all(self, folder: Path) -> None:
+        """Have every language at hand, for guests. Blocks."""
+        self._read = {code: _texts(folder, code) for code in LANGUAGES}
+
+    @contextmanager
+    def speaking(self, wanted: Iterable[str]) -> Iterator[None]:
+        """Speak, in this asyncio task alone, the first of these that there is; the own one where none is."""
+        code = _chosen(wanted)
+        before = self._guests.set(code if code in self._read else "")
+        try:
+            yield
+        finally:
+            self._guests.reset(before)
+
+    def _spoken(self) -> gettext.NullTranslations:
+        guest = self._guests.get()
+        return self._read[guest] if guest else self._texts
 
     def one(self, sentence: str, **fields: object) -> str:
         """The sentence in the language in use, its `{fields}` filled in; unknown fields stay as written."""
-        return _filled(self._texts.gettext(sentence) if sentence else "", fields)
+        return _filled(self._spoken().gettext(sentence) if sentence else "", fields)
 
     def many(self, singular: str, plural: str, count: int, **fields: object) -> str:
         """As `one`, with the form for `count`, which is also the field `{count}`."""
-        return _filled(self._texts.ngettext(singular, plural, count), {"count": count, **fields})
+        return _filled(self._spoken().ngettext(singular, plural, count), {"count": count, **fields})
+
+
+def _texts(folder: Path, language: str) -> gettext.NullTranslations:
+    if language == PSEUDO:
+        return PseudoTexts()
+    if language == "en":
+        return gettext.NullTranslations()
+    return PoTexts((folder / f"{language}.po").read_text("utf-8"))
 
 
 def _chosen(wanted: Iterable[str]) -> str:
-    """The first that there is; a Chinese written with traditional letters counts as Taiwan's."""
+    """The first that there is, "" without; a Chinese written with traditional letters counts as Taiwan's."""
     for name in wanted:
         code = name.partition(".")[0].partition("@")[0].replace("-", "_")
         if code == PSEUDO:
@@ -79,7 +108,7 @@ def _chosen(wanted: Iterable[str]) -> str:
             return "zh_TW"
         if code.partition("_")[0].lower() in LANGUAGES or code in ("C", "POSIX"):
             return code.partition("_")[0].lower() if code not in ("C", "POSIX") else "en"
-    return "en"
+    return ""
 
 
 def _filled(template: str, fields: dict[str, object]) -> str:
@@ -94,6 +123,8 @@ def mark(sentence: str) -> str:
 
 _catalogue = Catalogue()
 use_language = _catalogue.use
+read_languages = _catalogue.read_all
+speaking = _catalogue.speaking
 translate = _catalogue.one
 translate_many = _catalogue.many
 _ = translate

@@ -219,5 +219,5 @@ def rules(settings: Settings, sources: Mapping[str, str]) -> tuple[tuple[str, st
 def _value(value: object, unit: str) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    number = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{number} {unit}".strip()
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{_(shown) if isinstance(value, str) else shown} {_(unit)}".strip()

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.presentation.catalogue import speaking
 from hivemind_worker.web.answers import Refusal, refusal, refuse
 from hivemind_worker.web.guard import Guard
+from hivemind_worker.web.languages import wanted_languages
 from hivemind_worker.web.routes import Handler, Route, Table, route_of
 from hivemind_worker.web.sign_in import login_path
 from hivemind_worker.web.visitors import VISITOR_KEY
@@ -36,7 +39,7 @@ _NO_FILES = refusal(
 )  # fmt: skip
 
 
-def make_door(guard: Guard, table: Table) -> Middleware:
+def make_door(guard: Guard, table: Table, owners_language: Callable[[], str]) -> Middleware:
     """The middleware around every route, unknown ones included. `table` may be filled later."""
 
     @web.middleware
@@ -45,7 +48,11 @@ def make_door(guard: Guard, table: Table) -> Middleware:
         if objection is not None:
             return _refused(request, objection)
         try:
-            return await _let_in(guard, route_of(request, table), request, handler)
+            route = route_of(request, table)
+            # The seed's answers are for programs, and kept for a moment: all get the same.
+            seed = route is not None and route.doc is not None and route.doc.seed
+            with speaking([] if seed else wanted_languages(request, owners_language())):
+                return await _let_in(guard, route, request, handler)
         except web.HTTPException as error:
             return _refused(request, _as_refusal(error))
         except ConnectionError:

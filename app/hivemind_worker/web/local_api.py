@@ -68,7 +68,8 @@ class LocalApi:
         self._port = 0
         self.remote_port = 0  # while other computers are let in
         self.table: Table = {}
-        app = web.Application(middlewares=[make_door(self._guard, self.table)], client_max_size=BODY_BYTES)
+        door = make_door(self._guard, self.table, lambda: node.settings.language)
+        app = web.Application(middlewares=[door], client_max_size=BODY_BYTES)
         app.on_response_prepare.append(add_headers)
         self._node = node
         self._nursery = Nursery("web")

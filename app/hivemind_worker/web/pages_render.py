@@ -16,7 +16,13 @@ from markupsafe import Markup
 
 from hivemind_worker import __version__
 from hivemind_worker.presentation.amounts import iso
-from hivemind_worker.presentation.catalogue import language_tag, translate
+from hivemind_worker.presentation.catalogue import (
+    LANGUAGES,
+    language_in_use,
+    language_tag,
+    read_languages,
+    translate,
+)
 from hivemind_worker.presentation.moments import clock_time, day_number, on_axis, when
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.web.answers import HEADERS
@@ -30,6 +36,7 @@ class Renderer:
 
     def __init__(self, folder: Path) -> None:
         self.assets = Assets(folder)
+        read_languages(folder / "locale")
         self._templates = Environment(
             loader=FileSystemLoader(folder / "web" / "pages"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True, auto_reload=False,
@@ -37,7 +44,8 @@ class Renderer:
         icons = {name: _icon(drawing) for name, drawing in self.assets.icons.items()}
         self._templates.globals.update(
             {"_": translate, "icon": icons.__getitem__, "asset": self.assets.address, "clock": clock_text,
-             "axis": on_axis, "iso": iso, "lang": language_tag, "version": __version__}
+             "axis": on_axis, "iso": iso, "lang": language_tag, "language": language_in_use,
+             "languages": LANGUAGES, "version": __version__}
         )  # fmt: skip
         for name in PAGES:
             self._templates.get_template(f"{name}.html")
