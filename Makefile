@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check bench install docs words lock proto test-release scientific drills clean
+.PHONY: run test check bench install docs words lock proto test-release scientific drills soak clean
 
 install: $(DEV)
 
@@ -55,6 +55,9 @@ test-release: install $(WHEEL)  ## packaging, soak, the scientific pack (from a 
 drills: install  ## faults on purpose: kills, broken lines, full disks, bad clocks, damaged journals (ARGS="--seed 7")
 	@installer/drill-tools.sh
 	$(BIN)/python -m tests.drills $(ARGS)
+
+soak: install  ## thousands of tasks: nothing may be left behind (ARGS="--tasks 2000")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 bench: install  ## speed, as ratios against a baseline of the same run
 	$(BIN)/python -m tests.benchmarks

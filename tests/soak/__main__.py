@@ -1,0 +1,36 @@
+"""The long form: `python -m tests.soak [--tasks 2000]`; exit code 1 when something was left behind."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import hivemind_worker.pool  # noqa: F401 - sets what grpc reads when it is imported
+from tests.soak.soak import AT_ONCE, soaking
+
+
+async def main(tasks: int) -> int:
+    """Play it and print what was held before and after each part."""
+    left = []
+    with tempfile.TemporaryDirectory(prefix="hivemind-soak-") as folder:
+        async with soaking(Path(folder)) as soak:
+            before = await soak.held()
+            print(f"at the start: {before}", flush=True)
+            for at_once in (1, AT_ONCE):
+                began_s = time.monotonic()
+                await soak.run(tasks, at_once)
+                after, took_s = await soak.held(), time.monotonic() - began_s
+                print(f"{tasks} tasks, {at_once} at once, {took_s:.0f} s: {after}", flush=True)
+                left += after.against(before)
+    print("\n".join(left) or "nothing was left behind")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--tasks", type=int, default=2000, help="for each of the two parts")
+    sys.exit(asyncio.run(main(parser.parse_args().tasks)))

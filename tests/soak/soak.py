@@ -1,0 +1,118 @@
+"""Many tasks through one worker, in the real sandbox; what it holds at the end is what it held at the start.
+
+`python -m tests.soak [--tasks 2000]` plays the long form, tests/soak/test_soak.py a shorter one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import psutil
+
+from tests.e2e.process import WorkerProcess, keep_login, worker
+from tests.engine.harness import zip_of
+from tests.fakes.pool import ScriptedPool
+
+ARCHIVE = zip_of({"main.py": "print('soaked')\nopen('made.txt', 'w').write('x' * 1000)\n"})
+WARM_UP = 150
+AT_ONCE = 3
+LOOKS, LOOK_S = 5, 0.4
+MEMORY_SHARE = 0.05
+OFFER_LIMIT_S = 120.0
+REST_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a worker at rest holds. `temporary`: files of tasks that are over, and in the system's folder."""
+
+    files: int
+    threads: int
+    children: int
+    temporary: int
+    memory_mib: float
+
+    def against(self, before: Held) -> list[str]:
+        """What it holds more than before; memory may be 5 % more."""
+        found = []
+        for row in fields(self):
+            now, then = getattr(self, row.name), getattr(before, row.name)
+            most = then * (1 + MEMORY_SHARE) if row.name == "memory_mib" else then
+            if now > most:
+                found.append(f"{row.name}: {now:g}, {then:g} at the start")
+        return found
+
+
+@dataclass
+class Soak:
+    """A worker, its pool, and how many tasks it has had."""
+
+    pool: ScriptedPool
+    made: WorkerProcess
+    address: str
+    temporary: Path
+    done: int = 0
+
+    async def run(self, count: int, at_once: int) -> None:
+        """So many tasks, so many at once; each is offered until it is taken and waited for."""
+        names = iter([f"soaked {n}" for n in range(self.done, self.done + count)])
+        await asyncio.gather(*(self._one_after_another(names) for _ in range(at_once)))
+        self.done += count
+
+    async def _one_after_another(self, names: object) -> None:
+        for name in names:  # type: ignore[attr-defined]
+            async with asyncio.timeout(OFFER_LIMIT_S):
+                while not (await self.pool.offer(self.address, name, ARCHIVE, cpu_usage=30)).success:
+                    await asyncio.sleep(0.01)
+                await self.pool.until(lambda name=name: bool(self.pool.results[name]), OFFER_LIMIT_S)
+            self.pool.calls.clear()
+
+    async def held(self) -> Held:
+        """At rest: the median of a few looks, as a look may meet a connection of the moment."""
+        await self._rest()
+        looks = []
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOK_S)
+            looks.append(self._look())
+        middle = {row.name: statistics.median(getattr(x, row.name) for x in looks) for row in fields(Held)}
+        return Held(**middle)
+
+    async def _rest(self) -> None:
+        """Until nothing is open."""
+        async with asyncio.timeout(REST_LIMIT_S):
+            while (await self.made.status())["running_tasks"] or self._workspaces():
+                await asyncio.sleep(0.2)
+
+    def _workspaces(self) -> int:
+        places = self.made.places
+        return len(list(places.tasks.glob("*/workspace"))) + len(list(places.spool.iterdir()))
+
+    def _look(self) -> Held:
+        process = psutil.Process(self.made.process.pid)
+        return Held(
+            files=process.num_fds(),
+            threads=process.num_threads(),
+            children=len(process.children(recursive=True)),
+            temporary=self._workspaces() + len(list(self.temporary.iterdir())),
+            memory_mib=process.memory_info().rss / (1 << 20),
+        )
+
+
+@asynccontextmanager
+async def soaking(home: Path, **more: str) -> AsyncIterator[Soak]:
+    """A worker that has got over what the first tasks make it load."""
+    temporary = home / "temporary"
+    temporary.mkdir(parents=True)
+    settings = {"MAX_CONCURRENT_TASKS": str(AT_ONCE), "TMPDIR": str(temporary)} | more
+    async with ScriptedPool(prompt=True, running_after_s=0) as pool:
+        keep_login(home, pool.address)
+        async with worker(home, pool.address, **settings) as made:
+            await pool.heard("RegisterWorkerNode")
+            soak = Soak(pool, made, await made.address(), temporary)
+            await soak.run(WARM_UP, AT_ONCE)
+            yield soak
