@@ -1,6 +1,6 @@
 """`python -m tests.drills.patched CHANGE,… VERB…`: the worker with named changes.
 
-`hurry` shortens waits that would only make a drill long. `effects-first` and `no-retry` are
+`hurry` and `impatient` shorten waits that would only make a drill long. `effects-first` and `no-retry` are
 the faults that the drills must find: without them nobody knows whether they find anything.
 """
 
@@ -16,16 +16,20 @@ LATE_S = 5.0
 
 
 def hurry() -> None:
-    """Deadlines of an upload of 2 s, looks at the disk and retries of packing each second."""
+    """Looks at the disk and retries of packing each second."""
     from hivemind_worker.engine import performer
-    from hivemind_worker.pool import client
-    from hivemind_worker.pool.session import Deadlines
     from hivemind_worker.worker_node import facts
 
-    hurried = functools.partial(Deadlines, result_s=2.0, result_per_mib_s=0.1)
-    vars(client)["Deadlines"] = hurried
     performer.DISK_RETRY_S = 1.0
     facts.EVERY_S = 1.0
+
+
+def impatient() -> None:
+    """Deadlines of an upload of 2 s: a pool that is slower than that gets the result once more."""
+    from hivemind_worker.pool import client
+    from hivemind_worker.pool.session import Deadlines
+
+    vars(client)["Deadlines"] = functools.partial(Deadlines, result_s=2.0, result_per_mib_s=0.1)
 
 
 def effects_first() -> None:
@@ -75,7 +79,7 @@ def no_retry() -> None:
     Outbox._deliver = once  # type: ignore[method-assign]
 
 
-CHANGES = {"hurry": hurry, "effects-first": effects_first, "no-retry": no_retry}
+CHANGES = {"hurry": hurry, "impatient": impatient, "effects-first": effects_first, "no-retry": no_retry}
 
 
 def main(words: list[str]) -> int:

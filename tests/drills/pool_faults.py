@@ -31,7 +31,7 @@ async def f5(
     *,
     down_s: float,
     back_s: float = BACK_LIMIT_S,
-    changes: str = "hurry",
+    changes: str = "hurry,impatient",
 ) -> None:
     """The pool is down while tasks end; everything is delivered within a minute of its return."""
     for n in range(tries):
@@ -39,8 +39,7 @@ async def f5(
             await made.up()
             await made.give("ends without a pool", "short")
             await made.give("fails without a pool", "failing")
-            await made.pool.close()
-            made.relay.cut()
+            await made.pool_goes()
             made.line_faults += 1
             await made.life.tells("results_waiting")
             await made.life.tells("pool_unreachable")
@@ -56,7 +55,7 @@ async def _back(made: Stand, where: str, back_s: float) -> None:
     """The pool returns: registered within 30 s, everything delivered within `back_s`, without a burst."""
     beats, logins = len(made.pool.of("RegisterWorkerNode")), len(made.pool.of("Login"))
     returned_s = time.monotonic()
-    await made.pool.start()
+    await made.pool_returns()
     try:
         await made.pool.heard("RegisterWorkerNode", beats + 1, FORGOTTEN_LIMIT_S)
         registered_s = time.monotonic() - returned_s
@@ -79,8 +78,7 @@ async def f6(sheet: Sheet, seed: int, tries: int) -> None:
         async with stand(sheet, seed + n) as made:
             await made.up()
             await made.give("forgotten", "short")
-            await made.pool.close()
-            made.relay.cut()
+            await made.pool_goes()
             await made.life.tells("results_waiting")
             made.pool.invalidate_tokens()
             made.pool.answers["TaskResultUpload"] = GrpcError(grpc.StatusCode.NOT_FOUND, "no such task")
@@ -101,7 +99,7 @@ async def f6(sheet: Sheet, seed: int, tries: int) -> None:
 
 async def _comes_back(made: Stand) -> None:
     beats, returned_s = len(made.pool.of("RegisterWorkerNode")), time.monotonic()
-    await made.pool.start()
+    await made.pool_returns()
     try:
         await made.pool.heard("RegisterWorkerNode", beats + 1, FORGOTTEN_LIMIT_S)
         made.sheet.notes.append(f"registered again after {time.monotonic() - returned_s:.1f} s")

@@ -35,7 +35,7 @@ class Stand:
     relay: Relay
     chance: random.Random
     sheet: Sheet
-    changes: str = "hurry"
+    changes: str = "hurry,impatient"
     where: str = ""
     lives: list[Life] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
@@ -102,6 +102,19 @@ class Stand:
             while (await self.life.ask("/api/v1/state"))["tasks"]:
                 await asyncio.sleep(0.05)
 
+    async def pool_goes(self) -> None:
+        """The pool is away. Its port is free for others then: nothing may go through to it."""
+        await self.pool.close()
+        self.relay.refusing = True
+        self.relay.cut()
+        self.pool.port = 0
+
+    async def pool_returns(self) -> None:
+        """The pool listens again, behind the same address of the relay."""
+        await self.pool.start()
+        self.relay.target_port = self.pool.port
+        self.relay.refusing = False
+
     def uploads(self, task_id: str) -> list[tuple[float, bytes]]:
         """When which archives of a task arrived."""
         calls = self.pool.of("TaskResultUpload")
@@ -120,7 +133,7 @@ class Stand:
 
 @asynccontextmanager
 async def stand(
-    sheet: Sheet, seed: int, *, changes: str = "hurry", home: Path | None = None
+    sheet: Sheet, seed: int, *, changes: str = "hurry,impatient", home: Path | None = None
 ) -> AsyncIterator[Stand]:
     """A stand with everything running but the worker; everything is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="hivemind-drill-"))

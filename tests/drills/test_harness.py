@@ -28,7 +28,7 @@ async def test_a_worker_that_acts_before_it_writes_is_found_out_by_the_kills() -
 
 @pytest.mark.slow
 async def test_a_worker_that_sends_a_result_only_once_is_found_out_when_the_pool_was_away() -> None:
-    drill = functools.partial(f5, tries=1, down_s=1, back_s=8, changes="hurry,no-retry")
+    drill = functools.partial(f5, tries=1, down_s=1, back_s=8, changes="hurry,impatient,no-retry")
     sheet = await play("F5", drill, 1)
     assert any("I1" in text and "not delivered 8 s after" in text for text in sheet.findings)
 

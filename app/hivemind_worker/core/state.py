@@ -36,7 +36,8 @@ class State:
 
     def with_task(self, task: Task) -> State:
         """The state with this row in place of the old one; a row that is not open leaves it."""
-        tasks = {key: row for key, row in self.tasks.items() if key != task.key}
+        tasks = dict(self.tasks)
+        tasks.pop(task.key, None)  # a changed row goes to the end
         if task.is_open:
             tasks[task.key] = task
         return replace(self, tasks=tasks)

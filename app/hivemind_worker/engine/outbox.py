@@ -1,4 +1,4 @@
-"""Results on their way to the pool: one upload at a time, tried until the pool has answered.
+"""Results on their way to the pool, in turn, each tried until the pool has answered.
 
 What is owed stands in the journal; this holds only the tries of this life of the worker.
 """
@@ -22,6 +22,7 @@ from hivemind_worker.nursery import Nursery
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+AT_ONCE = 2  # one on its way, the next made ready
 RACE_S = 2.0
 """A result that arrives before the pool has written RUNNING is lost on it (protocol.md, quirk 4)."""
 
@@ -40,7 +41,7 @@ class Outbox:
         self._clock = clock
         self._tell = tell
         self._chance = chance or random.Random()  # noqa: S311 - jitter, not a secret
-        self._one_at_a_time = asyncio.Semaphore(1)
+        self._trying = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
         self.answered_at: dict[str, float] = {}
@@ -77,7 +78,7 @@ class Outbox:
         try:
             while True:
                 await self._wait_for_the_race(task.key)
-                async with self._one_at_a_time:
+                async with self._trying:
                     sent = await self._try(task)
                 if not sent.retry:
                     await self._conclude(task, sent)

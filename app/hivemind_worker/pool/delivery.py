@@ -18,13 +18,14 @@ from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.model.work import Sent
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.channel import Answer, Channel, Failure, wants_login
-from hivemind_worker.pool.framing import MAX_RESULT_BYTES, result_request
+from hivemind_worker.pool.framing import result_request
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.pool.session import Session
 from hivemind_worker.pool.wire import WORKERS
 
 MIB = 1 << 20
-RESULTS_AT_ONCE = 1  # each holds its archive in memory twice while it is being sent
+READ_AHEAD_BYTES = 4 * MIB  # a larger archive is read when the line is free: it is in memory twice then
+OWN_LINE_BYTES = 1 * MIB  # a larger archive would keep output and heartbeats waiting behind it
 
 
 def sent_of(outcome: Answer[Any] | Failure, channel: Channel) -> Sent:
@@ -45,12 +46,12 @@ class Delivery:
     def __init__(self, files: NamedThread) -> None:
         self._files = files
         self._turns: WeakValueDictionary[TaskId, asyncio.Lock] = WeakValueDictionary()
-        self._results = asyncio.Semaphore(RESULTS_AT_ONCE)
+        self._line = asyncio.Lock()
 
     @property
     def busy(self) -> bool:
         """Whether a result is on its way."""
-        return self._results.locked()
+        return self._line.locked()
 
     async def output(self, session: Session, task_id: TaskId, text: str) -> Sent:
         """Append text to the task's log: one call at a time for a task (quirk 16)."""
@@ -66,30 +67,40 @@ class Delivery:
         return sent_of(outcome, session.channel)
 
     async def result(self, session: Session, task_id: TaskId, archive: Path) -> Sent:
-        """Hand over an archive of at most 99 MiB; one at a time."""
-        async with self._results:  # each ahead has its own time limit
-            limit_s = session.deadlines.result_s + session.deadlines.result_per_mib_s * _mib(archive)
-            outcome = await session.with_token(
-                lambda token: self._upload(session, task_id, archive, token, limit_s)
-            )
+        """Hand over an archive of at most 99 MiB; one at a time, a small one is read meanwhile."""
+        outcome = await session.with_token(lambda token: self._upload(session, task_id, archive, token))
         if isinstance(outcome, Problem):
             return Sent(delivered=False, problem=outcome)
         return sent_of(outcome, session.channel)
 
     async def _upload(
-        self, session: Session, task_id: TaskId, archive: Path, token: str, limit_s: float
+        self, session: Session, task_id: TaskId, archive: Path, token: str
     ) -> Answer[Any] | Failure | Problem:
-        request = await self._files.call(result_request, task_id, token, archive)
+        if _size(archive) > READ_AHEAD_BYTES:
+            async with self._line:  # each ahead has its own time limit
+                return await self._send(session, await self._read(task_id, token, archive), token)
+        request = await self._read(task_id, token, archive)
+        async with self._line:
+            return await self._send(session, request, token)
+
+    async def _read(self, task_id: TaskId, token: str, archive: Path) -> bytes | Problem:
+        return await self._files.call(result_request, task_id, token, archive)
+
+    async def _send(
+        self, session: Session, request: bytes | Problem, token: str
+    ) -> Answer[Any] | Failure | Problem:
         if isinstance(request, Problem):
             return request
+        deadlines = session.deadlines
         return await session.channel.call(
-            WORKERS + "TaskResultUpload", request, pb.TaskResultUploadResponse.FromString,
-            limit_s=limit_s, token=token,
+            WORKERS + "TaskResultUpload", request, pb.TaskResultUploadResponse.FromString, token=token,
+            limit_s=deadlines.result_s + deadlines.result_per_mib_s * len(request) / MIB,
+            own_line=len(request) > OWN_LINE_BYTES,
         )  # fmt: skip
 
 
-def _mib(archive: Path) -> float:
+def _size(archive: Path) -> int:
     try:
-        return min(archive.stat().st_size, MAX_RESULT_BYTES) / MIB
+        return archive.stat().st_size
     except OSError:
-        return 0.0
+        return 0

@@ -31,6 +31,8 @@ from hivemind_worker.worker_node.rules import SourcesMaker
 log = logging.getLogger(__name__)
 
 FLUSH_LOOK_S = 0.02
+SIGNED_IN = (LinkState.REGISTERED, LinkState.WAITING)
+"""Results can be sent: also by a worker that is paused and says nothing of itself."""
 RESTARTED_S = 3.0
 STOP_TASKS_S, FLUSH_S, CLOSE_S, NURSERY_S, JOURNAL_S = 4.0, 2.5, 1.0, 0.5, 0.5
 """Shares of the 10 s in which a worker must have ended: tasks, uploads, doors (twice), the rest."""
@@ -105,7 +107,7 @@ class WorkerNode(Front):
         return await self.pools.credentials()
 
     def _pool_changed(self, view: PoolView) -> None:
-        came_back = view.link is LinkState.REGISTERED and self.pool_view.link is not LinkState.REGISTERED
+        came_back = view.link in SIGNED_IN and self.pool_view.link not in SIGNED_IN
         self.pool_view = view
         self._note_balance(view)
         self.changed()

@@ -1,0 +1,219 @@
+"""What trouble costs: a start with much to recover, a stranger, results that waited, a large upload."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from hivemind_worker.model.history import JournalEntry
+from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.task import Delivery, Task, TaskId, TaskState, key_of
+from hivemind_worker.places import find_places
+from hivemind_worker.pool.pb import nodepool_pb2 as pb
+from hivemind_worker.store.journal import connect, write
+from tests.attacks.stranger import call, message
+from tests.benchmarks.bench_worker import fill_history
+from tests.benchmarks.report import Report
+from tests.benchmarks.stand import MIB, probed
+from tests.e2e.process import keep_login, worker
+from tests.engine.harness import zip_of
+from tests.fakes.pool import STOP, ScriptedPool
+
+ENDED, CUT_OFF, OWED = 100_000, 500, 500
+STRANGERS = 1000
+WAITING, RESULT_BYTES = 500, 512 << 10
+DENIED = 7
+ROUNDS = 5
+LARGE_MIB, LINE_MIB_S = 90, 12
+HELLO = zip_of({"main.py": "print('hello')"})
+TALK = """import time
+while True:
+    print(time.time(), flush=True)
+    time.sleep(0.1)
+"""
+LARGE = f"open('large.bin', 'wb').write(__import__('os').urandom({LARGE_MIB} << 20))"
+
+
+def open_task(name: str, state: TaskState, delivery: Delivery) -> Task:
+    """A row as a worker that was killed left it."""
+    task_id = TaskId(name)
+    row = Task(
+        task_id=task_id, key=key_of(task_id), attempt=1, body_sha256="0" * 64, demand=Resources(cpu=1),
+        state=state, accepted_at_s=1e9, started_at_s=1e9, entry="main.py", delivery=delivery,
+    )  # fmt: skip
+    return replace(row, ended_at_s=1e9 + 1, exit_code=0) if state.has_ended else row
+
+
+def fill_open(home: Path, cut_off: int, owed: int, archive: bytes) -> None:
+    """Tasks that ran when the worker was killed, with what they had written, and finished results."""
+    places = find_places(str(home))
+    places.make()
+    rows = [open_task(f"cut {n}", TaskState.RUNNING, Delivery.NONE) for n in range(cut_off)]
+    for row in rows:
+        workspace = places.tasks / row.key / "workspace"
+        workspace.mkdir(parents=True)
+        (workspace / "half.txt").write_text("half")
+    done = [open_task(f"owed {n}", TaskState.COMPLETED, Delivery.OWED) for n in range(owed)]
+    for row in done:
+        (places.results / f"{row.key}.zip").write_bytes(archive)
+    connection = connect(places.journal)
+    write(connection, JournalEntry(tasks=(*rows, *done)))
+    connection.close()
+
+
+async def time_to_accept(home: Path, pool: ScriptedPool, name: str) -> float:
+    """Seconds from exec to an accepted offer."""
+    keep_login(home, pool.address)
+    began_s = time.perf_counter()
+    async with worker(home, pool.address) as made:
+        address = await made.address()
+        while not (await pool.offer(address, name, HELLO)).success:
+            await asyncio.sleep(0.01)
+        took_s = time.perf_counter() - began_s
+        await made.kill()
+    return took_s
+
+
+async def recovering(report: Report, folder: Path) -> None:
+    """Ready to accept, with 1,000 open and 100,000 ended tasks."""
+    async with ScriptedPool(prompt=True, running_after_s=0) as pool:
+        await time_to_accept(folder / "plain", pool, "warm-up")
+        plain_s = await time_to_accept(folder / "plain", pool, "plain")
+        fill_history(folder / "full", ENDED)
+        fill_open(folder / "full", CUT_OFF, OWED, zip_of({"made.txt": "42"}))
+        took_s = await time_to_accept(folder / "full", pool, "full")
+    note = f"{plain_s:.2f} s with an empty journal"
+    report.add("start to accepted, 1,000 open and 100,000 ended", took_s, "s", most=2.0, note=note)
+
+
+async def strangers(report: Report, folder: Path) -> None:
+    """Processor time of one who is turned away, connection included."""
+    async with ScriptedPool(prompt=True) as pool, probed(folder / "strangers", pool) as made:
+        address = await made.address()
+        body = message(pb.StopTaskExecutionRequest(task_id="known").SerializeToString())
+
+        async def turned_away(count: int) -> float:
+            for _ in range(count):
+                assert (await call(address, STOP, body)).status == DENIED
+            times = psutil.Process(made.process.pid).cpu_times()
+            return times.user + times.system
+
+        before_s = await turned_away(50)
+        cost_ms = 1000 * (await turned_away(STRANGERS) - before_s) / STRANGERS
+    report.add("a stranger turned away: processor", cost_ms, "ms", most=1.0, note=f"of {STRANGERS}")
+
+
+async def plain_rate(pool: ScriptedPool, folder: Path) -> float:
+    """Uploads a second by a program that does nothing else."""
+    words = [sys.executable, "-m", "tests.benchmarks.plain_uploads", pool.address, str(folder)]
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    return WAITING / float(told)
+
+
+async def drain_rate(pool: ScriptedPool, home: Path, archive: bytes) -> float:
+    """Results a second of a worker that starts with so many that waited."""
+    fill_open(home, 0, WAITING, archive)
+    keep_login(home, pool.address)
+    sent: list[float] = []
+    pool.answers["TaskResultUpload"] = lambda *_: _note(sent)
+    async with worker(home, pool.address):
+        await pool.until(lambda: len(sent) >= WAITING, 120)
+        await asyncio.sleep(1)  # for one that comes twice
+    pool.answers["TaskResultUpload"] = lambda *_: _note([])
+    assert len(sent) == WAITING, f"{len(sent)} uploads of {WAITING} results"
+    return (WAITING - 1) / (sent[-1] - sent[0])
+
+
+async def draining(report: Report, folder: Path) -> None:
+    """500 results that waited for the pool against the plain uploads of as many; the best of some rounds."""
+    archive = zip_of({"noise.bin": os.urandom(RESULT_BYTES)})
+    fill_open(folder / "plain", 0, WAITING, archive)
+    results = find_places(str(folder / "plain")).results
+    plain, drained = [], []
+    async with ScriptedPool(prompt=True) as pool:
+        pool.answers["TaskResultUpload"] = lambda *_: _note([])
+        for n in range(ROUNDS):  # in turns, so that both meet the same machine
+            plain.append(await plain_rate(pool, results))
+            drained.append(await drain_rate(pool, folder / str(n), archive))
+            shutil.rmtree(folder / str(n))
+    rates = f"{max(drained):.0f} a second against {max(plain):.0f}"
+    note = f"{rates}, best of {ROUNDS}, {len(archive) >> 10} KiB each"
+    report.add(
+        "500 waiting results, rate / plain uploads", max(drained) / max(plain), "x", least=0.8, note=note
+    )
+
+
+def _note(sent: list[float]) -> pb.TaskResultUploadResponse:
+    sent.append(time.perf_counter())
+    return pb.TaskResultUploadResponse(success=True)
+
+
+class SlowLine:
+    """A line to the pool of so many MiB a second."""
+
+    def __init__(self, target_port: int, mib_s: float) -> None:
+        self._target_port, self._mib_s = target_port, mib_s
+
+    async def serve(self) -> asyncio.Server:
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
+        await asyncio.gather(self._pass(reader, back, self._mib_s), self._pass(there, writer, 1000))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mib_s: float) -> None:
+        due_s = time.monotonic()
+        while chunk := await reader.read(32 << 10):
+            writer.write(chunk)
+            await writer.drain()
+            due_s = max(due_s, time.monotonic()) + len(chunk) / MIB / mib_s
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+        writer.close()
+
+
+async def beside(report: Report, folder: Path) -> None:
+    """A running task's output while a large result is on its way, over a line that it fills for seconds."""
+    ages: list[tuple[float, float]] = []
+
+    def heard(request: pb.TaskOutputUploadRequest, _: object) -> pb.TaskOutputUploadResponse:
+        if request.task_id == "talks":
+            now_s = time.time()
+            stamps = [line for line in request.output.splitlines() if line[:2].isdigit()]
+            ages.extend((now_s, now_s - float(line)) for line in stamps)
+        return pb.TaskOutputUploadResponse(success=True)
+
+    async with ScriptedPool(prompt=True) as pool:
+        pool.answers["TaskOutputUpload"] = heard
+        line = await SlowLine(pool.port, LINE_MIB_S).serve()
+        address, pool.port = pool.port, line.sockets[0].getsockname()[1]
+        async with probed(folder / "beside", pool) as made:
+            door = await made.address()
+            assert (await pool.offer(door, "talks", zip_of({"main.py": TALK}))).success
+            await pool.until(lambda: len(ages) > 20, 60)
+            assert (await pool.offer(door, "large", zip_of({"main.py": LARGE}))).success
+            began_s = time.time()
+            await pool.until(lambda: bool(pool.results["large"]), 120)
+            took_s = time.time() - began_s
+        pool.port = address
+        line.close()
+    usual = max(age for at_s, age in ages if at_s < began_s)
+    worst = max(age for at_s, age in ages if at_s >= began_s)
+    line_words = f"{LARGE_MIB} MiB at {LINE_MIB_S} MiB/s, {took_s:.0f} s"
+    note = f"{worst:.2f} s old at most, {usual:.2f} s without; {line_words}"
+    report.add("running output, delay by an upload beside it", worst - usual, "s", most=2.0, note=note)
+
+
+async def run(report: Report, folder: Path) -> None:
+    """The figures of the core under trouble."""
+    await recovering(report, folder)
+    await strangers(report, folder)
+    await draining(report, folder)
+    await beside(report, folder)
