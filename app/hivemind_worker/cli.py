@@ -57,6 +57,7 @@ VERBS = (
     Verb("doctor", "doctor", "look for what keeps this computer from working"),
     Verb("config", "config", "show or change settings"),
     Verb("sandbox", "sandbox", "add interpreter packs to the built-in sandbox"),
+    Verb("image", "image", "make, fetch and list the images that tasks in Docker run in"),
     Verb("version", "version", "show the version"),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hivemind_worker.model.faults import FAULTS
 from hivemind_worker.model.task import Problem
@@ -48,3 +48,27 @@ def fail(problem: Problem, json: bool) -> int:
     else:
         print(f"{plain(message)}\n{next_step}", file=sys.stderr, flush=True)
     return FAULTS[problem.code].exit_code
+
+
+class _Line:
+    """One line that is written over and over on a terminal, gone at the end; elsewhere a line a new text."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, share: float, text: str) -> None:
+        if sys.stderr.isatty():
+            shown = f"{plain(text)} {share:4.0%} " if share < 1 else ""
+            print(f"\r\x1b[K{shown}", end="", file=sys.stderr, flush=True)
+        elif text != self._last:
+            print(plain(text) if text.endswith(".") else f"{plain(text)} ...", file=sys.stderr, flush=True)
+        self._last = text
+
+
+def _quiet(_share: float, _text: str) -> None:
+    return None
+
+
+def progress_line(as_json: bool) -> Callable[[float, str], None]:
+    """Shows how far something is, on standard error; nothing with --json."""
+    return _quiet if as_json else _Line()

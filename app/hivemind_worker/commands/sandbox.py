@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from hivemind_worker.commands.printing import fail, plain, say, say_json
+from hivemind_worker.commands.printing import fail, progress_line, say, say_json
 from hivemind_worker.commands.resolve import home_places
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
@@ -44,7 +42,7 @@ def add_scientific(args: argparse.Namespace) -> int:
     except OSError as error:
         problem = Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")
         return fail(problem, args.json)
-    added = add_pack(places.sandbox, args.wheel, _progress(args.json))
+    added = add_pack(places.sandbox, args.wheel, progress_line(args.json))
     if added is not None:
         return fail(added, args.json)
     return asyncio.run(_prepare(places, args.json))
@@ -56,7 +54,7 @@ async def _prepare(places: Places, as_json: bool) -> int:
 
     runtime = WasmRuntime(places.sandbox, available_memory_bytes)
     try:
-        problem = await runtime.prepare(_progress(as_json))
+        problem = await runtime.prepare(progress_line(as_json))
         if problem is not None:
             return fail(problem, as_json)
         view = await runtime.view()
@@ -67,25 +65,3 @@ async def _prepare(places: Places, as_json: bool) -> int:
     else:
         say(f"Tasks run in: {view.detail}")
     return 0
-
-
-class _Line:
-    """One line that is written over and over on a terminal; elsewhere a line for each new text."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __call__(self, share: float, text: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{plain(text)} {share:4.0%} ", end="", file=sys.stderr, flush=True)
-        elif text != self._last:
-            print(f"{plain(text)} ...", file=sys.stderr, flush=True)
-        self._last = text
-
-
-def _quiet(_share: float, _text: str) -> None:
-    return None
-
-
-def _progress(as_json: bool) -> Callable[[float, str], None]:
-    return _quiet if as_json else _Line()

@@ -9,6 +9,7 @@ from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.judgement import Judgement
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Problem, Task
+from hivemind_worker.model.work import PullProgress
 
 
 class Mode(StrEnum):
@@ -69,6 +70,7 @@ class RuntimeView:
     detail: str = ""  # interpreter and pack, e.g. "CPython 3.12 (small)"
     problem: Problem | None = None
     docker_available: bool = False
+    pull: PullProgress | None = None  # the image that is being fetched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from hivemind_worker.model.task import Problem, Task, TaskState
 from hivemind_worker.presentation.amounts import duration_words, iso
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.pulling import pull_words
 
 RESUME = mark("Resume with: hivemind-worker resume")
 CONNECTED = (LinkState.REGISTERED, LinkState.WAITING)
@@ -168,6 +169,8 @@ def _blocked(snapshot: Snapshot) -> Verdict | None:
     if snapshot.blocker is None:
         return None
     text, action = words(snapshot.blocker)
+    if snapshot.runtime.pull is not None and snapshot.blocker.code is FaultCode.SANDBOX_PREPARING:
+        text = pull_words(snapshot.runtime.pull)
     return Verdict(code=snapshot.blocker.code.value, text=text, action=action)
 
 

@@ -6,6 +6,7 @@ Key names and types of the seed routes are a contract: keys may be added, never 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
@@ -110,6 +111,7 @@ def runtime_row(snapshot: Snapshot) -> dict[str, object]:
         "detail": runtime.detail,
         "problem": problem_row(runtime.problem),
         "docker_available": runtime.docker_available,
+        "pull": None if runtime.pull is None else asdict(runtime.pull),
     }
 
 

@@ -76,7 +76,13 @@ POOL = record(
     address=TEXT, link=words(*LinkState), since=MAYBE_TIME, user=TEXT, problem=maybe(ref("Fault")),
     balance=MAYBE_WHOLE, last_heard=MAYBE_TIME,
 )  # fmt: skip
-RUNTIME = record(name=TEXT, ready=FLAG, detail=TEXT, problem=maybe(ref("Fault")), docker_available=FLAG)
+PULL = record(
+    image=TEXT, layers=COUNT, layers_done=COUNT, done_bytes=COUNT, total_bytes=COUNT,
+    seconds_left=MAYBE_NUMBER,
+)  # fmt: skip
+RUNTIME = record(
+    name=TEXT, ready=FLAG, detail=TEXT, problem=maybe(ref("Fault")), docker_available=FLAG, pull=maybe(PULL)
+)
 OWN_KEYS: dict[str, Schema] = {
     "version": TEXT, "mode": words(*Mode), "max_concurrent_tasks": COUNT, "trust_threshold": WHOLE,
     "owed_results": COUNT, "grpc_address": TEXT, "pool": ref("Pool"), "runtime": ref("Runtime"),

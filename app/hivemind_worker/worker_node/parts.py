@@ -69,6 +69,7 @@ def docker_rules(settings: Settings) -> DockerRules:
     image = ImageRules(
         name=settings.task_image, allowed=allowed, quota_bytes=int(settings.image_quota_gb * GIB),
         pulls=settings.pull_images and settings.runtime == "docker",
+        floor_bytes=int(settings.keep_free_gb * GIB),
     )  # fmt: skip
     return DockerRules(
         image=image, network=settings.docker_network, policy=NetworkPolicy(settings.task_network),

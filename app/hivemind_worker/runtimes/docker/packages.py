@@ -88,6 +88,7 @@ class PackageShelf:
         self._thread = NamedThread("packages", threads=2)
         self._in_use: dict[str, int] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._under_way: set[str] = set()
 
     def lacking(self, lines: Sequence[str], image: ImageFacts) -> tuple[str, ...]:
         """Those lines that can never be satisfied here: a task with them is refused at the door."""
@@ -139,6 +140,7 @@ class PackageShelf:
             make_client=self._make_client, image=image, name=name, draft=self._folder / f".{name}",
             limit_s=self._limit_s, one_bytes=self._one_bytes,
         )  # fmt: skip
+        self._under_way.add(name)
         try:
             problem = await self._thread.call(step.install, wanted, self._network, self._index_url)
             if problem is None:
@@ -152,6 +154,7 @@ class PackageShelf:
             # Also after a cancellation: its thread still waits for a container that this ends.
             step.give_up()
             await asyncio.shield(self._thread.call(step.clear))
+            self._under_way.discard(name)
 
     def _touch(self, key: str) -> bool:
         """Whether it is there; from now on it counts as used last."""
@@ -194,10 +197,12 @@ class PackageShelf:
         with contextlib.suppress(DockerException, requests.exceptions.RequestException):
             api = self._make_client()
             for left in api.containers(all=True, filters={"label": f"{LABEL}={mark}"}):
-                api.remove_container(left["Id"], force=True, v=True)
+                if not {name.strip("/") for name in left.get("Names") or ()} & self._under_way:
+                    api.remove_container(left["Id"], force=True, v=True)
             api.close()
         for draft in self._folder.glob(".hivemind-packages-*"):
-            shutil.rmtree(draft, ignore_errors=True)
+            if draft.name.removeprefix(".") not in self._under_way:
+                shutil.rmtree(draft, ignore_errors=True)
 
     def close(self) -> None:
         """Take no more calls."""

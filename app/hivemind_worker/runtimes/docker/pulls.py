@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STALL_S = 60.0
 """A registry that sends nothing for so long is given up."""
-TELL_EVERY_S = 0.5
+TELL_EVERY_S = 1.0
 RATE_WINDOW_S = 10.0
 FIRST_ROOM_BYTES = 1 << 30
 """Free before a pull begins: its size is known only when it runs."""

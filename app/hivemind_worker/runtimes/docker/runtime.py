@@ -78,6 +78,11 @@ def usual_endpoint() -> Endpoint:
     return find_endpoint(os.environ, Path.home(), sys.platform)
 
 
+def engine_problem(view: EngineView) -> Problem | None:
+    """What keeps tasks from this engine, None when it is ready."""
+    return Problem(code=FAULTS[view.state], about=view.detail) if view.state in FAULTS else None
+
+
 class DockerRuntime:
     """Make it, `close` it. Use from the loop's thread only.
 
@@ -137,15 +142,15 @@ class DockerRuntime:
         """How things stand, by the latest look at the engine; never raises."""
         await self._watch()
         view = self._view
-        if view.state is not EngineState.READY:
-            problem = Problem(code=FAULTS[view.state], about=view.detail)
+        if (problem := engine_problem(view)) is not None:
             return RuntimeView(name=self.name, ready=False, detail=view.detail, problem=problem)
         image = await self.images.look()
         if isinstance(image, Problem):
             self._image = None
             return RuntimeView(
-                name=self.name, ready=False, detail=view.detail, problem=image, docker_available=True
-            )
+                name=self.name, ready=False, detail=view.detail, problem=image, docker_available=True,
+                pull=self.images.pulling,
+            )  # fmt: skip
         self._image = image
         return RuntimeView(
             name=self.name, ready=True, detail=f"{view.detail}, {image.name}", docker_available=True
@@ -300,6 +305,8 @@ class DockerRuntime:
 
     async def _sweep(self) -> None:
         """Take away containers of this home that belong to no task that is open; never those of others."""
+        await self.packages.tidy()
+        await self.images.tidy()
         try:
             for found in await self._containers.ours():
                 pair = (found.key, found.attempt)
