@@ -18,7 +18,7 @@ import docker
 import pytest
 
 from hivemind_worker.runtimes.docker import image_facts
-from tests.contract.docker_engine import TestEngine, _die_with_the_tests
+from tests.contract.docker_engine import TestEngine, _die_with_the_tests, shared_engine
 
 PROGRAM = Path(__file__).parents[2] / "build/tools/usr/bin/docker-registry"
 START_LIMIT_S = 10.0
@@ -155,6 +155,12 @@ def publish(api: docker.APIClient, registry: Registry, name: str, *layer_bytes: 
     digest = str(api.inspect_image(full)["RepoDigests"][0]).partition("@")[2]
     api.remove_image(full)
     return digest
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> TestEngine:
+    """The session's engine; skips where there can be none."""
+    return shared_engine()
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 from hivemind_worker.runtimes.docker.image_names import LOCAL_IMAGE, is_allowed, is_pinned_right
 from hivemind_worker.runtimes.docker.images import ImageRules, ImageShelf
 from hivemind_worker.runtimes.docker.pulls import PullFollower, name_and_tag
-from tests.contract.docker_engine import IMAGE, TestEngine, docker_engine
-from tests.contract.docker_registry import Line, Registry, make_image, publish, registry
+from tests.contract.docker_engine import IMAGE, TestEngine
+from tests.contract.docker_registry import Line, Registry, docker_engine, make_image, publish, registry
 
 __all__ = ["docker_engine", "registry"]
 
@@ -63,11 +63,12 @@ async def shelves(docker_engine: TestEngine, tmp_path: Path) -> AsyncIterator[Sh
 
 @pytest.fixture
 def api(docker_engine: TestEngine) -> Iterator[docker.APIClient]:
-    """A client, and an engine with nothing but the tests' image afterwards."""
+    """A client; images that the test made are gone afterwards."""
     client = docker.APIClient(base_url=docker_engine.url, version="auto", timeout=30)
+    before = {image["Id"] for image in client.images(all=True)}
     yield client
     for image in client.images(all=True):
-        if IMAGE not in (image.get("RepoTags") or ()):
+        if image["Id"] not in before:
             with contextlib.suppress(docker.errors.APIError):
                 client.remove_image(image["Id"], force=True)
     client.close()

@@ -156,10 +156,24 @@ async def test_the_demo_without_json_tells_a_person_what_ran_where_and_what_came
 
 
 @pytest.mark.parametrize(
+    ("more", "code", "text"),
+    [
+        ({"DOCKER_ENABLED": "false"}, {2}, "DOCKER_ENABLED"),
+        ({"DOCKER_HOST": "unix:///nowhere/docker.sock"}, {15, 16}, "Docker is not"),
+    ],
+)
+async def test_the_demo_in_a_docker_that_is_not_there_says_so(
+    tmp_path: Path, more: dict[str, str], code: set[int], text: str
+) -> None:
+    got, out, err = await command(tmp_path, "demo", "--runtime", "docker", **more)
+    assert got in code, err
+    assert text in err + out
+
+
+@pytest.mark.parametrize(
     ("words", "code", "text"),
     [
         (["demo", "--tasks", "0"], 2, "1 to 1000"),
-        (["demo", "--runtime", "docker"], 1, "Docker"),
         (
             ["submit", "/nowhere", "--pool", "127.0.0.1:9", "--user", "x", "--password-file", "/nowhere"],
             2,

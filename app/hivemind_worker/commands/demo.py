@@ -23,16 +23,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hivemind_worker.commands.printing import fail, say, say_json
-from hivemind_worker.commands.resolve import home_places
+from hivemind_worker.commands.resolve import Resolved, resolve
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.places import Places, find_places, resources
+from hivemind_worker.places import find_places, resources
 
 if TYPE_CHECKING:
     from hivemind_worker.pool.requester import Requester
+    from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 
 PLAIN_SAMPLES = ("mandelbrot", "pi", "words")
 SCIENTIFIC_SAMPLE = "clusters"
+SCIENTIFIC_PACKAGES = ("numpy", "matplotlib", "scikit-learn")
 WORKER, REQUESTER = "demo-worker", "demo-requester"
 READY_LIMIT_S, TASK_LIMIT_S, STOP_LIMIT_S = 120.0, 900.0, 12.0
 MOST_TASKS = 1000
@@ -49,6 +51,16 @@ class Done:
     last_line: str
     folder: Path | None
     files: tuple[str, ...] = ()
+    runtime: str = ""  # the sandbox, as the result's own log names it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """Where the demo's tasks will run, and whether the packages of the larger sample are there."""
+
+    name: str
+    image: str
+    scientific: bool
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,32 +81,72 @@ def demo(args: argparse.Namespace) -> int:
     """Exit code 0 only when every task completed."""
     if not 1 <= args.tasks <= MOST_TASKS:
         return fail(Problem(code=FaultCode.BAD_USAGE, about=f"--tasks takes 1 to {MOST_TASKS}."), args.json)
-    if args.runtime == "docker":
-        about = "this version has no Docker runtime yet; --runtime wasm runs everywhere"
-        return fail(Problem(code=FaultCode.SANDBOX_MISSING, about=about), args.json)
-    places = home_places()
+    resolved = resolve({})
+    sandbox = resolved if isinstance(resolved, Problem) else asyncio.run(_sandbox(args, resolved))
+    if isinstance(resolved, Problem) or isinstance(sandbox, Problem):
+        return fail(sandbox, args.json)
+    places = resolved.places
     out: Path = args.out or places.data / "demo" / time.strftime("%Y-%m-%d-%H%M%S")
     try:
         places.make()
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="hivemind-demo-") as home:
-            return asyncio.run(_demo(args, places, Path(home), out.absolute()))
+            return asyncio.run(_demo(args, resolved, sandbox, Path(home), out.absolute()))
     except OSError as error:
         problem = Problem(code=FaultCode.NO_PERMISSION, about=f"{error.filename}: {error.strerror}")
         return fail(problem, args.json)
 
 
-async def _demo(args: argparse.Namespace, places: Places, home: Path, out: Path) -> int:
+async def _demo(args: argparse.Namespace, resolved: Resolved, sandbox: Sandbox, home: Path, out: Path) -> int:
     password = secrets.token_urlsafe(16)
     problem = await _make_accounts(home, password)
     if problem is not None:
         return fail(problem, args.json)
     _tell(args, "Starting a pool and a worker on this computer. Nothing leaves it.")
-    async with _pool(home) as address, _worker(args, places, home, address, password):
-        done = await _run_tasks(args, places, address, password, out)
+    settings = _surroundings(resolved, sandbox)
+    async with _pool(home) as address, _worker(args, home, address, password, settings):
+        done = await _run_tasks(args, sandbox, address, password, out)
     if isinstance(done, Problem):
         return fail(done, args.json)
     return _summary(args, done, out)
+
+
+async def _sandbox(args: argparse.Namespace, resolved: Resolved) -> Sandbox | Problem:
+    """Docker with its image, or the built-in sandbox: as asked for, or as a worker would choose."""
+    from hivemind_worker.runtimes.wasm.packs import find_scientific, installed_scientific
+
+    image = resolved.settings.task_image
+    if args.runtime != "wasm":
+        found = await _docker_image(resolved)
+        if not isinstance(found, Problem):
+            scientific = set(SCIENTIFIC_PACKAGES) <= found.packages.keys()
+            return Sandbox(name="docker", image=found.name, scientific=scientific)
+        if args.runtime == "docker":
+            return found
+    there = find_scientific(resolved.places.sandbox) is not None or installed_scientific() is not None
+    return Sandbox(name="wasm", image=image, scientific=there)
+
+
+async def _docker_image(resolved: Resolved) -> ImageFacts | Problem:
+    """The image that a worker would use; a problem names the command that makes one."""
+    from dataclasses import replace
+
+    from hivemind_worker.runtimes.docker.engine import Engine
+    from hivemind_worker.runtimes.docker.images import ImageShelf
+    from hivemind_worker.runtimes.docker.runtime import engine_problem, usual_endpoint
+    from hivemind_worker.worker_node.parts import docker_rules
+
+    if not resolved.settings.docker_enabled:
+        about = "DOCKER_ENABLED (setting docker_enabled) is off"
+        return Problem(code=FaultCode.BAD_SETTING, about=about)
+    engine = Engine(usual_endpoint)
+    rules = replace(docker_rules(resolved.settings).image, pulls=False)
+    shelf = ImageShelf(engine, resolved.places.data / "docker" / "images", rules)
+    try:
+        return engine_problem(await engine.look()) or await shelf.look()
+    finally:
+        await shelf.close()
+        await engine.close()
 
 
 def _tell(args: argparse.Namespace, text: str) -> None:
@@ -161,19 +213,24 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
     return (await process.stderr.read()).decode("utf-8", "replace").strip().partition("\n")[0]
 
 
-@asynccontextmanager
-async def _worker(
-    args: argparse.Namespace, places: Places, home: Path, pool: str, password: str
-) -> AsyncIterator[None]:
+def _surroundings(resolved: Resolved, sandbox: Sandbox) -> dict[str, str]:
+    """The worker's settings: nothing is fetched, and the sandbox is the one that was found."""
     from hivemind_worker.machine.capacity import cores_here
 
-    _keep_login(home, pool, password)
-    settings = {
-        "MASTER_ADDRESS": pool, "NODE_PORT": "0", "FLASK_PORT": "0", "HIVEMIND_RUNTIME": args.runtime,
-        "HIVEMIND_SANDBOX": str(places.sandbox), "MAX_CPU_CORES": str(cores_here()),
-        "MAX_CONCURRENT_TASKS": "3", "NODE_ID": WORKER, "HIVEMIND_BIND_ADDRESS": "127.0.0.1",
+    return {
+        "NODE_PORT": "0", "FLASK_PORT": "0", "HIVEMIND_RUNTIME": sandbox.name, "NODE_ID": WORKER,
+        "HIVEMIND_SANDBOX": str(resolved.places.sandbox), "HIVEMIND_TASK_IMAGE": sandbox.image,
+        "HIVEMIND_PULL_IMAGES": "false", "HIVEMIND_TASK_NETWORK": "none", "MAX_CPU_CORES": str(cores_here()),
+        "MAX_CONCURRENT_TASKS": "3", "HIVEMIND_BIND_ADDRESS": "127.0.0.1",
     }  # fmt: skip
-    async with _process(home, ("run",), **settings) as process:
+
+
+@asynccontextmanager
+async def _worker(
+    args: argparse.Namespace, home: Path, pool: str, password: str, settings: Mapping[str, str]
+) -> AsyncIterator[None]:
+    _keep_login(home, pool, password)
+    async with _process(home, ("run",), MASTER_ADDRESS=pool, **settings) as process:
         listening = asyncio.ensure_future(_listen(args, process))
         try:
             yield
@@ -202,18 +259,15 @@ async def _listen(args: argparse.Namespace, process: asyncio.subprocess.Process)
 # --- the tasks --------------------------------------------------------------------------------
 
 
-def _samples(places: Places, count: int) -> list[tuple[str, Path]]:
+def _samples(sandbox: Sandbox, count: int) -> list[tuple[str, Path]]:
     """So many tasks, each with a name of its own, taking the samples in turn."""
-    from hivemind_worker.runtimes.wasm.packs import find_scientific, installed_scientific
-
-    scientific = find_scientific(places.sandbox) is not None or installed_scientific() is not None
-    kinds = (*PLAIN_SAMPLES, SCIENTIFIC_SAMPLE) if scientific else PLAIN_SAMPLES
+    kinds = (*PLAIN_SAMPLES, SCIENTIFIC_SAMPLE) if sandbox.scientific else PLAIN_SAMPLES
     folder = resources() / "samples"
     return [(f"{kinds[n % len(kinds)]}-{n + 1}", folder / kinds[n % len(kinds)]) for n in range(count)]
 
 
 async def _run_tasks(
-    args: argparse.Namespace, places: Places, address: str, password: str, out: Path
+    args: argparse.Namespace, sandbox: Sandbox, address: str, password: str, out: Path
 ) -> list[Done] | Problem:
     from hivemind_worker.pool.requester import Requester
 
@@ -222,7 +276,7 @@ async def _run_tasks(
         problem = await requester.login()
         if problem is not None:
             return problem
-        tasks = [_one(args, requester, name, sample, out) for name, sample in _samples(places, args.tasks)]
+        tasks = [_one(args, requester, name, sample, out) for name, sample in _samples(sandbox, args.tasks)]
         return list(await asyncio.gather(*tasks))
     finally:
         await requester.close()
@@ -244,7 +298,7 @@ async def _one(args: argparse.Namespace, requester: Requester, name: str, sample
     ended = Done(
         name=name, status=status, seconds=time.monotonic() - begun, folder=folder,
         last_line=next((line for line in reversed(lines) if line and not line.startswith("[")), ""),
-        files=_made_files(sample, folder),
+        files=_made_files(sample, folder), runtime=_ran_in(folder),
     )  # fmt: skip
     _tell_done(args, ended)
     return ended
@@ -283,6 +337,15 @@ def _named(folder: Path, wanted: Path) -> Path:
     return folder if wanted.exists() else folder.rename(wanted)
 
 
+def _ran_in(folder: Path | None) -> str:
+    """The sandbox that the worker names in the result."""
+    if folder is None:
+        return ""
+    log = folder / "execution_log.txt"
+    lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("Sandbox: ")), "")
+
+
 def _made_files(sample: Path, folder: Path | None) -> tuple[str, ...]:
     """What the task itself has written."""
     if folder is None:
@@ -301,7 +364,8 @@ def _tell_done(args: argparse.Namespace, done: Done) -> None:
         say_json(_row(done))
         return
     status = done.status.lower()
-    say(f"{done.name}: {status} in {done.seconds:.1f} s in the built-in sandbox. {done.last_line}")
+    where = {"docker": " in Docker", "wasm": " in the built-in sandbox"}.get(done.runtime, "")
+    say(f"{done.name}: {status} in {done.seconds:.1f} s{where}. {done.last_line}")
     if done.folder is not None:
         say(f"  its files: {', '.join(done.files) or 'none'} in {done.folder}")
 
@@ -311,7 +375,7 @@ def _row(done: Done) -> Mapping[str, object]:
         "task": done.name,
         "status": done.status,
         "seconds": round(done.seconds, 2),
-        "runtime": "wasm",
+        "runtime": done.runtime,
         "output": done.last_line,
         "files": done.files,
         "result": None if done.folder is None else str(done.folder),
@@ -321,7 +385,10 @@ def _row(done: Done) -> Mapping[str, object]:
 def _summary(args: argparse.Namespace, done: list[Done], out: Path) -> int:
     counts = Counter(task.status == "COMPLETED" for task in done)
     if args.json:
-        say_json({"completed": counts[True], "failed": counts[False], "runtime": "wasm", "results": str(out)})
+        runtime = ",".join(sorted({task.runtime for task in done if task.runtime}))
+        say_json(
+            {"completed": counts[True], "failed": counts[False], "runtime": runtime, "results": str(out)}
+        )
     else:
         say(f"\n{counts[True]} of {len(done)} tasks completed. Their results are in {out}")
         if counts[False] == 0 and sys.stdout.isatty():

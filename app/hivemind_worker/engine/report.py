@@ -22,6 +22,7 @@ def execution_log(task: Task, node_id: str, version: str) -> bytes:
         f"Node: {node_id}",
         f"Worker: HiveMind Worker {version}",
         f"Sandbox: {task.runtime or '-'}",
+        *([f"Image: {task.image}"] if task.image else []),
         f"Script: {task.entry or '-'}",
         f"Accepted: {moment(task.accepted_at_s)}",
         f"Started: {moment(task.started_at_s)}",
