@@ -82,8 +82,10 @@ def demo(args: argparse.Namespace) -> int:
     if not 1 <= args.tasks <= MOST_TASKS:
         return fail(Problem(code=FaultCode.BAD_USAGE, about=f"--tasks takes 1 to {MOST_TASKS}."), args.json)
     resolved = resolve({})
-    sandbox = resolved if isinstance(resolved, Problem) else asyncio.run(_sandbox(args, resolved))
-    if isinstance(resolved, Problem) or isinstance(sandbox, Problem):
+    if isinstance(resolved, Problem):
+        return fail(resolved, args.json)
+    sandbox = asyncio.run(_sandbox(args, resolved))
+    if isinstance(sandbox, Problem):
         return fail(sandbox, args.json)
     places = resolved.places
     out: Path = args.out or places.data / "demo" / time.strftime("%Y-%m-%d-%H%M%S")
