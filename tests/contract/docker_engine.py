@@ -13,6 +13,7 @@ import ctypes
 import functools
 import io
 import os
+import platform
 import re
 import shutil
 import signal
@@ -29,10 +30,14 @@ import pytest
 
 from hivemind_worker import places
 from hivemind_worker.runtimes.docker.endpoint import Endpoint
+from hivemind_worker.runtimes.docker.image_facts import LABEL_LAYERS, LABEL_PACKAGES, LABEL_PYTHON
 from hivemind_worker.runtimes.docker.images import ImageRules
 from hivemind_worker.runtimes.docker.runtime import DockerRules, DockerRuntime
 
 IMAGE = "hivemind-tests/python:latest"
+LABELS = (
+    f"LABEL {LABEL_LAYERS}=1", f"LABEL {LABEL_PACKAGES}=", f"LABEL {LABEL_PYTHON}={platform.python_version()}"
+)  # fmt: skip
 START_LIMIT_S = 30.0
 LEFT_OUT = (
     "site-packages",
@@ -201,12 +206,17 @@ def _libraries(files: tuple[Path, ...]) -> set[Path]:
     return {Path(found) for found in re.findall(r"(/\S+) \(0x", said)}
 
 
-def docker_sandbox(engine: TestEngine, folder: Path, **changes: Any) -> DockerRuntime:
-    """The Docker sandbox on that engine, with the tests' image; `changes` go into its rules."""
+def docker_sandbox(
+    engine: TestEngine, folder: Path, *, is_open: bool = False, **changes: Any
+) -> DockerRuntime:
+    """The Docker sandbox on that engine, with the tests' image; `changes` go into its rules.
+
+    `is_open`: every container of this home belongs to a task that has not ended.
+    """
     rules: dict[str, Any] = {"image": ImageRules(name=IMAGE)}
     return DockerRuntime(
         folder, DockerRules(**rules | changes), seccomp=places.resources() / "seccomp.json", node_id="tests",
-        find=lambda: Endpoint(url=engine.url, source="the tests"),
+        find=lambda: Endpoint(url=engine.url, source="the tests"), is_open=lambda key, attempt: is_open,
     )  # fmt: skip
 
 
@@ -216,7 +226,7 @@ def session_engine() -> TestEngine:
     engine = TestEngine()
     atexit.register(engine.remove)
     engine.start()
-    engine.import_image()
+    engine.import_image(IMAGE, *LABELS)
     return engine
 
 

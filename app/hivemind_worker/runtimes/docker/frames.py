@@ -7,8 +7,10 @@ empty ones, four for the length, then the content (Docker Engine API, "attach to
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 OUT, ERR = 0, 1
+LONGEST_LINE_BYTES = 16 * 1024
 _HEADER = struct.Struct(">BxxxI")
 _HEADER_BYTES = _HEADER.size
 
@@ -56,6 +58,36 @@ class Frames:
         self._stream = current
         self._rest = buffer[at:]
         return [piece for piece in given if piece[1]]
+
+
+class Lines:
+    """Keeps the two streams from meeting inside a line. A line that grows too long is given in pieces."""
+
+    def __init__(self) -> None:
+        self._held = [b"", b""]
+
+    @property
+    def holds(self) -> bool:
+        """Whether a line has begun that was not given yet."""
+        return any(self._held)
+
+    def feed(self, pieces: Iterable[Piece]) -> list[Piece]:
+        """Whole lines, in the order in which they were completed."""
+        given: list[Piece] = []
+        for kind, data in pieces:
+            whole = self._held[kind] + data if self._held[kind] else data
+            cut = whole.rfind(b"\n") + 1
+            if len(whole) - cut > LONGEST_LINE_BYTES:
+                cut = len(whole)
+            if cut:
+                given.append((kind, whole[:cut]))
+            self._held[kind] = whole[cut:]
+        return given
+
+    def rest(self) -> list[Piece]:
+        """What is held, as it is: nothing more comes now, or ever."""
+        held, self._held = self._held, [b"", b""]
+        return [(kind, data) for kind, data in enumerate(held) if data]
 
 
 class Messages:

@@ -44,10 +44,6 @@ FIXED: tuple[Rule, ...] = (
     Rule("HostConfig.CapDrop", ["ALL"], "a task needs no right that root has"),
     Rule("HostConfig.Privileged", False, "privileged containers own the computer"),
     Rule("HostConfig.ReadonlyRootfs", True, "what is not the workspace or /tmp stays as it was"),
-    Rule(
-        "HostConfig.Tmpfs", {"/tmp": "rw,nosuid,nodev,noexec,mode=1777,size=64m"},  # noqa: S108
-        "temporary files count as memory of the task, and programs cannot be started from there",
-    ),
     Rule("HostConfig.ShmSize", 64 * MIB, "shared memory is bounded as well"),
     Rule("HostConfig.IpcMode", "private", "no memory shared with others"),
     Rule("HostConfig.PidMode", "", "processes of the computer are not seen"),
@@ -108,6 +104,11 @@ def rules_for(order: RunOrder, around: Surroundings) -> tuple[Rule, ...]:
             _labels(order, around),
             "found again after a crash, told apart from containers of others",
         ),
+        Rule(
+            "HostConfig.Tmpfs",
+            {"/tmp": _temporary(around.user)},  # noqa: S108 - inside it
+            "temporary files count as memory of the task, and programs cannot be started from there",
+        ),
         Rule("HostConfig.SecurityOpt", security, "no new rights by any program; only calls of seccomp.json"),
         Rule("HostConfig.NetworkMode", around.network, "no network unless the owner grants one"),
         *(_own_names(around.network)),
@@ -145,6 +146,12 @@ def message(rules: Sequence[Rule]) -> dict[str, Any]:
 def cpu_quota(cores: float) -> int:
     """Microseconds of processor in each period; the engine takes nothing below 1000."""
     return max(1000, int(cores * CPU_PERIOD_US))
+
+
+def _temporary(user: str) -> str:
+    # Its owner is named, as the mode becomes that of the image's own folder, whatever is asked for.
+    uid, _, gid = user.partition(":")
+    return f"rw,nosuid,nodev,noexec,mode=1777,uid={uid},gid={gid},size=64m"
 
 
 def _variables(order: RunOrder, around: Surroundings) -> list[str]:

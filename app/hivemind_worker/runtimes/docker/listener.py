@@ -15,11 +15,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from hivemind_worker.runtimes.docker.engine import CALL_LIMIT_S, Engine, EngineError
-from hivemind_worker.runtimes.docker.frames import Frames, Messages, Piece
+from hivemind_worker.runtimes.docker.frames import Frames, Lines, Messages, Piece
 from hivemind_worker.runtimes.docker.position import MisplacedError, Position, Replay, found_behind
 from hivemind_worker.runtimes.docker.streams import EngineStream, open_stream
 
 LOOK_UP_S = 1.0
+QUIET_S = 0.1
 BOTH = "stdout=1&stderr=1"
 # The engine's log is bounded; when more than this has come its beginning may be gone.
 SURE_BYTES = 8 << 20
@@ -48,7 +49,7 @@ class Listener:
         """Hand over all output; the exit code, or None when the connection was lost before the end."""
         try:
             if self._stream is not None:
-                self._pump(self._stream, Frames())
+                self._pump(self._stream)
             else:
                 self._replay()
             return self._end()
@@ -67,6 +68,7 @@ class Listener:
     def _open(self, method: str, path: str, *, upgrade: bool = False) -> EngineStream:
         whole = f"/v{self._engine.api_version}/containers/{self._container}/{path}"
         stream = open_stream(self._engine.endpoint, method, whole, limit_s=CALL_LIMIT_S, upgrade=upgrade)
+        self._let_go()
         with self._lock:
             self._stream = stream
             if self._is_over:
@@ -79,10 +81,18 @@ class Listener:
                 self._stream.close()
             self._stream = None
 
-    def _pump(self, stream: EngineStream, frames: Frames) -> None:
-        while data := stream.read():
-            if pieces := frames.feed(data):
+    def _pump(self, stream: EngineStream) -> None:
+        frames, lines = Frames(), Lines()
+        while True:
+            try:
+                data = stream.read(QUIET_S if lines.holds else None)
+            except TimeoutError:  # a prompt, a row of dots: shown although the line has no end yet
+                self._hand_over(lines.rest())
+                continue
+            if pieces := lines.feed(frames.feed(data)) if data else lines.rest():
                 self._hand_over(pieces)
+            if not data:
+                return
 
     def _replay(self) -> None:
         """From the engine's log, behind what was handed over in an earlier life or before the engine went."""

@@ -25,7 +25,7 @@ from hivemind_worker.runtimes.docker.containers import Condition, Containers, na
 from hivemind_worker.runtimes.docker.engine import Engine, EngineError, Trouble
 from hivemind_worker.runtimes.docker.figures import Reading, figures, read_stats
 from hivemind_worker.runtimes.docker.frames import Piece
-from hivemind_worker.runtimes.docker.hardening import Surroundings, cpu_quota, message, rules_for
+from hivemind_worker.runtimes.docker.hardening import Rule, Surroundings, cpu_quota, message, rules_for
 from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 from hivemind_worker.runtimes.docker.images import ImageShelf
 from hivemind_worker.runtimes.docker.listener import Listener
@@ -80,6 +80,7 @@ class Run:
         self.order = order
         self.container = ""
         self.name = ""
+        self.rules: tuple[Rule, ...] = ()
         self._shelter = shelter
         self._clock = RunningClock()
         self._nursery = Nursery(f"run-{order.key[:8]}")
@@ -119,11 +120,9 @@ class Run:
             around = await self._surroundings()
             if isinstance(around, Problem):
                 return around
-            rules = rules_for(self.order, around)
-            made = message(rules)
-            self.container, self.name = await self._shelter.containers.create(
-                made, name_of(self.order.key, self.order.attempt)
-            )
+            self.rules = rules_for(self.order, around)
+            name = name_of(self.order.key, self.order.attempt)
+            self.container, self.name = await self._shelter.containers.create(message(self.rules), name)
             self._listener = self._new_listener()
             await self._shelter.listeners.call(self._listener.attach)
         except EngineError as error:
@@ -152,6 +151,8 @@ class Run:
         return replace(around, binds=(bind,), import_path=(PACKAGES_PLACE,))
 
     def _new_listener(self) -> Listener:
+        if self._listener is not None:
+            self._listener.break_off()
         return Listener(self._shelter.engine, self.container, self._position, self._deliver)
 
     async def _deliver(self, pieces: Sequence[Piece]) -> None:

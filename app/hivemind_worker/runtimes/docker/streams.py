@@ -28,14 +28,19 @@ class EngineStream:
     def __init__(self, line: Any, rest: bytes, *, is_chunked: bool) -> None:
         self._line = line
         self._rest = rest
+        self._limit_s: float | None = None
         self._chunks = Chunks() if is_chunked else None
 
-    def read(self) -> bytes:
+    def read(self, limit_s: float | None = None) -> bytes:
         """Wait for more.
 
         Raises:
+            TimeoutError: nothing came within the limit; it may be read again.
             OSError: the connection broke, or `close` was called meanwhile.
         """
+        if limit_s != self._limit_s:
+            self._line.settimeout(limit_s)
+            self._limit_s = limit_s
         while self._chunks is None or not self._chunks.ended:
             data, self._rest = self._rest or self._line.recv(READ_BYTES), b""
             if self._chunks is None or not data:
