@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QSettings, QUrl
 from PySide6.QtGui import QDesktopServices, QShortcut
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QSystemTrayIcon
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
@@ -17,6 +17,7 @@ from hivemind_worker.presentation.page_words import Look
 from hivemind_worker.presentation.window_words import PROGRAM
 from hivemind_worker.ui import shortcuts, wishes
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.dialogs import Question
 from hivemind_worker.ui.main_window import MainWindow
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout
@@ -31,13 +32,17 @@ SNOOZE_S = 3600.0
 class Shell(QObject):
     """`quit` asks the application to end in order."""
 
-    def __init__(self, bridge: Bridge, memory: QSettings, *, quit: Callable[[], None]) -> None:
+    def __init__(
+        self, bridge: Bridge, memory: QSettings, *, quit: Callable[[], None],
+        tray_available: Callable[[], bool] = QSystemTrayIcon.isSystemTrayAvailable,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self._tray_available = tray_available
         self.bridge, self.memory, self._quit = bridge, memory, quit
         self.quiet_until_s = 0.0
         self._ending = False
         self._banners: dict[str, Callout] = {}
-        self._question: QWidget | None = None
+        self._question: Question | None = None
         self._keys: list[QShortcut] = []
         self._language = language_in_use()
         self.window = self._made_window()
@@ -58,6 +63,7 @@ class Shell(QObject):
         return Tray(
             self.bridge, toggle=self.toggle, show=self.raise_window,
             dashboard=self.open_dashboard, snooze_notices=self.snooze_notices, quit=self.ask_to_quit,
+            available=self._tray_available,
         )  # fmt: skip
 
     def _acts(self, window: MainWindow) -> dict[str, Callable[[], object]]:

@@ -1,0 +1,136 @@
+"""A window on a fake worker, on the very loop that the app uses; whatever a test leaves behind fails it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import pytest
+import qasync
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+
+from hivemind_worker.nursery import Nursery
+from hivemind_worker.ui.app import make_application
+from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.shell import Shell
+from hivemind_worker.ui.theme import appearance
+from tests.fakes.node import FakeNode
+
+LIMIT_S = 10.0
+
+
+def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], Any]]:
+    """Every test here gets the app's kind of loop."""
+    return {"qt": lambda: qasync.QEventLoop(QApplication.instance())}
+
+
+@pytest.fixture(scope="session")
+def qapp() -> QApplication:
+    """One dressed application for all."""
+    app = make_application([])
+    appearance().start("light", 1.0)
+    return app
+
+
+def _left_widgets() -> set[QWidget]:
+    return set(QApplication.topLevelWidgets())
+
+
+def _running_timers() -> list[str]:
+    gc.collect()
+    return [repr(found) for found in gc.get_objects() if isinstance(found, QTimer) and _is_active(found)]
+
+
+def _is_active(timer: QTimer) -> bool:
+    try:
+        return timer.isActive()
+    except RuntimeError:  # deleted by Qt
+        return False
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(qapp: QApplication) -> Iterator[None]:
+    """Fails on windows, timers and threads that outlive their test."""
+    appearance().choose("light", 1.0)
+    windows, threads, timers = _left_widgets(), set(threading.enumerate()), _running_timers()
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QCoreApplication.processEvents()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    left = [repr(widget) for widget in _left_widgets() - windows]
+    late = [
+        thread.name for thread in set(threading.enumerate()) - threads if "_poll_wrapper" not in thread.name
+    ]
+    ticking = [name for name in _running_timers() if name not in timers]
+    assert (left, late, ticking) == ([], [], [])
+
+
+class Desk:
+    """A window and a tray on a fake worker."""
+
+    def __init__(self, folder: Path, *, tray: bool = False) -> None:
+        self.node = FakeNode(folder)
+        self.nursery = Nursery("window")
+        self.bridge = Bridge(self.nursery)
+        self.memory = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+        self.quits = 0
+        self.shell = Shell(self.bridge, self.memory, quit=self._quit, tray_available=lambda: tray)
+
+    def _quit(self) -> None:
+        self.quits += 1
+
+    @property
+    def window(self) -> QWidget:
+        return self.shell.window
+
+    def open(self) -> None:
+        """Show the window and let the worker be up."""
+        self.shell.start(hidden=False)
+        self.bridge.attach(self.node)
+        self.shell.started()
+
+    async def close(self) -> None:
+        self.shell.stopping()
+        self.bridge.detach()
+        await self.nursery.close()
+        self.shell.close()
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Let the loop run until this holds."""
+        async with asyncio.timeout(LIMIT_S):
+            while not holds():
+                await asyncio.sleep(0.005)
+
+    async def settle(self) -> None:
+        """Until the picture that the worker has now is shown."""
+        shown: list[object] = []
+        self.bridge.snapshot_changed.connect(shown.append)
+        self.node.picture = self.node.picture
+        await self.until(lambda: shown)
+        self.bridge.snapshot_changed.disconnect(shown.append)
+
+    def press(self, keys: str) -> None:
+        """A key, e.g. "Ctrl+P", to whatever has the focus."""
+        target = QApplication.focusWidget() or self.shell.window
+        QTest.keySequence(target, keys)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, qapp: QApplication) -> AsyncIterator[Desk]:
+    """An open window; the tests that need a tray make their own."""
+    made = Desk(tmp_path)
+    made.open()
+    yield made
+    await made.close()
+
+
+__all__ = ["Desk", "Qt"]
