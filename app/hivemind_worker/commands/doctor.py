@@ -21,12 +21,21 @@ MARKS = {
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare `doctor`."""
     parser = subparsers.add_parser("doctor", help="check everything that a worker needs")
+    parser.add_argument(
+        "--sandbox",
+        action="store_true",
+        help="have a program try to get out of each sandbox; takes half a minute",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(func=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings as they come; exit code 1 when one of them keeps the worker from working."""
+    if args.sandbox:
+        from hivemind_worker.commands import doctor_sandbox
+
+        return doctor_sandbox.run(args.json)
     resolved = resolve({})
     if isinstance(resolved, Problem):
         return fail(resolved, args.json)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import netifaces
 import psutil
 
@@ -20,3 +22,12 @@ def ipv4_addresses() -> dict[str, list[str]]:
 def _addresses(name: str) -> list[str]:
     rows = netifaces.ifaddresses(name).get(netifaces.AF_INET, [])
     return [str(row["addr"]) for row in rows if "addr" in row]
+
+
+def gateways() -> tuple[str, ...]:
+    """The routers that this computer sends to by default, IPv4."""
+    try:
+        found: Any = netifaces.gateways()
+    except (OSError, ValueError):
+        return ()
+    return tuple(dict.fromkeys(str(row[0]) for row in found.get(netifaces.AF_INET, [])))

@@ -79,20 +79,22 @@ def _judge(door: str, said: Mapping[str, Any], runtime: str) -> Finding:
 def judge_memory(untrusted_output: bytes, outcome: Outcome, limit_bytes: int) -> Finding:
     """The bomb was ended at, or refused below, its limit."""
     held = _largest(untrusted_output, "held")
-    ended = _ended_by(outcome, FaultCode.OUT_OF_MEMORY) or _was_refused(untrusted_output)
+    refused = _was_refused(untrusted_output)
+    ended = refused or _ended_by(outcome, FaultCode.OUT_OF_MEMORY)
     return Finding(
         door="memory_bomb", closed=ended and 0 < held <= limit_bytes,
-        seen=f"held {held // MIB} MiB of {limit_bytes // MIB}, {_how(outcome)}",
+        seen=f"held {held // MIB} MiB of {limit_bytes // MIB}, {_how(outcome, refused)}",
     )  # fmt: skip
 
 
 def judge_disk(untrusted_output: bytes, outcome: Outcome, limit_bytes: int, left_bytes: int) -> Finding:
     """The flood was ended, or refused, no later than the watch allows; `left_bytes` lie on the disk."""
     written = max(_largest(untrusted_output, "written"), left_bytes)
-    ended = _ended_by(outcome, FaultCode.OUT_OF_DISK) or _was_refused(untrusted_output)
+    refused = _was_refused(untrusted_output)
+    ended = refused or _ended_by(outcome, FaultCode.OUT_OF_DISK)
     return Finding(
         door="disk_fill", closed=ended and 0 < written <= limit_bytes + OVERSHOOT_BYTES,
-        seen=f"wrote {written // MIB} MiB of {limit_bytes // MIB}, {_how(outcome)}",
+        seen=f"wrote {written // MIB} MiB of {limit_bytes // MIB}, {_how(outcome, refused)}",
     )  # fmt: skip
 
 
@@ -120,5 +122,7 @@ def _ended_by(outcome: Outcome, code: FaultCode) -> bool:
     return outcome.problem is not None and outcome.problem.code is code
 
 
-def _how(outcome: Outcome) -> str:
-    return f"ended with {outcome.problem.code}" if outcome.problem is not None else "went on to its end"
+def _how(outcome: Outcome, refused: bool) -> str:
+    if outcome.problem is not None:
+        return f"ended with {outcome.problem.code}"
+    return "then got no more" if refused else "went on to its end"
