@@ -56,6 +56,7 @@ async def checkup(subject: Subject) -> AsyncIterator[Check]:
         for look in QUICK:
             yield await thread.call(look, subject)
         yield await _sandbox(subject)
+        yield await _docker(subject)
         for look in LATER:
             yield await thread.call(look, subject)
         yield await _address(subject, thread)
@@ -174,6 +175,21 @@ LATER: tuple[Callable[[Subject], Check], ...] = (_pack, _gpu, _autostart)
 
 
 # --- what waits for others ----------------------------------------------------------------------
+
+
+async def _docker(subject: Subject) -> Check:
+    """Whether tasks could run in Docker; only where Docker is insisted upon is that a failure."""
+    from hivemind_worker.runtimes.docker.looking import look_at_docker  # noqa: PLC0415 - slow to import
+    from hivemind_worker.runtimes.docker.rules import docker_rules  # noqa: PLC0415
+
+    settings = subject.settings
+    if not settings.docker_enabled or settings.runtime == "wasm":
+        return Check(name="Docker", state=NOT_NEEDED, text=_("switched off: the built-in sandbox is used"))
+    seen = await look_at_docker(subject.places.data / "docker", docker_rules(settings).image)
+    if isinstance(seen, Problem):
+        return _from_problem("Docker", seen, FAIL if settings.runtime == "docker" else NOT_NEEDED)
+    text = _("{engine}, tasks run in {image}", engine=seen.engine, image=seen.image.version)
+    return Check(name="Docker", state=OK, text=text)
 
 
 async def _sandbox(subject: Subject) -> Check:

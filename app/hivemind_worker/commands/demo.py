@@ -30,7 +30,7 @@ from hivemind_worker.places import find_places, resources
 
 if TYPE_CHECKING:
     from hivemind_worker.pool.requester import Requester
-    from hivemind_worker.runtimes.docker.image_facts import ImageFacts
+    from hivemind_worker.runtimes.docker.looking import Seen
 
 PLAIN_SAMPLES = ("mandelbrot", "pi", "words")
 SCIENTIFIC_SAMPLE = "clusters"
@@ -119,36 +119,25 @@ async def _sandbox(args: argparse.Namespace, resolved: Resolved) -> Sandbox | Pr
 
     image = resolved.settings.task_image
     if args.runtime != "wasm":
-        found = await _docker_image(resolved)
+        found = await _docker(resolved)
         if not isinstance(found, Problem):
-            scientific = set(SCIENTIFIC_PACKAGES) <= found.packages.keys()
-            return Sandbox(name="docker", image=found.name, scientific=scientific)
+            scientific = set(SCIENTIFIC_PACKAGES) <= found.image.packages.keys()
+            return Sandbox(name="docker", image=found.image.name, scientific=scientific)
         if args.runtime == "docker":
             return found
     there = find_scientific(resolved.places.sandbox) is not None or installed_scientific() is not None
     return Sandbox(name="wasm", image=image, scientific=there)
 
 
-async def _docker_image(resolved: Resolved) -> ImageFacts | Problem:
-    """The image that a worker would use; a problem names the command that makes one."""
-    from dataclasses import replace
-
-    from hivemind_worker.runtimes.docker.engine import Engine
-    from hivemind_worker.runtimes.docker.images import ImageShelf
-    from hivemind_worker.runtimes.docker.runtime import engine_problem, usual_endpoint
-    from hivemind_worker.worker_node.parts import docker_rules
+async def _docker(resolved: Resolved) -> Seen | Problem:
+    """Docker as a worker would find it; a problem names the command that makes an image."""
+    from hivemind_worker.runtimes.docker.looking import look_at_docker
+    from hivemind_worker.runtimes.docker.rules import docker_rules
 
     if not resolved.settings.docker_enabled:
         about = "DOCKER_ENABLED (setting docker_enabled) is off"
         return Problem(code=FaultCode.BAD_SETTING, about=about)
-    engine = Engine(usual_endpoint)
-    rules = replace(docker_rules(resolved.settings).image, pulls=False)
-    shelf = ImageShelf(engine, resolved.places.data / "docker" / "images", rules)
-    try:
-        return engine_problem(await engine.look()) or await shelf.look()
-    finally:
-        await shelf.close()
-        await engine.close()
+    return await look_at_docker(resolved.places.data / "docker", docker_rules(resolved.settings).image)
 
 
 def _tell(args: argparse.Namespace, text: str) -> None:

@@ -118,8 +118,8 @@ def _wasm(resolved: Resolved) -> Runtime:
 
 def _docker(resolved: Resolved) -> Runtime | None:
     from hivemind_worker.places import resources
+    from hivemind_worker.runtimes.docker.rules import docker_rules
     from hivemind_worker.runtimes.docker.runtime import DockerRuntime
-    from hivemind_worker.worker_node.parts import docker_rules
 
     if not resolved.settings.docker_enabled:
         return None

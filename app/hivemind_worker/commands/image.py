@@ -120,7 +120,7 @@ async def _list(args: argparse.Namespace, resolved: Resolved, engine: Engine) ->
 
 def _shelf(args: argparse.Namespace, resolved: Resolved, engine: Engine) -> ImageShelf:
     from hivemind_worker.runtimes.docker.images import ImageShelf
-    from hivemind_worker.worker_node.parts import docker_rules
+    from hivemind_worker.runtimes.docker.rules import docker_rules
 
     shown, rules = progress_line(args.json), docker_rules(resolved.settings).image
 

@@ -30,9 +30,8 @@ from hivemind_worker.places import Places, resources
 from hivemind_worker.pool.client import PoolClient
 from hivemind_worker.pool.session import Credentials
 from hivemind_worker.runtimes.choice import ChosenRuntime
-from hivemind_worker.runtimes.docker.images import ImageRules
-from hivemind_worker.runtimes.docker.networks import NetworkPolicy
-from hivemind_worker.runtimes.docker.runtime import DockerRules, DockerRuntime
+from hivemind_worker.runtimes.docker.rules import docker_rules
+from hivemind_worker.runtimes.docker.runtime import DockerRuntime
 from hivemind_worker.runtimes.wasm.runtime import WasmRuntime
 from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.balances import BalanceBook
@@ -61,21 +60,6 @@ def node_id_of(settings: Settings) -> str:
     """Name of this worker in its own displays."""
     port = f"-{settings.node_port}" if settings.node_port else ""
     return settings.node_id or f"worker-{platform.node() or 'host'}{port}"
-
-
-def docker_rules(settings: Settings) -> DockerRules:
-    """What the settings say about tasks in Docker."""
-    allowed = tuple(name.strip() for name in settings.allowed_images.split(",") if name.strip())
-    image = ImageRules(
-        name=settings.task_image, allowed=allowed, quota_bytes=int(settings.image_quota_gb * GIB),
-        pulls=settings.pull_images and settings.runtime == "docker",
-        floor_bytes=int(settings.keep_free_gb * GIB),
-    )  # fmt: skip
-    return DockerRules(
-        image=image, network=settings.docker_network, policy=NetworkPolicy(settings.task_network),
-        package_index=settings.package_index, package_quota_bytes=int(settings.package_quota_gb * GIB),
-        pids=settings.task_processes, log_bytes=int(settings.docker_log_mb * MIB),
-    )  # fmt: skip
 
 
 class Parts:
