@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -157,26 +158,38 @@ def _note(sent: list[float]) -> pb.TaskResultUploadResponse:
 
 
 class SlowLine:
-    """A line to the pool of so many MiB a second."""
+    """A line to the pool that takes so many MiB a second towards it, whatever connections share it."""
 
     def __init__(self, target_port: int, mib_s: float) -> None:
         self._target_port, self._mib_s = target_port, mib_s
+        self._free_at_s = 0.0
 
     async def serve(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
-        await asyncio.gather(self._pass(reader, back, self._mib_s), self._pass(there, writer, 1000))
+        await asyncio.wait(
+            {asyncio.ensure_future(self._up(reader, back)), asyncio.ensure_future(_pass(there, writer))}
+        )
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mib_s: float) -> None:
-        due_s = time.monotonic()
-        while chunk := await reader.read(32 << 10):
+    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(16 << 10):
+                begins_s = max(self._free_at_s, time.monotonic())
+                self._free_at_s = begins_s + len(chunk) / MIB / self._mib_s
+                await asyncio.sleep(self._free_at_s - time.monotonic())
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(16 << 10):
             writer.write(chunk)
             await writer.drain()
-            due_s = max(due_s, time.monotonic()) + len(chunk) / MIB / mib_s
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-        writer.close()
+    writer.close()
 
 
 async def beside(report: Report, folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 
 import hivemind_worker.pool  # noqa: F401 - sets what grpc reads when it is imported
@@ -28,6 +29,7 @@ def main(words: list[str] | None = None) -> int:
     if unknown := [name for name in names if name not in plan]:
         parser.error(f"no such drill: {', '.join(unknown)}; there are {', '.join(plan)}")
     print(f"seed {args.seed}", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the workers would outlive it
     sheets = asyncio.run(_play_all({name: plan[name] for name in names}, args.seed))
     print()
     print("\n".join(table(sheets)))

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import psutil
 
-from tests.e2e.process import WorkerProcess, keep_login, worker
+from hivemind_worker.store.history import FILE_NAME
+from tests.e2e.process import WorkerProcess, keep_login, until, worker
 from tests.engine.harness import zip_of
 from tests.fakes.pool import ScriptedPool
 
@@ -24,7 +25,7 @@ AT_ONCE = 3
 LOOKS, LOOK_S = 5, 0.4
 MEMORY_SHARE = 0.05
 OFFER_LIMIT_S = 120.0
-REST_LIMIT_S = 60.0
+REST_LIMIT_S, FIGURES_LIMIT_S = 60.0, 150.0
 
 
 @dataclass(frozen=True)
@@ -115,4 +116,12 @@ async def soaking(home: Path, **more: str) -> AsyncIterator[Soak]:
             await pool.heard("RegisterWorkerNode")
             soak = Soak(pool, made, await made.address(), temporary)
             await soak.run(WARM_UP, AT_ONCE)
+            await until(_keeps_figures(made), FIGURES_LIMIT_S)  # its last thread to start
             yield soak
+
+
+def _keeps_figures(made: WorkerProcess) -> Callable[[], Awaitable[bool]]:
+    async def kept() -> bool:
+        return (made.places.data / FILE_NAME).exists()
+
+    return kept
