@@ -90,12 +90,7 @@ class Outbox:
             self.answered_at.pop(task.key, None)
 
     async def _try(self, task: Task) -> Sent:
-        path = self._folders.result(task.key)
-        if not path.exists():
-            return Sent(
-                delivered=False, problem=Problem(code=FaultCode.RESULT_UNREADABLE, about="it is gone")
-            )
-        return await self._link.send_result(task.task_id, path)
+        return await self._link.send_result(task.task_id, self._folders.result(task.key))
 
     async def _conclude(self, task: Task, sent: Sent) -> None:
         if sent.delivered:

@@ -59,6 +59,7 @@ Result = TypeVar("Result")
 GIB = 1024**3
 MIN_CORES, MIN_MEMORY_GB = 0.1, 0.5
 DISK_RETRY_S = 5.0
+PACKING_AT_ONCE = 2  # a restart with a thousand tasks must not keep an offer waiting behind them
 STOP_GRACE_S, SHUTDOWN_GRACE_S = 10.0, 1.5
 
 
@@ -95,6 +96,7 @@ class Performer:
         self._tell = tell
         self._task = task
         self._quit_asked = quit_asked
+        self._packing = asyncio.Semaphore(PACKING_AT_ONCE)
         self._chains: dict[str, asyncio.Lock] = {}
         self._controls: dict[str, asyncio.Lock] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
@@ -309,7 +311,8 @@ class Performer:
 
     async def _pack(self, task: Task) -> None:
         while True:
-            packed = await self._files.call(self._pack_now, task)
+            async with self._packing:
+                packed = await self._files.call(self._pack_now, task)
             if packed is not None:
                 break
             await asyncio.sleep(DISK_RETRY_S)  # the task is over and its files are safe: wait for room
@@ -344,7 +347,8 @@ class Performer:
         return None
 
     async def _remove(self, key: TaskKey) -> None:
-        await self._files.call(self._workspaces.remove, self._folders.workspace(key))
+        async with self._packing:
+            await self._files.call(self._workspaces.remove, self._folders.workspace(key))
         self._chains.pop(key, None)
         self._controls.pop(key, None)
 
