@@ -134,4 +134,4 @@ def test_a_result_over_99_mib_is_refused_unread(tmp_path: Path) -> None:
 
 def test_a_result_that_is_gone_is_unreadable(tmp_path: Path) -> None:
     problem = result_request("t", "", tmp_path / "gone.zip")  # type: ignore[arg-type]
-    assert problem == Problem(code=FaultCode.RESULT_UNREADABLE, about="No such file or directory")
+    assert problem == Problem(code=FaultCode.RESULT_UNREADABLE, about="it is gone")

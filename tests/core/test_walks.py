@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,12 +11,23 @@ from hivemind_worker.core.decide import decide
 from hivemind_worker.core.invariants import broken
 from hivemind_worker.core.state import State
 from hivemind_worker.model import events
-from hivemind_worker.model.effects import Accepted, PackResult, UploadResult
+from hivemind_worker.model.effects import Accepted, PackResult, Refused, Unpack, UploadResult
 from hivemind_worker.model.facts import Condition, RuleFacts
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import Mode
-from hivemind_worker.model.task import Delivery, Offer, Outcome, Phase, Problem, StopReason, TaskId, key_of
+from hivemind_worker.model.task import (
+    Delivery,
+    Offer,
+    Outcome,
+    Phase,
+    Problem,
+    StopReason,
+    Task,
+    TaskId,
+    TaskKey,
+    key_of,
+)
 
 IDS = st.sampled_from(["a", "b", "c", "d"]).map(TaskId)
 ATTEMPTS = st.integers(1, 2)
@@ -52,6 +65,7 @@ EVENTS = st.one_of(
     st.builds(events.PauseAsked, at_s=TIMES, until_s=st.none() | TIMES),
     st.builds(events.ResumeAsked, at_s=TIMES),
     st.builds(events.FinishAsked, at_s=TIMES, quit_after=st.booleans()),
+    st.builds(events.ShutdownAsked, at_s=TIMES),
     st.builds(events.ClockTicked, at_s=TIMES),
     st.builds(events.Restarted, at_s=TIMES),
     st.builds(
@@ -93,6 +107,29 @@ def test_invariants_hold_after_every_step_of_any_walk(walk: list[events.AnyEvent
         ):
             assert event.offer.key in decision.state.tasks
         state = decision.state
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(EVENTS, st.booleans()), max_size=60))
+def test_with_a_journal_that_remembers_no_id_ever_runs_twice_while_its_result_is_kept(
+    walk: list[tuple[events.AnyEvent, bool]],
+) -> None:
+    state, journal = State(total=Resources(cpu=400, memory_gb=8), max_tasks=3), dict[TaskKey, Task]()
+    for walked, kept in walk:
+        event, known = walked, None
+        if isinstance(event, events.TaskOffered):  # as the loop asks the journal before it decides
+            known = state.tasks.get(event.offer.key) or journal.get(event.offer.key)
+            event = replace(event, known=known, result_kept=known is not None and kept)
+        decision = decide(state, event)
+        assert broken(decision.state) == ()
+        if isinstance(event, events.TaskOffered) and known is not None and decision.reply is not None:
+            runs = any(isinstance(effect, Unpack) for effect in decision.effects)
+            same = known.body_sha256 == event.offer.body_sha256
+            assert not (runs and (known.is_open or event.result_kept or not same))
+            assert isinstance(decision.reply, Refused) or same
+        journal.update({task.key: task for task in decision.changed})
+        state = decision.state
+    assert all(journal[key] == task for key, task in state.tasks.items())
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,6 +1,6 @@
 """Mutated archives: refused or unpacked exactly, never an exception, never anything outside the folder.
 
-What a longer run finds is added to archive_finds.txt (base64, one a line) and tried on every run.
+What a longer run finds is added to archive_finds.txt (verdict and base64, one a line) and tried on every run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BASES = [
         Part(), Part(name="requirements.txt", data=b"numpy\n" * 30), Part(name="a/b/c.bin", data=bytes(4000))
     ),
 ]
-FINDS = Path(__file__).with_name("archive_finds.txt").read_text().split()
+FINDS = Path(__file__).with_name("archive_finds.txt").read_text().splitlines()
 FIGURES = [0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 63, (1 << 64) - 1]
 
 
@@ -65,8 +65,8 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(archive)
 
 
-def check(content: bytes) -> None:
-    """One archive through both doors; the folder around must stay as it was."""
+def check(content: bytes) -> str:
+    """One archive through both doors, its verdict; the folder around must stay as it was."""
     with tempfile.TemporaryDirectory() as name:
         ground = Path(name)
         archive = ground / "task.zip"
@@ -78,9 +78,10 @@ def check(content: bytes) -> None:
         around = sorted(path.name for path in ground.iterdir())
         if isinstance(problem, Problem):
             assert around == ["task.zip"]
-        else:
-            assert around == ["task.zip", "workspace"]
-            check_exact(archive, ground / "workspace")
+            return problem.code
+        assert around == ["task.zip", "workspace"]
+        check_exact(archive, ground / "workspace")
+        return "good"
 
 
 def check_exact(archive: Path, folder: Path) -> None:
@@ -101,7 +102,8 @@ def check_exact(archive: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("find", FINDS)
 def test_what_was_found_before_stays_mended(find: str) -> None:
-    check(base64.b64decode(find))
+    verdict, content = find.split()
+    assert check(base64.b64decode(content)) == verdict
 
 
 @pytest.mark.parametrize("base", range(len(BASES)))

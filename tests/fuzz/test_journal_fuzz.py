@@ -1,12 +1,14 @@
 """Damaged journals: a working one comes of each, and the damaged file is kept byte for byte.
 
-Found cases lie in corpus/journal: NAME.sqlite3, with NAME.sqlite3-wal where there was one.
+Found cases lie in corpus/journal: NAME.sqlite3, with NAME.sqlite3-wal where there was one, and in
+`verdicts` what is to be said of each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -24,6 +26,10 @@ from hivemind_worker.store.salvage import open_or_salvage, renewer
 from tests.store.test_journal import ENDED, task
 
 CORPUS = sorted((Path(__file__).parent / "corpus" / "journal").glob("*.sqlite3"))
+VERDICTS = dict(
+    line.split(": ", 1)
+    for line in (Path(__file__).parent / "corpus" / "journal" / "verdicts").read_text().splitlines()
+)
 NEW = task("new", state=TaskState.RUNNING, accepted_at_s=2.0)
 Files = tuple[bytes, bytes]
 """The journal's file, and its log when the worker was killed (else nothing)."""
@@ -184,4 +190,5 @@ def test_a_working_journal_comes_of_noise(content: bytes, log: bytes) -> None:
 @pytest.mark.parametrize("found", CORPUS, ids=lambda path: path.name)
 def test_what_was_found_before_stays_mended(found: Path) -> None:
     log = Path(f"{found}-wal")
-    check((found.read_bytes(), log.read_bytes() if log.exists() else b""))
+    said = check((found.read_bytes(), log.read_bytes() if log.exists() else b""))
+    assert VERDICTS[found.stem] == (re.sub("kept as .*?; ", "", said) or "seen when it is used")

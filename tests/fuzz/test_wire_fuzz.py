@@ -1,9 +1,14 @@
-"""The field scanner against protobuf's own parser, on messages that are right and on ones that are not."""
+"""The field scanner against protobuf's own parser, on messages that are right and on ones that are not.
+
+Found cases lie in corpus/wire: NAME.CODE, where CODE is the verdict as an offer, "good" when it is taken.
+"""
 
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
+import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +20,7 @@ from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.pool.scanner import MalformedError, scan
 from hivemind_worker.pool.wire import ExecuteRequest, clean_words, read_execute_task, read_stop
 
+CORPUS = sorted((Path(__file__).parent / "corpus" / "wire").iterdir())
 INT32 = st.integers(-(2**31), 2**31 - 1)
 AMOUNT = st.integers(0, 2**31 - 1)
 IDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=128)
@@ -85,6 +91,14 @@ def test_damaged_messages_are_never_more_than_a_problem(
 @quick
 def test_noise_is_never_more_than_a_problem(raw: bytes) -> None:
     check(raw)
+
+
+@pytest.mark.parametrize("found", CORPUS, ids=lambda path: path.name)
+def test_what_was_found_before_gets_its_verdict(found: Path) -> None:
+    raw = found.read_bytes()
+    check(raw)
+    verdict = read_execute_task(raw)
+    assert found.suffix == f".{verdict.code if isinstance(verdict, Problem) else 'good'}"
 
 
 def check(raw: bytes) -> None:
