@@ -23,6 +23,8 @@ SOURCES = {
         "for n in range(1200):\n    print(n, flush=True)\n    time.sleep(0.05)\n"
     ),
     "short": "time.sleep(2)\nopen('made.txt', 'w').write('42')\n",
+    "numbered": "for n in range(160):\n    print('number', n, flush=True)\n    time.sleep(0.03)\n",
+    "hungry": "blocks = []\nwhile True:\n    blocks.append(bytearray(16 << 20))\n",
     "hog": (
         "block = os.urandom(1 << 20)\n"
         "with open('hog.bin', 'wb') as file:\n"

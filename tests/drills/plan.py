@@ -12,6 +12,7 @@ from tests.drills.clocks import f10
 from tests.drills.crashes import f1, f2
 from tests.drills.damage import f11
 from tests.drills.disk import f9
+from tests.drills.docker_faults import f1_docker, f1_f3_docker, f3, f4, f12
 from tests.drills.findings import Sheet
 from tests.drills.instances import f15
 from tests.drills.kills import kills
@@ -37,6 +38,11 @@ def long_form(count: int = KILLS) -> Plan:
         "F9": functools.partial(f9, tries=2),
         "F10": functools.partial(f10, tries=1),
         "F11": functools.partial(f11, tries=600, whole=5),
+        "F1 docker": functools.partial(f1_docker, tries=5),
+        "F3": functools.partial(f3, tries=2),
+        "F4": functools.partial(f4, tries=1, hung_s=60),
+        "F12": functools.partial(f12, tries=1),
+        "F1 and F3 docker": functools.partial(f1_f3_docker, tries=2),
         "F15": functools.partial(f15, tries=3),
         "kills": functools.partial(kills, count=count, tasks=max(1, round(count * 0.3))),
     }
@@ -48,6 +54,9 @@ def short_form() -> Plan:
         "F2": functools.partial(f2, tries=1, steps=3),
         "F8": functools.partial(f8, tries=1),
         "F11": functools.partial(f11, tries=60, whole=1),
+        "F1 docker": functools.partial(f1_docker, tries=1),
+        "F4": functools.partial(f4, tries=1, hung_s=1),
+        "F1 and F3 docker": functools.partial(f1_f3_docker, tries=1),
         "F15": functools.partial(f15, tries=1),
         "kills": functools.partial(kills, count=8, tasks=4),
     }

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
+IMAGE_LIMIT_S = 3.0
 SWEEP_EVERY_S = 30.0
 WARM_LIMIT_S = 120.0
 WARM_AT_MOST = 8
@@ -144,7 +145,7 @@ class DockerRuntime:
         view = self._view
         if (problem := engine_problem(view)) is not None:
             return RuntimeView(name=self.name, ready=False, detail=view.detail, problem=problem)
-        image = await self.images.look()
+        image = await self._image_now()
         if isinstance(image, Problem):
             self._image = None
             return RuntimeView(
@@ -155,6 +156,14 @@ class DockerRuntime:
         return RuntimeView(
             name=self.name, ready=True, detail=f"{view.detail}, {image.name}", docker_available=True
         )
+
+    async def _image_now(self) -> ImageFacts | Problem:
+        """An engine that has begun to hang shall not hold up the look at everything else."""
+        try:
+            async with asyncio.timeout(IMAGE_LIMIT_S):
+                return await self.images.look()
+        except TimeoutError:
+            return Problem(code=FaultCode.SANDBOX_PREPARING, about="the image is looked at")
 
     async def _watch(self) -> None:
         """The first look is waited for; from then on it is looked every few seconds."""
