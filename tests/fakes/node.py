@@ -25,7 +25,7 @@ from hivemind_worker.model.events import (
 )  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
-from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
 from hivemind_worker.model.preview import Preview
 from hivemind_worker.model.resources import Resources
@@ -346,6 +346,13 @@ class FakeNode:
         more = len(rows) > limit
         last = Place(ended_at_s=page[-1].ended_at_s or 0.0, key=page[-1].key) if more else None
         return TaskPage(tasks=tuple(page), following=last)
+
+    async def ended_window(
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
+    ) -> TaskWindow:
+        rows = sorted(self.ended, key=_place, reverse=not oldest_first)
+        rows = [t for t in rows if text.lower() in t.task_id.lower() or text in t.key]
+        return TaskWindow(offset=offset, total=len(rows), tasks=tuple(rows[offset : offset + limit]))
 
     async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
         return tuple(p for p in self.points.get(step, []) if p.at_s >= from_s)[-most:]

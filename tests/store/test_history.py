@@ -200,3 +200,27 @@ async def test_a_damaged_row_is_left_out_of_its_page(journal: SqliteJournal) -> 
     journal._connection.execute("UPDATE tasks SET row='{}' WHERE task_id='task 2'")
     page = await journal.ended_page(10)
     assert sorted(task.task_id for task in page.tasks) == ["task 0", "task 1", "task 3", "task 4"]
+
+
+async def test_a_window_shows_ended_tasks_by_number_in_both_directions(journal: SqliteJournal) -> None:
+    await journal.commit(JournalEntry(tasks=(*(ended(number) for number in range(30)), make_task("open"))))
+    newest = [task async for task in _through(journal, oldest_first=False)]
+    oldest = [task async for task in _through(journal, oldest_first=True)]
+    assert len(newest) == 30
+    assert newest == oldest[::-1]
+    assert (await journal.ended_window(28, 7)).total == 30
+
+
+async def _through(journal: SqliteJournal, *, oldest_first: bool) -> AsyncIterator[str]:
+    for offset in range(0, 30, 7):
+        for task in (await journal.ended_window(offset, 7, "", oldest_first)).tasks:
+            yield task.task_id
+
+
+async def test_a_window_with_a_text_holds_those_whose_name_has_it(journal: SqliteJournal) -> None:
+    await journal.commit(JournalEntry(tasks=tuple(ended(number) for number in range(30))))
+    found = await journal.ended_window(0, 5, "TASK 2")
+    assert found.total == 11  # 2 and 20 to 29
+    assert all(task.task_id.startswith("task 2") for task in found.tasks)
+    assert len(found.tasks) == 5
+    assert (await journal.ended_window(0, 5, "no such")).total == 0

@@ -80,8 +80,8 @@ class Desk:
     def __init__(self, folder: Path, *, tray: bool = False) -> None:
         self.node = FakeNode(folder)
         self.nursery = Nursery("window")
-        self.bridge = Bridge(self.nursery)
         self.memory = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+        self.bridge = Bridge(self.nursery, self.memory)
         self.quits = 0
         self.shell = Shell(self.bridge, self.memory, quit=self._quit, tray_available=lambda: tray)
 

@@ -19,7 +19,7 @@ from hivemind_worker.model.events import (
 )  # fmt: skip
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
-from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
 from hivemind_worker.model.preview import Preview
 from hivemind_worker.model.rules import Rules
@@ -226,6 +226,12 @@ class NodeFace(Protocol):
         self, limit: int, before: Place | None = None, state: TaskState | None = None
     ) -> TaskPage:
         """Ended tasks behind a place, newest first. Of a single state a page may be short of `limit`."""
+        ...
+
+    async def ended_window(
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
+    ) -> TaskWindow:
+        """Ended tasks by number, newest first; with a text those of the last 20,000 whose name holds it."""
         ...
 
     async def find_task(self, task_id: TaskId) -> Task | None:

@@ -55,6 +55,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskWindow:
+    """Ended tasks by number, newest first (or oldest): those from `offset` on, and how many there are."""
+
+    offset: int
+    total: int
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPage:
     """Ended tasks, newest first, and the place behind them; None when there are no more."""
 

@@ -130,3 +130,17 @@ def until_tomorrow() -> str:
 def held_at(at_s: float) -> str:
     """A log that stands still."""
     return _("Held at {time}", time=clock_time(at_s, seconds=True))
+
+
+def nothing_here(tab: int, filtered: bool, snapshot: Snapshot) -> tuple[str, str]:
+    """An empty table of tasks (0 running, 1 waiting, 2 finished): what that means, and what comes next."""
+    if filtered:
+        return _("No task matches"), _("Clear the text above to see all of them.")
+    if tab == 2:
+        return _("No task has ended yet"), _("Each one stays here with its log and what became of it.")
+    if tab == 1:
+        return _("No task is waiting"), _("Accepted tasks wait here while their files are unpacked.")
+    first = verdicts(snapshot)[0]
+    if first.code == "waiting_for_work":
+        return _("No tasks right now"), f"{first.text} {subline(snapshot, None)}"
+    return _("No task is running"), " ".join(part for part in (first.text, first.action) if part)

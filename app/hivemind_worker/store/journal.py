@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hivemind_worker.model.history import JournalEntry, StoryLine
-from hivemind_worker.model.metrics import Place, TaskPage
+from hivemind_worker.model.metrics import Place, TaskPage, TaskWindow
 from hivemind_worker.model.snapshot import NodeState
 from hivemind_worker.model.task import Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.store.codec import BadRowError, decode_node, decode_task, encode, readable_task
-from hivemind_worker.store.task_pages import read_page
+from hivemind_worker.store.task_pages import read_page, read_window
 
 SELECT_TASKS = "SELECT key, task_id, is_open, ended_at_s, row FROM tasks "
 BUSY_TIMEOUT_S = 5.0
@@ -273,6 +273,12 @@ class SqliteJournal:
     ) -> TaskPage:
         """Ended tasks behind a place, newest first; damaged rows are left out."""
         return await self._read(read_page, limit, before, state)
+
+    async def ended_window(
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
+    ) -> TaskWindow:
+        """Ended tasks by number."""
+        return await self._read(read_window, offset, limit, text, oldest_first)
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         """The history of one task, oldest first."""

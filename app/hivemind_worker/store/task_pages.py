@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
-from hivemind_worker.model.metrics import Place, TaskPage
+from hivemind_worker.model.metrics import Place, TaskPage, TaskWindow
 from hivemind_worker.model.task import Task, TaskKey, TaskState
 from hivemind_worker.store.codec import BadRowError, decode_task
 
@@ -19,6 +20,20 @@ ORDER BY ended_at_s DESC, key DESC LIMIT ?
 OF_STATE = f"""
 SELECT ended_at_s, key, CASE WHEN instr(row, ?) THEN row END FROM ({PAGE})
 """  # noqa: S608 - our own text
+SEARCHED = 20_000
+"""Ended tasks, newest first, whose names are looked through."""
+
+COUNT = "SELECT count(*) FROM tasks WHERE ended_at_s IS NOT NULL"
+WINDOW = """
+SELECT row FROM tasks WHERE ended_at_s IS NOT NULL
+ORDER BY ended_at_s {way}, key {way} LIMIT ? OFFSET ?
+"""
+NAMED = """
+SELECT key FROM (
+  SELECT key, task_id, ended_at_s FROM tasks WHERE ended_at_s IS NOT NULL
+  ORDER BY ended_at_s DESC, key DESC LIMIT ?
+) WHERE instr(lower(task_id), ?) OR instr(key, ?) ORDER BY ended_at_s {way}, key {way}
+"""
 FIRST = Place(ended_at_s=float("inf"), key=TaskKey(""))
 
 
@@ -56,3 +71,35 @@ def _or_none(text: str) -> Task | None:
         return decode_task(text)
     except BadRowError:
         return None
+
+
+def read_window(
+    connection: sqlite3.Connection, offset: int, limit: int, text: str, oldest_first: bool
+) -> TaskWindow:
+    """Ended tasks by number; with a text those whose name or key holds it. A damaged row shifts nothing that
+    is read later: the window is short by it.
+
+    Raises:
+        sqlite3.Error: the journal cannot be read.
+    """
+    way = "ASC" if oldest_first else "DESC"
+    if text:
+        return _named_window(connection, offset, limit, text.lower(), way)
+    total = connection.execute(COUNT).fetchone()[0]
+    rows = connection.execute(WINDOW.format(way=way), (limit, offset)).fetchall()
+    return TaskWindow(offset=offset, total=total, tasks=_decoded(row for (row,) in rows))
+
+
+def _named_window(connection: sqlite3.Connection, offset: int, limit: int, text: str, way: str) -> TaskWindow:
+    keys = connection.execute(NAMED.format(way=way), (SEARCHED, text, text)).fetchall()
+    rows = (
+        connection.execute("SELECT row FROM tasks WHERE key = ?", key).fetchone()
+        for key in keys[offset : offset + limit]
+    )
+    return TaskWindow(
+        offset=offset, total=len(keys), tasks=_decoded(row[0] for row in rows if row is not None)
+    )
+
+
+def _decoded(rows: Iterable[str]) -> tuple[Task, ...]:
+    return tuple(task for text in rows if (task := _or_none(text)) is not None)

@@ -103,8 +103,8 @@ class _Running:
         host = self._host
         host.listen(self._quit.set)
         nursery = Nursery("window")
-        bridge = Bridge(nursery)
         memory = QSettings(str(host.state / "window.ini"), QSettings.Format.IniFormat)
+        bridge = Bridge(nursery, memory)
         with _unexpected(bridge):
             _dress(host.settings)
             shell = Shell(bridge, memory, quit=self._quit.set)

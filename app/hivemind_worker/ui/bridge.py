@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QSettings, QTimer, Signal
 
 from hivemind_worker.engine.face import Command, NodeFace
 from hivemind_worker.model.effects import Refused, Reply
@@ -39,8 +39,10 @@ class Bridge(QObject):
     bug = Signal(str)
     """Something unexpected went wrong and is in the log."""
 
-    def __init__(self, nursery: Nursery) -> None:
+    def __init__(self, nursery: Nursery, memory: QSettings) -> None:
+        """`memory` keeps what the window remembers between two starts."""
         super().__init__()
+        self.memory = memory
         self.node: NodeFace | None = None
         self.snapshot: Snapshot | None = None
         self.sample: Sample | None = None

@@ -15,7 +15,7 @@ from hivemind_worker.machine.language import system_languages
 from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
-from hivemind_worker.model.metrics import Place, Point, Step, TaskPage
+from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
 from hivemind_worker.model.settings import Settings, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, PoolView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
@@ -138,6 +138,11 @@ class Front:
         self, limit: int, before: Place | None = None, state: TaskState | None = None
     ) -> TaskPage:
         return await self.parts.journal.ended_page(limit, before, state)
+
+    async def ended_window(
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
+    ) -> TaskWindow:
+        return await self.parts.journal.ended_window(offset, limit, text, oldest_first)
 
     async def find_task(self, task_id: TaskId) -> Task | None:
         key = key_of(task_id)

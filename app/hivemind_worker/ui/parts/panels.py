@@ -123,7 +123,8 @@ class FactRow(QWidget):
         self.shape, self.text, self.right = Shape(), Sentence(), Figure()
         self.link = Button("", kind="link", pressed=self._press)
         self.link.hide()
-        inner = row(12, margins=(INSIDE, 0, INSIDE, 0))
+        edge = INSIDE if left > 24 else 0
+        inner = row(12, margins=(edge, 0, edge, 0))
         holder = row()
         holder.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
         inner.addLayout(holder)

@@ -59,4 +59,7 @@ class Place:
         return made
 
 
-PLACES = (Place(key="home", title=mark("Home"), icon="home", screen="home:Home"),)
+PLACES = (
+    Place(key="home", title=mark("Home"), icon="home", screen="home:Home"),
+    Place(key="tasks", title=mark("Tasks"), icon="tasks", screen="tasks:Tasks"),
+)

@@ -1,0 +1,184 @@
+"""The columns of the window's task tables: heading, text, order. Pure; `ui.screens.tasks` draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hivemind_worker.model.task import Phase, Task, TaskState
+from hivemind_worker.presentation.amounts import clock, duration_words, size_words
+from hivemind_worker.presentation.catalogue import _, mark
+from hivemind_worker.presentation.moments import when
+from hivemind_worker.presentation.page_tasks import DELIVERIES, RUNTIMES, task_look
+from hivemind_worker.presentation.page_words import ABSENT, cores_of
+from hivemind_worker.presentation.plain_text import shown_line
+from hivemind_worker.presentation.rows import elapsed_s
+
+SHORT_CHARS = 21
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a cell may look at beside its task."""
+
+    now_s: float
+    time_limit_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column. `chars`: its width in digits; figures stand at the right edge."""
+
+    key: str
+    title: str
+    text: Callable[[Task, Facts], str]
+    order: Callable[[Task, Facts], Any]
+    chars: int
+    figure: bool = False
+    shown: bool = True
+    mono: bool = False
+
+
+def _elapsed(task: Task, facts: Facts) -> float:
+    return elapsed_s(task, facts.now_s)
+
+
+def _limit_left(task: Task, facts: Facts) -> float | None:
+    if task.started_at_s is None:
+        return None
+    return max(0.0, facts.time_limit_s - _elapsed(task, facts))
+
+
+def _loss(task: Task, facts: Facts) -> float:
+    return _elapsed(task, facts) if task.started_at_s is not None else 0.0
+
+
+def short_id(task: Task) -> str:
+    """The requester's name for it, shortened in the middle so that both ends can be told apart."""
+    name = shown_line(task.task_id)
+    if len(name) <= SHORT_CHARS:
+        return name
+    half = SHORT_CHARS // 2 - 1
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def _text_or_dash(value: object) -> str:
+    return ABSENT if value is None or value == "" else str(value)
+
+
+STATUS = Column(
+    key="status", title=mark("Status"), chars=12,
+    text=lambda task, _facts: task_look(task).word,
+    order=lambda task, _facts: (list(TaskState).index(task.state), task.phase.value),
+)  # fmt: skip
+NAME = Column(
+    key="task", title=mark("Task"), chars=17, mono=True,
+    text=lambda task, _facts: short_id(task), order=lambda task, _facts: task.task_id.lower(),
+)  # fmt: skip
+RUNTIME = Column(
+    key="runtime", title=mark("Runtime"), chars=11,
+    text=lambda task, _facts: _(RUNTIMES.get(task.runtime, ("", task.runtime))[1]) or ABSENT,
+    order=lambda task, _facts: task.runtime,
+)  # fmt: skip
+CORES = Column(
+    key="cores", title=mark("Cores"), chars=6, figure=True,
+    text=lambda task, _facts: cores_of(task.demand.cpu), order=lambda task, _facts: task.demand.cpu,
+)  # fmt: skip
+MEMORY = Column(
+    key="memory", title=mark("Memory"), chars=8, figure=True,
+    text=lambda task, _facts: f"{task.demand.memory_gb:g} GiB",
+    order=lambda task, _facts: task.demand.memory_gb,
+)  # fmt: skip
+STARTED = Column(
+    key="started", title=mark("Started"), chars=11, figure=True, shown=False,
+    text=lambda task, facts: ABSENT if task.started_at_s is None else when(task.started_at_s, facts.now_s),
+    order=lambda task, _facts: task.started_at_s or 0.0,
+)  # fmt: skip
+ACCEPTED = Column(
+    key="accepted", title=mark("Accepted"), chars=11, figure=True,
+    text=lambda task, facts: when(task.accepted_at_s, facts.now_s),
+    order=lambda task, _facts: task.accepted_at_s,
+)  # fmt: skip
+OPEN = (
+    STATUS, NAME, RUNTIME,
+    Column(
+        key="elapsed", title=mark("Elapsed"), chars=9, figure=True,
+        text=lambda task, facts: clock(_elapsed(task, facts)), order=_elapsed,
+    ),
+    Column(
+        key="left", title=mark("Limit left"), chars=10, figure=True,
+        text=lambda task, facts: _text_or_dash(
+            None if (left := _limit_left(task, facts)) is None else clock(left)
+        ),
+        order=lambda task, facts: _limit_left(task, facts) or 0.0,
+    ),
+    CORES, MEMORY, STARTED, replace(ACCEPTED, shown=False),
+    Column(
+        key="loss", title=mark("Would lose"), chars=15, figure=True,
+        text=lambda task, facts: duration_words(_loss(task, facts)), order=_loss,
+    ),
+)  # fmt: skip
+ENDED = (
+    STATUS, NAME, RUNTIME,
+    Column(
+        key="ended", title=mark("Ended"), chars=15, figure=True,
+        text=lambda task, facts: when(task.ended_at_s or 0.0, facts.now_s),
+        order=lambda task, _facts: task.ended_at_s or 0.0,
+    ),
+    Column(
+        key="ran", title=mark("Ran for"), chars=9, figure=True,
+        text=lambda task, facts: ABSENT if task.started_at_s is None else clock(_elapsed(task, facts)),
+        order=_elapsed,
+    ),
+    Column(
+        key="cpu", title=mark("CPU time"), chars=9, figure=True,
+        text=lambda task, _facts: clock(task.usage.cpu_s) if task.usage.cpu_s else ABSENT,
+        order=lambda task, _facts: task.usage.cpu_s,
+    ),
+    Column(
+        key="peak", title=mark("Peak memory"), chars=11, figure=True,
+        text=lambda task, _facts: (
+            size_words(task.usage.peak_memory_bytes) if task.usage.peak_memory_bytes else ABSENT
+        ),
+        order=lambda task, _facts: task.usage.peak_memory_bytes,
+    ),
+    Column(
+        key="exit", title=mark("Exit"), chars=5, figure=True,
+        text=lambda task, _facts: _text_or_dash(task.exit_code),
+        order=lambda task, _facts: -1 if task.exit_code is None else task.exit_code,
+    ),
+    Column(
+        key="trust", title=mark("Trust"), chars=6, figure=True,
+        text=lambda task, _facts: f"{task.trust_change:+d}" if task.trust_change else "0",
+        order=lambda task, _facts: task.trust_change,
+    ),
+    Column(
+        key="result", title=mark("Result"), chars=14,
+        text=lambda task, _facts: _(DELIVERIES[task.delivery]),
+        order=lambda task, _facts: task.delivery.value,
+    ),
+    replace(CORES, shown=False), replace(MEMORY, shown=False), STARTED,
+)  # fmt: skip
+"""Of those that have ended, the last few are hidden until they are asked for."""
+
+
+def as_tsv(columns: tuple[Column, ...], tasks: list[Task], facts: Facts) -> str:
+    """Rows as a spreadsheet takes them, with their headings; the task's name in full."""
+    lines = ["\t".join(_(column.title) for column in columns)]
+    for task in tasks:
+        cells = (
+            shown_line(task.task_id) if column is NAME else column.text(task, facts) for column in columns
+        )
+        lines.append("\t".join(cells))
+    return "\n".join(lines) + "\n"
+
+
+def is_waiting(task: Task) -> bool:
+    """Accepted, and not running yet."""
+    return task.state is TaskState.ALLOCATED
+
+
+def can_stop(task: Task) -> bool:
+    """Whether stopping it means anything."""
+    return not task.state.has_ended and task.phase is not Phase.STOPPING

@@ -1,0 +1,289 @@
+"""The details of one task: what went wrong, its log as it grows, its limits, what happened to it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLineEdit, QStackedWidget, QTabBar, QWidget
+
+from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.settings import Settings
+from hivemind_worker.model.task import Task
+from hivemind_worker.nursery import NamedThread
+from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.moments import when
+from hivemind_worker.presentation.page_tasks import task_look
+from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.presentation.plain_text import shown_line
+from hivemind_worker.presentation.story import story_report
+from hivemind_worker.presentation.task_details import about, limits, outcome, permissions, trouble
+from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.log_view import Follower, LogView
+from hivemind_worker.ui.parts.buttons import ToolButton
+from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, box, column, line, row, scrolled
+from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape
+from hivemind_worker.ui.theme import theme
+
+SIDE_PX, WIDE_PX = 270, 860
+
+
+class Pairs(QWidget):
+    """Names and values in two columns, filled anew in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout()
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setVerticalSpacing(3)
+        self._grid.setColumnStretch(1, 1)
+        self._rows: list[tuple[Label, Sentence]] = []
+        self.setLayout(self._grid)
+
+    def show_rows(self, rows: tuple[tuple[str, str], ...]) -> None:
+        """Show exactly these."""
+        while len(self._rows) < len(rows):
+            made = (Label("", "second"), Sentence())
+            for number, widget in enumerate(made):
+                self._grid.addWidget(widget, len(self._rows), number)
+            self._rows.append(made)
+        for number, (name, text) in enumerate(self._rows):
+            there = number < len(rows)
+            name.setVisible(there)
+            text.setVisible(there)
+            if there:
+                name.setText(rows[number][0])
+                text.setText(rows[number][1])
+
+
+class LogPane(QWidget):
+    """The log with its tools: search, follow, wrap, copy, save."""
+
+    def __init__(self, bridge: Bridge, thread: NamedThread) -> None:
+        super().__init__()
+        self.view = LogView(_("Log of the task"))
+        self.follower = Follower(bridge, self.view, thread)
+        self._path: Path | None = None
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(_("Search the log"))
+        self.search.setAccessibleName(_("Search the log"))
+        self.search.setClearButtonEnabled(True)
+        self.search.setFixedWidth(round(190 * theme().scale))
+        self.hits = Figure("", "small")
+        self.follow, self.wrap = QCheckBox(_("Follow")), QCheckBox(_("Wrap"))
+        self.follow.setChecked(True)
+        self.copy = ToolButton(_("Copy"), "copy", pressed=self._copy)
+        self.save = ToolButton(_("Save…"), "download", pressed=self._save)
+        tools = row(10, margins=(theme().size("gutter"), 5, 8, 5))
+        tools.addWidget(self.search)
+        tools.addWidget(self.hits)
+        tools.addStretch(1)
+        for widget in (self.follow, self.wrap, self.copy, self.save):
+            tools.addWidget(widget)
+        whole = column()
+        whole.addLayout(tools)
+        whole.addWidget(line())
+        whole.addWidget(self.view, 1)
+        self.setLayout(whole)
+        self.search.textChanged.connect(self.view.look_for)
+        self.search.returnPressed.connect(lambda: self.view.step(-1))
+        self.view.hits_changed.connect(self._count)
+        self.follow.toggled.connect(self.view.set_follow)
+        self.wrap.toggled.connect(self.view.set_wrap)
+
+    def show_file(self, path: Path | None, *, grows: bool) -> None:
+        """Follow this file."""
+        self._path = path
+        self.follower.follow(path, grows=grows)
+
+    def _count(self) -> None:
+        at, count = self.view.hits()
+        wanted = self.search.text()
+        self.hits.setText(_("{at} of {count}", at=at, count=count) if wanted else "")
+
+    def _copy(self) -> None:
+        chosen = self.view.textCursor().selection().toPlainText() or self.view.toPlainText()
+        QGuiApplication.clipboard().setText(chosen)
+
+    def _save(self) -> None:
+        if self._path is not None:
+            save_copy(self, self._path, "output.log")
+
+
+def save_copy(parent: QWidget, path: Path, name: str) -> None:
+    """Ask where to, and copy the file there."""
+    dialog = QFileDialog(parent, _("Save a copy"), name)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.selectFile(name)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(lambda chosen: shutil.copyfile(path, chosen))
+    dialog.open()
+
+
+class TaskPane(QWidget):
+    """Shows one task; `closed` is called when it is put away."""
+
+    def __init__(self, bridge: Bridge, thread: NamedThread, closed: Callable[[], object]) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.task: Task | None = None
+        self.log = LogPane(bridge, thread)
+        self._build_head(closed)
+        self.callout = Callout()
+        self.story = FactRows(left=30, lines=False)
+        self.limits, self.outcome, self.may = Pairs(), Pairs(), FactRows(left=16, lines=False)
+        self.side = self._made_side()
+        self.tabs = QTabBar()
+        self.tabs.setAccessibleName(_("Details"))
+        self.tabs.setExpanding(False)
+        for word in (_("Log"), _("Limits and use"), _("What happened")):
+            self.tabs.addTab(word)
+        self.pages = QStackedWidget()
+        for page in (self.log, self._padded(), scrolled(self._story_page())):
+            self.pages.addWidget(page)
+        self.tabs.currentChanged.connect(self.pages.setCurrentIndex)
+        middle = column()
+        tab_row = row(margins=(10, 0, 0, 0))
+        tab_row.addWidget(self.tabs)
+        middle.addLayout(tab_row)
+        middle.addWidget(line())
+        middle.addWidget(self.pages, 1)
+        self._middle = row()
+        self._middle.addLayout(middle, 1)
+        self._split = line(upright=True)
+        self._middle.addWidget(self._split)
+        self._middle.addWidget(self.side)
+        gutter = theme().size("gutter")
+        self._trouble = QWidget()
+        padded = column(margins=(gutter, 10, gutter, 2))
+        padded.addWidget(self.callout)
+        self._trouble.setLayout(padded)
+        whole = column()
+        whole.addWidget(self._head)
+        whole.addWidget(line())
+        whole.addWidget(self._trouble)
+        whole.addLayout(self._middle, 1)
+        self.setLayout(whole)
+
+    def _build_head(self, closed: Callable[[], object]) -> None:
+        self.shape, self.name, self.about = Shape(), Sentence("", "mono"), Sentence("", "small")
+        self.copy_id = ToolButton(_("Copy the task's name"), "copy", "icon", self._copy_name)
+        self.close_button = ToolButton(_("Close the details"), "cross", "icon", closed)
+        inner = row(10, margins=(theme().size("gutter"), 4, 12, 4))
+        inner.addWidget(self.shape)
+        inner.addWidget(self.name, 2)
+        inner.addWidget(self.copy_id)
+        inner.addWidget(self.about, 3)
+        inner.addWidget(self.close_button)
+        self._head = box("clear", inner)
+
+    def _made_side(self) -> QWidget:
+        inner = column(6, margins=(16, 12, 16, 12))
+        inner.addWidget(Label(_("Limits in force"), "section"))
+        inner.addWidget(self.limits)
+        inner.addSpacing(8)
+        inner.addWidget(Label(_("What it may do"), "section"))
+        inner.addWidget(self.may)
+        inner.addSpacing(8)
+        self._outcome_title = Label(_("What it used and left"), "section")
+        inner.addWidget(self._outcome_title)
+        inner.addWidget(self.outcome)
+        inner.addStretch(1)
+        page = QWidget()
+        page.setLayout(inner)
+        area = scrolled(page)
+        area.setFixedWidth(round(SIDE_PX * theme().scale))
+        return area
+
+    def _padded(self) -> QWidget:
+        self._narrow_side = QWidget()
+        self._narrow_side.setLayout(column())
+        return self._narrow_side
+
+    def _story_page(self) -> QWidget:
+        page = QWidget()
+        inner = column(margins=(4, 8, 4, 8))
+        inner.addWidget(self.story)
+        inner.addStretch(1)
+        page.setLayout(inner)
+        return page
+
+    # --- what it shows ------------------------------------------------------------------------
+
+    def show_task(self, task: Task, settings: Settings, now_s: float) -> None:
+        """Show this task; the same one is only brought up to date."""
+        fresh = self.task is None or self.task.key != task.key
+        ended_now = self.task is not None and self.task.state is not task.state
+        self.task = task
+        look = task_look(task)
+        self.shape.show_icon(look.icon, f"state-{look.tone}-ink", look.word)
+        self.name.setText(shown_line(task.task_id))
+        self.about.setText(about(task, now_s))
+        self.limits.show_rows(limits(task, settings, now_s))
+        found = outcome(task, now_s)
+        self.outcome.show_rows(found)
+        self.may.show_lines([FactLine(look=look, text=text) for look, text in permissions(task, settings)])
+        said = trouble(task)
+        self._trouble.setVisible(said is not None)
+        if said is not None:
+            self.callout.say(*said)
+        if fresh or ended_now:
+            self._follow(task)
+            self.bridge.query("story", lambda node: node.story(task.key), self._tell)
+
+    def _follow(self, task: Task) -> None:
+        node = self.bridge.node
+        if node is not None:
+            self.log.show_file(node.output_log(task.key), grows=not task.state.has_ended)
+
+    def _tell(self, lines: tuple[StoryLine, ...]) -> None:
+        task, snapshot = self.task, self.bridge.snapshot
+        if task is None or snapshot is None:
+            return
+        told = story_report(task, lines, snapshot.at_s, "")["lines"]
+        assert isinstance(told, list)
+        plain = Look(tone="offline", icon="dash", word="")
+        self.story.show_lines([
+            FactLine(look=plain, text=shown_line(row["sentence"]), right=when(at.at_s, snapshot.at_s))
+            for at, row in zip(lines, told, strict=True)
+        ])  # fmt: skip
+
+    def put_away(self) -> None:
+        """Show no task."""
+        self.task = None
+        self.log.show_file(None, grows=False)
+
+    def rest(self) -> None:
+        """Nobody looks."""
+        self.log.follower.stop()
+
+    def wake(self) -> None:
+        """Somebody looks again."""
+        if self.task is not None:
+            self._follow(self.task)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_side(wide=self.width() >= WIDE_PX * theme().scale)
+
+    def _place_side(self, *, wide: bool) -> None:
+        """Beside the log where there is room, else behind a tab."""
+        self.tabs.setTabVisible(1, not wide)
+        self._split.setVisible(wide)
+        narrow = self._narrow_side.layout()
+        assert narrow is not None
+        if wide and self._middle.indexOf(self.side) < 0:
+            self.side.setFixedWidth(round(SIDE_PX * theme().scale))
+            self._middle.addWidget(self.side)
+        elif not wide and narrow.indexOf(self.side) < 0:
+            self.side.setMinimumWidth(0)
+            self.side.setMaximumWidth(16_777_215)
+            narrow.addWidget(self.side)
+
+    def _copy_name(self) -> None:
+        if self.task is not None:
+            QGuiApplication.clipboard().setText(self.task.task_id)

@@ -1,0 +1,201 @@
+"""A task table on the screen: shape and word of the state, hairlines, columns to choose, rows to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QEvent, QItemSelection, QObject, QPoint, QRect, QSettings, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+)
+
+from hivemind_worker.model.task import Task
+from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.page_tasks import RUNTIMES, task_look
+from hivemind_worker.ui.icons import pixmap
+from hivemind_worker.ui.task_models import TASK, AnyIndex, TaskModel
+from hivemind_worker.ui.theme import appearance, theme
+
+EDGE, PAD = 20, 8
+_SELECTED = QStyle.StateFlag.State_Selected
+
+
+class TaskDelegate(QStyledItemDelegate):
+    """Draws a cell: text in the theme's colours, and the shape before a state or a runtime."""
+
+    def __init__(self, model: TaskModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._restyle()
+
+    def _restyle(self) -> None:
+        self._body, self._mono = theme().font("body"), theme().font("mono")
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
+        look = theme()
+        box: QRect = option.rect
+        selected = bool(option.state & _SELECTED)
+        if selected:
+            painter.fillRect(box, look.colour("select"))
+        painter.setPen(look.colour("line"))
+        painter.drawLine(box.bottomLeft(), box.bottomRight())
+        column = self._model.columns[index.column()]
+        task: Task | None = index.data(TASK)
+        inside = box.adjusted(EDGE if index.column() == 0 else PAD, 0, -PAD, -1)
+        if task is not None and column.key in ("status", "runtime"):
+            inside = self._draw_shape(painter, inside, task, column.key, selected=selected)
+        painter.setFont(self._mono if column.mono else self._body)
+        painter.setPen(look.colour("on-select" if selected else "text"))
+        text = str(index.data() or "")
+        if not column.figure:
+            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inside.width())
+        flag = Qt.AlignmentFlag.AlignRight if column.figure else Qt.AlignmentFlag.AlignLeft
+        painter.drawText(inside, flag | Qt.AlignmentFlag.AlignVCenter, text)
+
+    def _draw_shape(self, painter: QPainter, inside: QRect, task: Task, key: str, *, selected: bool) -> QRect:
+        look, px = theme(), theme().icon_px("icon_small") - 2
+        if key == "status":
+            state = task_look(task)
+            name, ink = state.icon, f"state-{state.tone}-ink"
+        else:
+            name, ink = RUNTIMES.get(task.runtime, ("", ""))[0], "on-select" if selected else "text-2"
+        if not name:
+            return inside
+        picture = pixmap(name, ink, px, painter.device().devicePixelRatio())
+        painter.drawPixmap(inside.left(), inside.center().y() - px // 2 + 1, picture)
+        return inside.adjusted(px + look.size("radius_control") + 3, 0, 0, 0)
+
+
+class TaskTable(QTableView):
+    """Selects whole rows; keys act as the shortcuts say. `name` is where its columns are remembered."""
+
+    chosen = Signal()
+    """Another row is current, or others are selected."""
+    opened = Signal()
+    """Enter or a double click: the details are wanted."""
+    hold = Signal()
+    """Space."""
+    stop = Signal()
+    """Delete."""
+    copy = Signal()
+    """Ctrl+C."""
+
+    def __init__(self, model: TaskModel, shown: Any, memory: QSettings, name: str) -> None:
+        super().__init__()
+        self.source, self._memory, self._name = model, memory, name
+        self.setModel(shown)
+        self.setItemDelegate(TaskDelegate(model, self))
+        self.setAccessibleName(_("Tasks"))
+        self.setShowGrid(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setTabKeyNavigation(False)
+        self.setWordWrap(False)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self._build_header()
+        self._restyle()
+        appearance().changed.connect(self._restyle)
+        self.doubleClicked.connect(lambda _index: self.opened.emit())
+        self.selectionModel().selectionChanged.connect(self._selection_changed)
+        self.setSortingEnabled(True)
+
+    def _build_header(self) -> None:
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionsMovable(True)
+        header.setStretchLastSection(True)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(lambda at: self.column_menu().popup(header.mapToGlobal(at)))
+        header.setAccessibleName(_("Columns"))
+        digit = self.fontMetrics().horizontalAdvance("0")
+        for number, column in enumerate(self.source.columns):
+            header.resizeSection(number, column.chars * digit + 2 * PAD + (EDGE if number == 0 else 4))
+            header.setSectionHidden(number, not column.shown)
+        kept = self._memory.value(f"columns/{self._name}")
+        if kept is not None:
+            header.restoreState(kept)
+
+    def _restyle(self) -> None:
+        delegate = self.itemDelegate()
+        assert isinstance(delegate, TaskDelegate)
+        delegate._restyle()
+        self.verticalHeader().setDefaultSectionSize(theme().row("table_row"))
+        self.viewport().update()
+
+    # --- columns ------------------------------------------------------------------------------
+
+    def column_menu(self) -> QMenu:
+        """The columns to choose from; the first two always stay."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        header = self.horizontalHeader()
+        for number, column in enumerate(self.source.columns):
+            action = menu.addAction(_(column.title))
+            action.setCheckable(True)
+            action.setChecked(not header.isSectionHidden(number))
+            action.setEnabled(number > 1)
+            action.toggled.connect(lambda on, number=number: self._show_column(number, on))
+        return menu
+
+    def _show_column(self, number: int, on: bool) -> None:
+        self.horizontalHeader().setSectionHidden(number, not on)
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep which columns are shown, how wide and in which order."""
+        self._memory.setValue(f"columns/{self._name}", self.horizontalHeader().saveState())
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def selected(self) -> list[Task]:
+        """The selected tasks from top to bottom; those not fetched yet are left out."""
+        rows = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
+        return [task for index in rows if (task := index.data(TASK)) is not None]
+
+    def current_task(self) -> Task | None:
+        """The one that the details are about."""
+        index = self.selectionModel().currentIndex()
+        if not index.isValid() or not self.selectionModel().isRowSelected(index.row()):
+            return None
+        found = index.data(TASK)
+        return found if isinstance(found, Task) else None
+
+    def _selection_changed(self, _on: QItemSelection, _off: QItemSelection) -> None:
+        self.chosen.emit()
+
+    def menu_at(self, at: QPoint, fill: Callable[[QMenu], None]) -> None:
+        """A menu about the rows, filled by who knows what can be done with them."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        fill(menu)
+        menu.popup(self.viewport().mapToGlobal(at))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        signal = {
+            int(Qt.Key.Key_Return): self.opened, int(Qt.Key.Key_Enter): self.opened,
+            int(Qt.Key.Key_Space): self.hold, int(Qt.Key.Key_Delete): self.stop,
+        }.get(event.key())  # fmt: skip
+        if event.key() == Qt.Key.Key_C and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            signal = self.copy
+        if signal is None:
+            super().keyPressEvent(event)
+        else:
+            signal.emit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self.viewport().update()
