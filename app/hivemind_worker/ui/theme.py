@@ -23,7 +23,12 @@ SYSTEM, LIGHT, DARK = "system", "light", "dark"
 GENERIC = frozenset({"", "sans", "sans serif", "sans-serif"})
 FALLBACKS = ("Inter", "Noto Sans", "Cantarell", "DejaVu Sans")
 """Where no desktop names its own font."""
-MARKS = {"check": "surface", "chevron-down": "text-2", "chevron-right": "text-2", "chevron-up": "text-2", "dash": "surface"}
+MARKS = {
+    "check": "surface",
+    "chevron-down": "text-2",
+    "chevron-right": "text-2",
+    "chevron-up": "text-2",
+}
 """Pictures that the style sheet draws, which takes files and knows no colour of the text."""
 GROUPS = {
     "window": QPalette.ColorRole.Window,
