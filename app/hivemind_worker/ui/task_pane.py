@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLineEdit, QStackedWidget, QTabBar, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QLineEdit, QStackedWidget, QTabBar, QWidget
 
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.settings import Settings
@@ -26,6 +24,7 @@ from hivemind_worker.ui.log_view import Follower, LogView
 from hivemind_worker.ui.parts.buttons import ToolButton
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, box, column, line, row, scrolled
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape
+from hivemind_worker.ui.text_file import save_copy
 from hivemind_worker.ui.theme import theme
 
 SIDE_PX, WIDE_PX = 270, 860
@@ -112,16 +111,6 @@ class LogPane(QWidget):
     def _save(self) -> None:
         if self._path is not None:
             save_copy(self, self._path, "output.log")
-
-
-def save_copy(parent: QWidget, path: Path, name: str) -> None:
-    """Ask where to, and copy the file there."""
-    dialog = QFileDialog(parent, _("Save a copy"), name)
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.selectFile(name)
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.fileSelected.connect(lambda chosen: shutil.copyfile(path, chosen))
-    dialog.open()
 
 
 class TaskPane(QWidget):

@@ -62,4 +62,5 @@ class Place:
 PLACES = (
     Place(key="home", title=mark("Home"), icon="home", screen="home:Home"),
     Place(key="tasks", title=mark("Tasks"), icon="tasks", screen="tasks:Tasks"),
+    Place(key="logs", title=mark("Logs"), icon="logs", screen="logs:Logs"),
 )

@@ -29,8 +29,9 @@ from hivemind_worker.ui.parts.panels import box, column, row
 from hivemind_worker.ui.parts.text import Label, Sentence
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.task_models import EndedTasks, OpenTasks, Sorted
-from hivemind_worker.ui.task_pane import TaskPane, save_copy
+from hivemind_worker.ui.task_pane import TaskPane
 from hivemind_worker.ui.task_table import TaskTable
+from hivemind_worker.ui.text_file import save_copy
 from hivemind_worker.ui.theme import theme
 
 RUNNING, WAITING, FINISHED = 0, 1, 2
