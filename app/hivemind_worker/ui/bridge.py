@@ -36,6 +36,8 @@ class Bridge(QObject):
     settings_changed = Signal()
     refused = Signal(object)
     """A wish was not granted: the `Problem`."""
+    place_wanted = Signal(str)
+    """A screen leads to another place of the window."""
     bug = Signal(str)
     """Something unexpected went wrong and is in the log."""
 

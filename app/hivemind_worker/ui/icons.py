@@ -42,13 +42,29 @@ def pixmap(name: str, colour: str = "text-2", px: int = 18, ratio: float = 1.0) 
     return _drawn(name, theme().colours[colour], px, ratio)
 
 
-def icon(name: str, colour: str = "text", px: int = 18, disabled: str = "disabled") -> QIcon:
-    """The icon for a button or menu, grey where it cannot be pressed; of the theme in force now."""
+def icon(name: str, colour: str = "text", px: int = 18, *, gap: int = 0) -> QIcon:
+    """The icon for a button or menu, grey where it cannot be pressed; of the theme in force now.
+
+    `gap`: empty pixels at its right, as buttons set their text close to it.
+    """
     found = QIcon()
     for ratio in (1.0, 2.0):
-        found.addPixmap(pixmap(name, colour, px, ratio))
-        found.addPixmap(pixmap(name, disabled, px, ratio), QIcon.Mode.Disabled)
+        found.addPixmap(_widened(pixmap(name, colour, px, ratio), gap))
+        found.addPixmap(_widened(pixmap(name, "disabled", px, ratio), gap), QIcon.Mode.Disabled)
     return found
+
+
+def _widened(picture: QPixmap, gap: int) -> QPixmap:
+    if not gap:
+        return picture
+    ratio = picture.devicePixelRatio()
+    wide = QPixmap(picture.width() + round(gap * ratio), picture.height())
+    wide.setDevicePixelRatio(ratio)
+    wide.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(wide)
+    painter.drawPixmap(0, 0, picture)
+    painter.end()
+    return wide
 
 
 def plain_icon(name: str, colour: QColor, px: int) -> QPixmap:

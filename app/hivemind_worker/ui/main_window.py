@@ -46,11 +46,12 @@ class MainWindow(QMainWindow):
         self.screens: dict[str, Screen] = {}
         self.rail, self.strip, self.stack = Rail(places), StatusStrip(bridge), QStackedWidget()
         self._banners = column(8, margins=(0, 0, 0, 0))
-        self._has_painted = False
+        self._has_painted = self._has_worker = False
         self._build()
         self.ring = FocusRing(self)
         self.rail.chosen.connect(self.open)
         bridge.snapshot_changed.connect(self._show_picture)
+        bridge.place_wanted.connect(self.open)
         appearance().changed.connect(self._restyled)
         self._restore()
         self.open(str(memory.value(PLACE, "home")))
@@ -120,8 +121,12 @@ class MainWindow(QMainWindow):
         if "tasks" in self.rail.items:
             self.rail.items["tasks"].set_badge(str(count) if count else "")
         screen = self.current()
-        if screen is not None:
-            screen.render_picture(snapshot)
+        if screen is None:
+            return
+        if not self._has_worker:  # what it was opened for could not be asked yet
+            self._has_worker = True
+            screen.opened()
+        screen.render_picture(snapshot)
 
     def _wake(self, screen: Screen) -> None:
         if not self.is_seen():
@@ -174,6 +179,7 @@ class MainWindow(QMainWindow):
     def retire(self) -> None:
         """Another window takes the place of this one: show nothing any more, and go."""
         self.bridge.snapshot_changed.disconnect(self._show_picture)
+        self.bridge.place_wanted.disconnect(self.open)
         appearance().changed.disconnect(self._restyled)
         screen = self.current()
         if screen is not None:

@@ -22,6 +22,8 @@ from PySide6.QtWidgets import (
 from hivemind_worker.ui.icons import icon, pixmap
 from hivemind_worker.ui.theme import theme
 
+GAP = 5
+
 if TYPE_CHECKING:
     _AnyButton = QAbstractButton
 else:
@@ -43,8 +45,9 @@ class _Tinted(_AnyButton):
     def _tint(self) -> None:
         if self._icon_name:
             px = theme().icon_px("icon_small")
-            self.setIconSize(QSize(px, px))
-            self.setIcon(icon(self._icon_name, self._icon_colour, px))
+            gap = GAP if self.text() and self.property("kind") != "icon" else 0
+            self.setIconSize(QSize(px + gap, px))
+            self.setIcon(icon(self._icon_name, self._icon_colour, px, gap=gap))
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() is QEvent.Type.StyleChange:

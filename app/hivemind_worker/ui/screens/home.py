@@ -7,9 +7,13 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
+from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Task
+from hivemind_worker.presentation.amounts import DAY_S
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.health import unended
+from hivemind_worker.presentation.ledger import days
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import Happening, happenings
 from hivemind_worker.presentation.page_words import Button as ButtonWords
@@ -17,12 +21,13 @@ from hivemind_worker.presentation.page_words import Cause, buttons, causes, head
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button
-from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, row, scrolled
-from hivemind_worker.ui.parts.text import Label, Sentence, StateBadge
+from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, row, scrolled
+from hivemind_worker.ui.parts.text import Label, StateBadge
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
+from hivemind_worker.ui.tiles import EarnedTile, RunningTile, TrustTile
 
-LATEST, LOOKED_BACK, CAUSES = 6, 100, 6
+LATEST, LOOKED_BACK, CAUSES, DAYS = 6, 100, 6, 14
 
 
 class Verdicts(Panel):
@@ -92,9 +97,8 @@ def _cause_line(cause: Cause, now_s: float) -> FactLine:
 class Latest(Panel):
     """What happened latest, newest first."""
 
-    def __init__(self) -> None:
-        super().__init__(_("Latest"))
-        self._rows: list[tuple[QWidget, Label, Sentence, Label]] = []
+    def __init__(self, all_events: Callable[[], object]) -> None:
+        super().__init__(_("Latest"), Button(_("All events"), kind="link", pressed=all_events))
         self.lines = FactRows(left=44, lines=False)
         self.body.addSpacing(4)
         self.body.addWidget(self.lines)
@@ -121,11 +125,14 @@ class Home(Screen):
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
-        self.verdicts, self.latest = Verdicts(bridge), Latest()
+        self.verdicts, self.latest = Verdicts(bridge), Latest(lambda: self._go("logs"))
+        self.running, self.earned, self.trust = RunningTile(), EarnedTile(), TrustTile()
         self._ended: tuple[Task, ...] = ()
+        self._balances: tuple[Balance, ...] = ()
+        self._open_keys: frozenset[str] = frozenset()
         gutter = theme().size("gutter")
         inside = column(12, margins=(gutter, 14, gutter, gutter))
-        for part in (self.verdicts, self.latest):
+        for part in (self.verdicts, Columns(self.running, self.earned, self.trust), self.latest):
             inside.addWidget(part)
         inside.addStretch(1)
         page = QWidget()
@@ -134,8 +141,24 @@ class Home(Screen):
         whole.addWidget(scrolled(page))
         self.setLayout(whole)
 
+    def _go(self, place: str) -> None:
+        self.bridge.place_wanted.emit(place)
+
     def opened(self) -> None:
         self.bridge.query("latest", lambda node: node.ended_tasks(LOOKED_BACK), self._got_ended)
+        snapshot = self.bridge.snapshot
+        if snapshot is not None:
+            pool, from_s = snapshot.pool, snapshot.at_s - DAYS * DAY_S
+            self.bridge.query(
+                "balances",
+                lambda node: node.pools.balances(pool.address, pool.user, from_s),
+                self._got_balances,
+            )
+
+    def _got_balances(self, balances: tuple[Balance, ...]) -> None:
+        self._balances = balances
+        if self.bridge.snapshot is not None:
+            self.render_picture(self.bridge.snapshot)
 
     def _got_ended(self, ended: tuple[Task, ...]) -> None:
         self._ended = ended
@@ -143,6 +166,13 @@ class Home(Screen):
             self.render_picture(self.bridge.snapshot)
 
     def render_picture(self, snapshot: Snapshot) -> None:
+        open_keys = frozenset(task.key for task in unended(snapshot))
+        if self._open_keys - open_keys:  # something has ended
+            self.opened()
+        self._open_keys = open_keys
         last_s = max((task.ended_at_s or 0 for task in self._ended), default=None)
         self.verdicts.show_picture(snapshot, last_s)
+        self.running.show_picture(snapshot)
+        self.earned.show_days(snapshot, days(self._ended, self._balances, snapshot.at_s, DAYS))
+        self.trust.show_picture(snapshot)
         self.latest.show_happenings(happenings(snapshot, self._ended, LATEST), snapshot.at_s)
