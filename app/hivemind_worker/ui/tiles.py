@@ -216,7 +216,7 @@ class TrustTile(Tile):
         layout = self.layout()
         assert layout is not None
         layout.replaceWidget(self.below, self.bar)
-        self.below.setParent(None)
+        self.below.hide()
 
     def show_picture(self, snapshot: Snapshot) -> None:
         """The score, its group, and how far the next one is."""
