@@ -18,8 +18,8 @@ from hivemind_worker.model.task import Problem
 
 Progress = Callable[[float, str], None]
 
-PLAIN = ("base-files", "bash", "ca-certificates", "coreutils", "findutils", "grep", "gzip", "media-types",
-         "netbase", "python3", "python3-pip", "sed", "tzdata")  # fmt: skip
+PLAIN = ("base-files", "bash", "ca-certificates", "coreutils", "findutils", "grep", "gzip", "libstdc++6",
+         "media-types", "netbase", "python3", "python3-pip", "sed", "tzdata")  # fmt: skip
 SCIENTIFIC = ("python3-numpy", "python3-pandas", "python3-matplotlib", "python3-pil", "python3-sklearn",
               "python3-requests")  # fmt: skip
 

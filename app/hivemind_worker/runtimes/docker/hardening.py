@@ -79,6 +79,7 @@ class Surroundings:
     log_driver: str = "local"  # keeps bytes as they are; json-file puts marks for what is not UTF-8
     remapped: bool = False
     selinux: bool = False
+    workspace: str = ""  # as the engine's computer names it, where that is not as the order does
     binds: Sequence[str] = ()  # further folders, as the engine writes them: SOURCE:TARGET:ro
     variables: Sequence[tuple[str, str]] = ()
     import_path: Sequence[str] = field(default=())
@@ -184,9 +185,9 @@ def _ulimits(disk_bytes: int) -> list[dict[str, Any]]:
 def _binds(order: RunOrder, around: Surroundings) -> list[str]:
     # Written the short way: then the folder need not be there yet when the container is made.
     mode = "rw,Z" if around.selinux else "rw"
-    return [f"{order.workspace}:{name}:{mode}" for name in (TASK_FOLDER, WORKSPACE_FOLDER)] + list(
-        around.binds
-    )
+    workspace = around.workspace or order.workspace
+    own = [f"{workspace}:{name}:{mode}" for name in (TASK_FOLDER, WORKSPACE_FOLDER)]
+    return [*own, *around.binds]
 
 
 def _gpus(gpu: float) -> list[dict[str, Any]]:

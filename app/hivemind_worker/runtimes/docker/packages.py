@@ -27,6 +27,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 from hivemind_worker.runtimes.docker.networks import NetworkPolicy, TaskNetwork
+from hivemind_worker.runtimes.docker.outside import OUTSIDE
 from hivemind_worker.runtimes.docker.requirement_lines import unusable_lines, wanted_lines
 from hivemind_worker.runtimes.docker.side_containers import closed_host, who_works
 
@@ -217,7 +218,7 @@ def key_of_packages(wanted: Sequence[str], image: ImageFacts) -> str:
 
 def folder_mark(folder: Path) -> str:
     """Tells the containers of one home from those of another."""
-    return hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    return hashlib.sha256(OUTSIDE.mark(folder).encode()).hexdigest()[:16]
 
 
 def size_of(folder: Path) -> int:
@@ -297,8 +298,8 @@ class _Step:
     def _order(self, api: APIClient, mode: str, index_url: str) -> dict[str, Any]:
         """The container of row C9: of this computer it has the file to read and the folder to fill."""
         binds = {
-            str(self.draft / "asked"): {"bind": "/asked", "mode": "ro"},
-            str(self.draft / "packages"): {"bind": "/made", "mode": "rw"},
+            OUTSIDE.name(api, self.draft / "asked"): {"bind": "/asked", "mode": "ro"},
+            OUTSIDE.name(api, self.draft / "packages"): {"bind": "/made", "mode": "rw"},
         }
         return {
             "image": self._image.digest, "name": self._name, "command": pip_words(index_url),

@@ -30,6 +30,7 @@ from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 from hivemind_worker.runtimes.docker.images import ImageShelf
 from hivemind_worker.runtimes.docker.listener import Listener
 from hivemind_worker.runtimes.docker.networks import NetworkPolicy, TaskNetwork
+from hivemind_worker.runtimes.docker.outside import OUTSIDE
 from hivemind_worker.runtimes.docker.packages import PACKAGES_PLACE, Packages, PackageShelf
 from hivemind_worker.runtimes.docker.position import Position, read_mark
 from hivemind_worker.runtimes.docker.processes import processes_of
@@ -145,10 +146,17 @@ class Run:
             network=network, log_driver=shelter.log_driver, log_bytes=shelter.log_bytes, pids=shelter.pids,
             remapped=bool(facts and facts.remapped), selinux=bool(facts and facts.selinux),
         )  # fmt: skip
+        if OUTSIDE.differs:
+            around = replace(around, workspace=await self._outside(self.order.workspace))
         if self._packages is None:
             return around
-        bind = f"{self._packages.folder}:{PACKAGES_PLACE}:ro"
+        bind = f"{await self._outside(self._packages.folder)}:{PACKAGES_PLACE}:ro"
         return replace(around, binds=(bind,), import_path=(PACKAGES_PLACE,))
+
+    async def _outside(self, folder: Path) -> str:
+        if not OUTSIDE.differs:
+            return str(folder)
+        return await self._shelter.engine.call(lambda api: OUTSIDE.name(api, folder))
 
     def _new_listener(self) -> Listener:
         if self._listener is not None:
