@@ -6,6 +6,7 @@ calls, for a thread. Counterpart: `firewall` (the rules), `packages` (the step t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 import threading
@@ -43,6 +44,7 @@ class TaskNetwork:
         self._make_firewall = make_firewall
         self._lock = threading.Lock()
         self._firewall: Firewall | None = None
+        self.is_used = False
 
     def mode_for(self, api: docker.APIClient, policy: NetworkPolicy) -> str | Problem:
         """The network of a task's own container, ready for use. Call it before each start.
@@ -79,6 +81,7 @@ class TaskNetwork:
     def _ready(self, api: docker.APIClient, *, must_be_walled: bool) -> str | Problem:
         with self._lock:
             try:
+                self.is_used = True
                 bridge = self._bridge(api)
                 if isinstance(bridge, Problem):
                     return bridge
@@ -86,9 +89,13 @@ class TaskNetwork:
             except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
                 return Problem(code=FaultCode.SANDBOX_FAILED, about=f"network {self.name}: {error}")
         if refused and must_be_walled:
-            about = f"open internet is not offered here, since its rules cannot be set ({refused})"
-            return Problem(code=FaultCode.BAD_SETTING, about=about)
+            return _not_offered(refused)
         return self.name
+
+    def policy_problem(self, api: docker.APIClient, policy: NetworkPolicy) -> Problem | None:
+        """Why tasks cannot be held to this policy here; None when they can. Makes nothing."""
+        refused = self.why_not_internet(api) if policy is NetworkPolicy.INTERNET else ""
+        return _not_offered(refused) if refused else None
 
     def _wall(self, api: docker.APIClient, bridge: str) -> str:
         """Raise the rules around the bridge; why not, when that cannot be done."""
@@ -116,14 +123,19 @@ class TaskNetwork:
         return dict(api.inspect_network(self.name))
 
     def remove(self, api: docker.APIClient) -> None:
-        """Take the rules down, and the bridge when it is ours and nobody is on it."""
-        with self._lock:
+        """Take rules and bridge away; both stay while anybody is on it, maybe another worker's task."""
+        trouble = (docker.errors.DockerException, requests.exceptions.RequestException)
+        with self._lock, contextlib.suppress(*trouble):
+            network = api.inspect_network(self.name)
+            if network.get("Containers"):
+                return
             if self._firewall is not None:
                 self._firewall.take_down()
                 self._firewall = None
-            try:
-                network = api.inspect_network(self.name)
-                if (network.get("Labels") or {}).get(LABEL) and not network.get("Containers"):
-                    api.remove_network(self.name)
-            except (docker.errors.DockerException, requests.exceptions.RequestException):
-                return
+            if (network.get("Labels") or {}).get(LABEL):
+                api.remove_network(self.name)
+
+
+def _not_offered(reason: str) -> Problem:
+    about = f"task_network: open internet is not offered here, since its rules cannot be set ({reason})"
+    return Problem(code=FaultCode.BAD_SETTING, about=about)

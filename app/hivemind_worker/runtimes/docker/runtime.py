@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
 IMAGE_LIMIT_S = 3.0
 SWEEP_EVERY_S = 30.0
+NETWORK_EVERY_S = 60.0
 WARM_LIMIT_S = 120.0
 WARM_AT_MOST = 8
 RUNS_AT_MOST = 512  # threads that listen, made as they are needed
@@ -129,6 +130,8 @@ class DockerRuntime:
         self._watching: asyncio.Task[None] | None = None
         self._swept_at_s = float("-inf")
         self._left_over = False
+        self._no_network: Problem | None = None
+        self._network_looked_s = float("-inf")
         self._closed = False
         self._removing: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -153,6 +156,11 @@ class DockerRuntime:
                 pull=self.images.pulling,
             )  # fmt: skip
         self._image = image
+        if self._no_network is not None:
+            return RuntimeView(
+                name=self.name, ready=False, detail=view.detail, problem=self._no_network,
+                docker_available=True,
+            )  # fmt: skip
         return RuntimeView(
             name=self.name, ready=True, detail=f"{view.detail}, {image.name}", docker_available=True
         )
@@ -184,7 +192,19 @@ class DockerRuntime:
         if self._view.state is not before.state:
             log.info("Docker: %s, %s", self._view.state, self._view.detail)
         if self._view.state is EngineState.READY:
+            await self._check_network(came_back=before.state is not EngineState.READY)
             await self._sweep_when_due(came_back=before.state is not EngineState.READY)
+
+    async def _check_network(self, *, came_back: bool) -> None:
+        """Whether tasks can be held to the owner's policy here, now and then: rules need rights."""
+        if self._rules.policy is not NetworkPolicy.INTERNET:
+            return
+        if came_back or time.monotonic() - self._network_looked_s > NETWORK_EVERY_S:
+            self._network_looked_s = time.monotonic()
+            with contextlib.suppress(EngineError):
+                self._no_network = await self.engine.call(
+                    lambda api: self.network.policy_problem(api, self._rules.policy)
+                )
 
     def missing_packages(self, requirements: Sequence[str]) -> tuple[str, ...]:
         """Those lines of a requirements.txt that can never be satisfied here."""
@@ -343,6 +363,9 @@ class DockerRuntime:
         await self._nursery.close()
         await self.images.close()
         self.packages.close()
+        if self.network.is_used:
+            with contextlib.suppress(EngineError):
+                await self.engine.call(self.network.remove, CLOSE_LIMIT_S)
         await self.engine.close()
         for threads in (self._files, self._listeners):
             threads.close(wait=False)
