@@ -99,6 +99,8 @@ def test_every_page_fits_every_width_and_nothing_is_complained_about(
         for width in WIDTHS:
             driver.look(width, dark=width == 768)
             assert driver.execute_script(OVERFLOWING) == [], (page, width)
+            names = driver.find_elements(By.CSS_SELECTOR, "tbody th a")
+            assert all(name.size["width"] > 60 for name in names), (page, width, "names are not seen")
         assert driver.find_elements(By.CSS_SELECTOR, "h1"), page
 
 
