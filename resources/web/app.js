@@ -21,10 +21,10 @@ function leave() {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
-async function write(path, values) {
+async function write(path, values, method = "POST") {
   const headers = { "Content-Type": "application/json", "X-CSRF-Token": body.dataset.csrf };
   try {
-    const answer = await ask(path, { method: "POST", headers, body: JSON.stringify(values ?? {}) });
+    const answer = await ask(path, { method, headers, body: JSON.stringify(values ?? {}) });
     const told = await answer.json();
     say(answer.ok ? told.message : [told.detail, told.fix].filter(Boolean).join(" "), !answer.ok);
   } catch {
@@ -151,7 +151,7 @@ function showFollowing() {
     : fill(poll ? words.polling : words.live, { time: wall(lastHeard) });
   line.textContent = text;
   if (gone) byId("stale-text").textContent = text;
-  for (const button of document.querySelectorAll("[data-action],[data-stop]")) button.disabled = gone;
+  for (const button of document.querySelectorAll("[data-action],[data-stop],[data-end]")) button.disabled = gone;
 }
 
 const wall = (ms) => new Date(ms).toTimeString().slice(0, 8);
@@ -188,8 +188,9 @@ document.addEventListener("click", (event) => {
     if (!menu.contains(event.target) || button) menu.open = false;
   }
   if (!button) return;
-  const { action, stop, copy, close, show: field } = button.dataset;
+  const { action, stop, end, copy, close, show: field } = button.dataset;
   if (action) act(action, button.dataset);
+  else if (end) write(`/api/v1/sessions/${end}`, undefined, "DELETE");
   else if (stop) confirmStop(stop, button.dataset.name);
   else if (copy) copyText(button, byId(copy));
   else if (close) byId(close).hidden = true;

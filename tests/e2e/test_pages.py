@@ -308,6 +308,28 @@ def test_w_a_session_that_has_ended_leads_to_the_login_and_from_there_back(
     driver.forgive("401")
 
 
+def test_an_owner_sees_who_is_signed_in_and_signs_another_out(driver: Browser, host: Hosted) -> None:
+    host.account("ben", Role.VIEWER)
+    host.wait(
+        host.users.begin_session(
+            "ben",
+            Role.VIEWER,
+            at_s=time.time(),
+            length_s=3600.0,
+            address="127.0.0.1",
+            agent="<b>odd</b>\u202e",
+        )
+    )
+    sign_in(driver, host)
+    driver.find_element(By.CSS_SELECTOR, ".who a").click()
+    until(driver, lambda: "this browser" in text(driver, "#sessions"))
+    assert "ben" in text(driver, "#sessions") and "<b>odd</b>\\u202e" in text(driver, "#sessions")
+    ends = driver.find_elements(By.CSS_SELECTOR, "[data-end]")
+    next(end for end in ends if "ben" in end.get_attribute("textContent")).click()
+    until(driver, lambda: "ben" not in text(driver, "#sessions"))
+    assert [kept.user for kept in host.wait(host.users.sessions(time.time()))] == ["mira"]
+
+
 def test_w_after_signing_out_the_pages_and_the_back_button_show_nothing(
     driver: Browser, host: Hosted
 ) -> None:

@@ -92,6 +92,7 @@ async def test_no_word_of_a_page_is_outside_the_catalogue(pages: Served) -> None
         "rules",
         "logs",
         "doctor",
+        "sessions",
         "login",
         "x",
     ):

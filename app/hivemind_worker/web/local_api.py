@@ -77,7 +77,7 @@ class LocalApi:
         self._tally = Tally()
         self._unwatch: Callable[[], None] | None = None
         sources = Sources(node=node, live=self._live, tally=self._tally, table=self.table, clock=clock)
-        pages = Pages(node, self._files)
+        pages = Pages(node, self._files, users, clock)
         stream = Stream(self._live, self._guard.still_knows)
         self._seed = SeedRoutes(node, partial(proof_of, token), clock)
         routes = [

@@ -18,7 +18,7 @@ from aiohttp import web
 from hivemind_worker.model.task import TaskId, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.places import resources
-from hivemind_worker.presentation import page_facts
+from hivemind_worker.presentation import page_facts, page_sessions
 from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.page_words import Look, node_look, short_name
 from hivemind_worker.presentation.ranges import RANGES
@@ -26,7 +26,7 @@ from hivemind_worker.web.answers import refusal, refuse
 from hivemind_worker.web.pages_render import Renderer
 from hivemind_worker.web.pages_views import Values, Views, place_of
 from hivemind_worker.web.routes import Access, Route
-from hivemind_worker.web.visitors import Visitor, visitor_of
+from hivemind_worker.web.visitors import Users, Visitor, visitor_of
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
@@ -78,8 +78,12 @@ class Chrome:
 class Pages:
     """The routes. Templates are read in the given thread when the first page is asked for."""
 
-    def __init__(self, node: NodeFace, files: NamedThread) -> None:
+    def __init__(
+        self, node: NodeFace, files: NamedThread, users: Users | None, clock: Callable[[], float]
+    ) -> None:
         self._node = node
+        self._users = users
+        self._clock = clock
         self._files = files
         self._views = Views(node, files)
         self._made: Renderer | None = None
@@ -99,6 +103,7 @@ class Pages:
             ),
             Route(method="GET", path="/tasks", handler=self.tasks, page=True),
             Route(method="GET", path="/tasks/{id:.+}", handler=self.task, page=True),
+            Route(method="GET", path="/sessions", handler=self.sessions, page=True),
             Route(method="GET", path="/monitor", handler=self.monitor, page=True),
             Route(method="GET", path="/assets/{name}", handler=self.asset, access=Access.OPEN),
             Route(method="GET", path=f"/{{path:(?!{NOT_PAGES}).*}}", handler=self.missing),
@@ -145,6 +150,18 @@ class Pages:
         values["connections"] = page_facts.connections(self._node.snapshot(), _web_address(request))
         every_s = MINUTE_RANGE_S if span is RANGES["1m"] else EVERY_S["monitor"]
         return await self._page(request, "monitor", _("Monitor"), values, every_s=every_s)
+
+    async def sessions(self, request: web.Request) -> web.Response:
+        """Who is signed in: an owner sees everybody, others themselves."""
+        visitor = visitor_of(request)
+        assert visitor is not None
+        kept = await self._users.sessions(self._clock()) if self._users else ()
+        rows = [
+            page_sessions.session_row(one, visitor.number)
+            for one in kept if visitor.may_write or one.number == visitor.number
+        ]  # fmt: skip
+        hours = f"{self._node.settings.session_timeout_h:g}"
+        return await self._page(request, "sessions", _("Signed in"), {"sessions": rows, "hours": hours})
 
     async def missing(self, request: web.Request) -> web.Response:
         """No page is at this address."""

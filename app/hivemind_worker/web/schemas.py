@@ -149,7 +149,7 @@ FREE = record(
 )  # fmt: skip
 TASKS = record(tasks=listed(ref("Task")), next=MAYBE_TEXT)
 DONE = record(success=FLAG, message=TEXT, status=words(*STATUS), verdicts=listed(ref("Verdict")))
-SUCCESS = record(success=FLAG)
+SUCCESS = record(success=FLAG, message=TEXT)
 PROBLEM = record(
     type=TEXT, title=TEXT, status=WHOLE, detail=TEXT, code=words(*(code.value for code in FaultCode)),
     fix=TEXT, about=TEXT,

@@ -224,7 +224,7 @@ class SignIn:
             number = 0
         if not await self._users.end_session(number):
             return refuse(request.path, refusal(HTTPStatus.NOT_FOUND, "There is no such session."))
-        return answer({"success": True})
+        return answer({"success": True, "message": _("The session has ended.")})
 
     async def whoami(self, request: web.Request) -> web.Response:
         """Who is asking, and the CSRF token of its session."""
