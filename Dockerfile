@@ -3,7 +3,7 @@
 #   docker run -d --name hivemind-worker --network host -e MASTER_ADDRESS=10.0.0.1:50051 -e NODE_PORT=50053 \
 #     -e FLASK_PORT=5000 -v /var/run/docker.sock:/var/run/docker.sock hivemind-worker:latest
 # Add -v hivemind:/var/lib/hivemind to keep login, results and journal when the container is made anew.
-# Read README.md, "In a container", on what the socket means; without it tasks run in the built-in sandbox.
+# Read docs/docker.md, "In a container", on what the socket means; without it tasks run in the built-in sandbox.
 ARG BASE=python:3.11-slim
 FROM ${BASE}
 
