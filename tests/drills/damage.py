@@ -18,11 +18,14 @@ from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import NodeState
 from hivemind_worker.model.task import Delivery, Task, TaskId, TaskKey, TaskState, key_of
 from hivemind_worker.nursery import NamedThread
+from hivemind_worker.places import Places
+from hivemind_worker.store.codec import BadRowError
 from hivemind_worker.store.journal import SqliteJournal, connect, write
 from hivemind_worker.store.salvage import open_or_salvage, renewer
 from tests.drills.checker import check
 from tests.drills.findings import Sheet
 from tests.drills.kinds import MIXED
+from tests.drills.records import read_journal
 from tests.drills.stand import stand
 
 ENDED_ROWS, OPEN_ROWS, LINES = 120, 6, 4
@@ -202,11 +205,20 @@ async def _under_a_worker(sheet: Sheet, seed: int, harm: str) -> None:
         await made.give("after", "writing")
         await made.result("after")
         await made.settled()
-        if not copies and harm != "empty":
+        if not copies and harm != "empty" and _reads_whole(life.places):
             await check(made, harm)
         else:  # rows may be gone, what is told must hold
             state = await life.ask("/api/v1/state")
             sheet.expect("I5", state["total_resources"] == state["available_resources"], "the books", harm)
+
+
+def _reads_whole(places: Places) -> bool:
+    """A flipped bit in the row of an ended task is seen only by who asks for it."""
+    try:
+        read_journal(places, live=True)
+    except (BadRowError, sqlite3.Error):
+        return False
+    return True
 
 
 def _harm(journal: Path, harm: str, chance: random.Random) -> None:
