@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 from hivemind_worker.model.faults import FAULTS, FaultCode
+from hivemind_worker.model.rules import Rules
+from hivemind_worker.places import find_places
+from hivemind_worker.store.rules_file import save_rules
 from tests.drills.checker import check
 from tests.drills.findings import Sheet
 from tests.drills.records import archive_status, archive_text
@@ -35,6 +39,7 @@ async def f9(sheet: Sheet, seed: int, tries: int) -> None:
 
 async def _fills_up_while_it_runs(sheet: Sheet, seed: int, disk: SmallDisk) -> None:
     async with stand(sheet, seed, home=disk.folder / "home") as made:
+        _without_the_rule(made)
         await made.up(**SMALL)
         await made.give("before", "quick")
         await made.result("before")
@@ -54,6 +59,12 @@ async def _fills_up_while_it_runs(sheet: Sheet, seed: int, disk: SmallDisk) -> N
         await check(made, "after")
         _journal_is_whole(made, "after")
         _log_is_calm(made)
+
+
+def _without_the_rule(made: Stand) -> None:
+    """The owner's rule about the disk would rest the worker on any disk as small as this one."""
+    file = find_places(str(made.home)).rules_file
+    assert save_rules(file, replace(Rules(), disk_on=False)) is None
 
 
 async def _refuses(made: Stand) -> None:
@@ -105,6 +116,7 @@ def _log_is_calm(made: Stand) -> None:
 async def _full_before_it_starts(sheet: Sheet, seed: int, disk: SmallDisk) -> None:
     """A start on a full disk starts, or says disk_full; what the journal holds is there afterwards."""
     async with stand(sheet, seed, home=disk.folder / "home") as made:
+        _without_the_rule(made)
         await made.up(**SMALL)
         await made.give("cut off", "slow")
         await made.printed("cut off")
