@@ -77,10 +77,11 @@ def nothing_is_left(qapp: QApplication) -> Iterator[None]:
 class Desk:
     """A window and a tray on a fake worker."""
 
-    def __init__(self, folder: Path, *, tray: bool = False) -> None:
+    def __init__(self, folder: Path, *, tray: bool = False, new: bool = False) -> None:
         self.node = FakeNode(folder)
         self.nursery = Nursery("window")
         self.memory = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+        self.memory.setValue("setup/done", not new)
         self.bridge = Bridge(self.nursery, self.memory)
         self.quits = 0
         self.shell = Shell(self.bridge, self.memory, quit=self._quit, tray_available=lambda: tray)

@@ -138,7 +138,7 @@ class Bridge(QObject):
 
         if self.node is not None:
             node = self.node
-            self.start(f"ask {type(command).__name__}", self._then(node.ask(command), answered))
+            self.start(f"ask {type(command).__name__}", self._then(lambda: node.ask(command), answered))
 
     def query(
         self, name: str, question: Callable[[NodeFace], Awaitable[Any]], then: Callable[[Any], None]
@@ -151,7 +151,8 @@ class Bridge(QObject):
             if name == "sample":
                 return  # the same answer is on its way
             earlier.cancel()
-        self._asking[name] = self.start(name, self._then(question(self.node), then))
+        node = self.node
+        self._asking[name] = self.start(name, self._then(lambda: question(node), then))
 
     def change_settings(
         self, values: dict[str, object], then: Callable[[tuple[Problem, ...]], None] | None = None
@@ -161,10 +162,12 @@ class Bridge(QObject):
 
     def start(self, name: str, work: Any) -> Any:
         """Run a coroutine beside the window; what it did not expect reaches the log and `bug`."""
-        return self._nursery.start(name, self._guarded(name, work))
+        task = self._nursery.start(name, self._guarded(name, work))
+        task.add_done_callback(lambda _task: work.close())  # where it was cancelled before it began
+        return task
 
-    async def _then(self, question: Awaitable[Any], then: Callable[[Any], None]) -> None:
-        then(await question)
+    async def _then(self, question: Callable[[], Awaitable[Any]], then: Callable[[Any], None]) -> None:
+        then(await question())
 
     async def _guarded(self, name: str, work: Awaitable[Any]) -> Any:
         try:

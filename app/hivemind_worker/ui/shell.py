@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSettings, QUrl
 from PySide6.QtGui import QDesktopServices, QShortcut
@@ -24,8 +25,11 @@ from hivemind_worker.ui.parts.panels import Callout
 from hivemind_worker.ui.quitting import ask_to_quit
 from hivemind_worker.ui.tray import Tray
 
+if TYPE_CHECKING:
+    from hivemind_worker.ui.setup.window import SetupWindow
+
 TROUBLE, ERROR, NOTE = ("warning", "warning"), ("error", "cross"), ("waiting", "info")
-TRAY_TOLD = "window/tray_told"
+TRAY_TOLD, SET_UP = "window/tray_told", "setup/done"
 SNOOZE_S = 3600.0
 
 
@@ -43,6 +47,7 @@ class Shell(QObject):
         self._ending = False
         self._banners: dict[str, Callout] = {}
         self._question: Question | None = None
+        self.setup: SetupWindow | None = None
         self._keys: list[QShortcut] = []
         self._language = language_in_use()
         self.window = self._made_window()
@@ -95,7 +100,18 @@ class Shell(QObject):
         return True
 
     def started(self) -> None:
-        """The worker is up."""
+        """The worker is up: the very first time it is set up."""
+        if not self.memory.value(SET_UP, False, type=bool) and self.window.is_seen():
+            self.set_up()
+
+    def set_up(self) -> None:
+        """Lead through the first run, from where it was left."""
+        from hivemind_worker.ui.setup.window import show_setup  # noqa: PLC0415 - once in a life
+
+        self.setup = show_setup(self.bridge, self.window, self._set_up)
+
+    def _set_up(self) -> None:
+        self.setup = None
 
     def cannot_start(self, problem: Problem) -> None:
         """The worker did not start: say why, and leave quitting."""
@@ -121,6 +137,7 @@ class Shell(QObject):
             return
         self._language = language_in_use()
         old_window, old_tray, seen = self.window, self.tray, self.window.isVisible()
+        setting_up = self.setup is not None
         old_window.remember()
         self._banners.clear()
         self.window, self.tray = self._made_window(), self._made_tray()
@@ -130,6 +147,8 @@ class Shell(QObject):
         old_tray.close()
         old_tray.deleteLater()
         old_window.retire()
+        if setting_up:
+            self.set_up()
 
     # --- coming and going ---------------------------------------------------------------------
 

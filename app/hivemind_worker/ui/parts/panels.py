@@ -154,9 +154,10 @@ class FactRow(QWidget):
 class FactRows(QWidget):
     """Rows of facts below one another, parted by hairlines; widgets are kept and filled anew."""
 
-    def __init__(self, *, left: int = 58, lines: bool = True) -> None:
+    def __init__(self, *, left: int = 58, lines: bool = True, top: bool = True) -> None:
+        """`lines`: hairlines between them; `top`: one above the first as well."""
         super().__init__()
-        self._left, self._lines = left, lines
+        self._left, self._lines, self._top = left, lines, top
         self._rows: list[tuple[QFrame, FactRow]] = []
         self._column = column()
         self.setLayout(self._column)
@@ -167,7 +168,7 @@ class FactRows(QWidget):
             self._add()
         for number, (hair, fact) in enumerate(self._rows):
             there = number < len(shown)
-            hair.setVisible(there and self._lines)
+            hair.setVisible(there and self._lines and (self._top or number > 0))
             fact.setVisible(there)
             if there:
                 fact.show_line(shown[number])

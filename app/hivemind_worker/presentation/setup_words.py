@@ -1,0 +1,119 @@
+"""What the first run says: its steps, presets, and how the first task stands. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hivemind_worker.model.checkup import Check, CheckState
+from hivemind_worker.model.sending import Sending, SendStep
+from hivemind_worker.presentation.amounts import duration_words, size_words
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
+from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.page_words import ABSENT, Look
+
+STEPS = (
+    (mark("Welcome"), mark("what runs, what never")),
+    (mark("This computer"), mark("what it can do")),
+    (mark("How much"), mark("and when")),
+    (mark("Join"), mark("demo or pool")),
+    (mark("Try it"), mark("one real task")),
+)
+PRESETS = (
+    ("gentle", mark("Gentle laptop"), mark("a quarter of the machine, only when plugged in and idle")),
+    ("night", mark("Desktop by night"), mark("half by day when you are away, nearly all at night")),
+    ("server", mark("Full server"), mark("everything but one core, day and night")),
+)
+SHARES = {"gentle": 0.25, "night": 0.5, "server": 1.0}
+CHECK_LOOKS = {
+    CheckState.OK: ("working", "check", mark("fine")),
+    CheckState.WARN: ("warning", "warning", mark("trouble")),
+    CheckState.FAIL: ("error", "cross", mark("not working")),
+    CheckState.NOT_NEEDED: ("offline", "dash", mark("not needed")),
+}
+PROMISES = (
+    ("check", mark("Tasks run in a sandbox: a container, or the built-in one.")),
+    ("check", mark("You say how much they may take, and they step aside when you need the computer.")),
+    ("cross", mark("No task sees your files, your programs or your screen.")),
+    ("cross", mark("No task reaches the network unless you allow it.")),
+)
+
+
+def check_look(check: Check) -> Look:
+    """The shape and word of a finding."""
+    tone, icon, word = CHECK_LOOKS[check.state]
+    return Look(tone=tone, icon=icon, word=_(word))
+
+
+def share_of(preset: str, cores: int, memory_gb: float) -> tuple[float, float]:
+    """Cores and GiB that a preset lends of this computer: never none, and never all of it."""
+    part = SHARES[preset]
+    most_cores, most_gb = max(1.0, cores - 1.0), max(1.0, memory_gb - 4.0)
+    lent_cores = min(most_cores, max(1.0, float(int(cores * part))))
+    return lent_cores, min(most_gb, max(1.0, round(memory_gb * part * 2) / 2))
+
+
+def stays_yours(lent: float, whole: float, *, in_cores: bool) -> str:
+    """The other part of a slider."""
+    rest = max(0.0, whole - lent)
+    if in_cores:
+        return translate_many("{count} core stays yours", "{count} cores stay yours", round(rest))
+    return _("{size} GiB stay yours", size=f"{rest:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialLine:
+    """One thing that the first task has (not yet) got through, and how long it took."""
+
+    look: Look
+    text: str
+    took: str
+
+
+TRIAL = (
+    (SendStep.UPLOADING, mark("Packed")),
+    (SendStep.WAITING, mark("Accepted by the pool built into this app")),
+    (SendStep.RUNNING, mark("Sandbox started")),
+    (SendStep.FETCHING, mark("Code ran to its end")),
+    (SendStep.COMPLETED, mark("Result packed, sent and unpacked")),
+)
+
+
+def trial_lines(sending: Sending) -> tuple[TrialLine, ...]:
+    """How the first task stands, step by step."""
+    done = Look(tone="working", icon="check", word=_("done"))
+    ahead = Look(tone="waiting", icon="tray-waiting", word=_("to come"))
+    lines, before_s = [], sending.at(SendStep.PACKING)
+    for step, text in TRIAL:
+        at_s = sending.at(step)
+        known = at_s is not None and before_s is not None
+        took = f"{(at_s or 0.0) - (before_s or 0.0):.2f} s" if known else ABSENT
+        lines.append(TrialLine(look=done if at_s is not None else ahead, text=_(text), took=took))
+        before_s = at_s if at_s is not None else before_s
+    return tuple(lines)
+
+
+def trial_headline(sending: Sending | None) -> tuple[str, str]:
+    """The title of the last step, and what it means."""
+    if sending is None:
+        return _("Try it"), _("One real task, counting primes, runs on this computer. Nothing leaves it.")
+    if sending.step is SendStep.COMPLETED:
+        text = _("A real task, counting primes, ran in the sandbox. Nothing left this computer.")
+        return _("It works: your first task is done"), text
+    if sending.step.has_ended:
+        reason = words(sending.problem) if sending.problem else (sending.message, "")
+        return _("The first task did not work"), " ".join(part for part in reason if part)
+    return _("Your first task is running"), _("It counts primes. Nothing leaves this computer.")
+
+
+def trial_receipt(sending: Sending, lines: int) -> tuple[tuple[str, str], ...]:
+    """What ran, in words."""
+    begin_s, end_s = sending.at(SendStep.RUNNING), sending.at(SendStep.FETCHING)
+    took = ABSENT if begin_s is None or end_s is None else duration_words(end_s - begin_s)
+    return (
+        (_("Task"), sending.task_id),
+        (_("Code"), _("{size} packed", size=size_words(sending.packed_bytes))),
+        (_("What it could reach"), _("network: none · your files: none")),
+        (_("It ran for"), took),
+        (_("Output"), translate_many("{count} line", "{count} lines", lines)),
+        (_("Result"), sending.result or ABSENT),
+    )

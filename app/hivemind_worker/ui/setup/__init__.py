@@ -1,0 +1,1 @@
+"""The first run: five steps, each a widget; `window` leads through them and remembers how far one got."""
