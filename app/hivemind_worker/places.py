@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,22 @@ class Places:
             self.sandbox,
         ):
             own_folder(folder)
+        if self.portable:
+            _shut(self.config.parent)
+
+
+def _shut(home: Path) -> None:
+    """Nobody else may move our folders away. A home may have been there before, for other things too: only
+    the right to write in it is taken from others, and a shared one like /tmp has a sticky bit for that."""
+    found = home.stat()
+    others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if (
+        os.name == "posix"
+        and others_write
+        and not found.st_mode & stat.S_ISVTX
+        and found.st_uid == os.geteuid()
+    ):
+        home.chmod(stat.S_IMODE(found.st_mode & ~others_write))
 
 
 def own_folder(path: Path) -> None:

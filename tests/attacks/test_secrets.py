@@ -456,6 +456,22 @@ async def test_s_pipes_in_the_way_do_not_hold_up_the_worker(tmp_path: Path, pool
         await works(made, pool)
 
 
+async def test_s_folders_that_were_open_to_others_are_closed_at_the_start(
+    tmp_path: Path, pool: ScriptedPool
+) -> None:
+    home = tmp_path / "home"
+    places = keep_login(home, pool.address)
+    folders = (home, places.config, places.data, places.state, places.logs, places.tasks, places.results)
+    for folder in folders:
+        folder.chmod(0o777)
+    async with worker(home, pool.address) as made:
+        assert (await pool.offer(await made.address(), "a", HELLO)).success
+        await pool.until(lambda: bool(pool.results["a"]), 30)
+        assert await made.end() == 0
+    # The home itself may hold other things as well: nobody else may write in it any more.
+    assert modes(home) == {".": "0o755"}
+
+
 # ---- other users of this computer -------------------------------------------------------
 
 
