@@ -29,7 +29,7 @@ from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 from hivemind_worker.runtimes.docker.networks import NetworkPolicy, TaskNetwork
 from hivemind_worker.runtimes.docker.outside import OUTSIDE
 from hivemind_worker.runtimes.docker.requirement_lines import unusable_lines, wanted_lines
-from hivemind_worker.runtimes.docker.side_containers import closed_host, who_works
+from hivemind_worker.runtimes.docker.side_containers import Bench, bench_of, closed_host
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -253,18 +253,20 @@ class _Step:
         self.draft = draft
         self._limit_s, self._one_bytes = limit_s, one_bytes
         self._given_up = False
+        self._bench: Bench
 
     def install(self, wanted: Sequence[str], network: TaskNetwork, index_url: str) -> Problem | None:
         """Fill `draft/packages`; a problem says what was missing."""
         import requests.exceptions  # noqa: PLC0415 - 200 ms that a worker without Docker does not need
         from docker.errors import DockerException  # noqa: PLC0415
 
-        self._lay_out(wanted)
         try:
             api = self._make_client()
         except DockerException as error:
             return _engine_problem(error)
         try:
+            self._bench = bench_of(api)
+            self._lay_out(wanted)
             mode = network.mode_for_install(api)
             return mode if isinstance(mode, Problem) else self._play(api, mode, index_url, wanted)
         except (DockerException, requests.exceptions.RequestException) as error:
@@ -290,24 +292,25 @@ class _Step:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         asked = self.draft / "asked" / "requirements.txt"
         asked.write_text("\n".join(wanted) + "\n", encoding="utf-8")
-        if os.name == "posix" and os.getuid() == 0:
-            owner = int(who_works().partition(":")[0])
+        if (owner := self._bench.owner) is not None:
             for place in (*places, asked):
                 os.chown(place, owner, owner)
 
     def _order(self, api: APIClient, mode: str, index_url: str) -> dict[str, Any]:
         """The container of row C9: of this computer it has the file to read and the folder to fill."""
+        bench = self._bench
         binds = {
-            OUTSIDE.name(api, self.draft / "asked"): {"bind": "/asked", "mode": "ro"},
-            OUTSIDE.name(api, self.draft / "packages"): {"bind": "/made", "mode": "rw"},
+            OUTSIDE.name(api, self.draft / "asked"): {"bind": "/asked", "mode": f"ro{bench.label}"},
+            OUTSIDE.name(api, self.draft / "packages"): {"bind": "/made", "mode": f"rw{bench.label}"},
         }
+        more = {"userns_mode": bench.userns_mode} if bench.userns_mode else {}
         return {
             "image": self._image.digest, "name": self._name, "command": pip_words(index_url),
-            "entrypoint": [], "user": who_works(), "working_dir": "/tmp",  # noqa: S108 - inside it
+            "entrypoint": [], "user": bench.user, "working_dir": "/tmp",  # noqa: S108 - inside it
             # Nothing of this computer's environment; unpacking beside the target, since /tmp is small.
             "environment": {"HOME": "/tmp", "TMPDIR": "/made/.unpacking", "LANG": "C.UTF-8"},  # noqa: S108
             "labels": {LABEL: folder_mark(self.draft.parent)},
-            "host_config": closed_host(api, network_mode=mode, binds=binds),
+            "host_config": closed_host(api, network_mode=mode, binds=binds, **more),
         }  # fmt: skip
 
     def _watch(self, api: APIClient, container: str) -> int | Problem:

@@ -150,7 +150,8 @@ class Run:
             around = replace(around, workspace=await self._outside(self.order.workspace))
         if self._packages is None:
             return around
-        bind = f"{await self._outside(self._packages.folder)}:{PACKAGES_PLACE}:ro"
+        mode = "ro,z" if around.selinux else "ro"  # more than one task may have them
+        bind = f"{await self._outside(self._packages.folder)}:{PACKAGES_PLACE}:{mode}"
         return replace(around, binds=(bind,), import_path=(PACKAGES_PLACE,))
 
     async def _outside(self, folder: Path) -> str:

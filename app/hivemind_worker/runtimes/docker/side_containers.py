@@ -6,6 +6,7 @@ Tasks' own containers are `hardening`'s. Both are held to the same list of syste
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hivemind_worker import places
@@ -37,8 +38,29 @@ def closed_host(api: APIClient, **changes: Any) -> dict[str, Any]:
     return dict(api.create_host_config(**{**options, **changes}))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """How a folder of the volunteer's is worked on in such a container, on this engine."""
+
+    user: str  # uid:gid inside
+    owner: int | None  # whose the folder must be first; None: it is theirs already
+    userns_mode: str | None
+    label: str  # what a mount's mode needs besides
+
+
+def bench_of(api: APIClient) -> Bench:
+    """The volunteer, so that the files are theirs; never root of the computer."""
+    told = " ".join(map(str, api.info().get("SecurityOptions") or ()))
+    label, userns = (",z" if "name=selinux" in told else ""), ("host" if "name=userns" in told else None)
+    if "name=rootless" in told:  # its 0 is the volunteer, who has no right that it lacks
+        return Bench(user="0:0", owner=None, userns_mode=None, label=label)
+    user = who_works()
+    is_root = os.name == "posix" and os.getuid() == 0
+    return Bench(user=user, owner=NOBODY if is_root else None, userns_mode=userns, label=label)
+
+
 def who_works() -> str:
-    """The volunteer, so that the files are theirs; never root."""
+    """The volunteer's own numbers; nobody's where that is root or unknown."""
     if os.name != "posix" or os.getuid() == 0:
         return f"{NOBODY}:{NOBODY}"
     return f"{os.getuid()}:{os.getgid()}"
