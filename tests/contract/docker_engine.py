@@ -8,12 +8,14 @@ had (no root, no dockerd) the tests that need it are skipped with one line.
 from __future__ import annotations
 
 import atexit
+import concurrent.futures
 import contextlib
 import ctypes
 import functools
 import io
 import os
 import platform
+import queue
 import re
 import shutil
 import signal
@@ -22,9 +24,11 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -87,7 +91,9 @@ class TestEngine:
             "--ip6tables=false", "--log-level", "warn",
         ]  # fmt: skip
         with (self.folder / "engine.log").open("ab") as log:
-            self._process = subprocess.Popen(words, stdout=log, stderr=log, preexec_fn=_die_with_the_tests)  # noqa: PLW1509
+            self._process = in_lasting_thread(
+                lambda: subprocess.Popen(words, stdout=log, stderr=log, preexec_fn=_die_with_the_tests)  # noqa: PLW1509
+            )
         limit = time.monotonic() + START_LIMIT_S
         while subprocess.run(self._cli("version"), capture_output=True, check=False).returncode:
             if time.monotonic() > limit or self._process.poll() is not None:
@@ -117,6 +123,10 @@ class TestEngine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(5)
+        if how == signal.SIGKILL:
+            # Its containerd died with it, and nobody may have buried it: its number still looks alive.
+            self._end_containerd()
+            (self.folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
         self._process = None
 
     def restart(self, how: int = signal.SIGTERM) -> None:
@@ -134,7 +144,7 @@ class TestEngine:
 
     def remove(self) -> None:
         """End it with everything that it holds, and give the disk back."""
-        with contextlib.suppress(subprocess.SubprocessError):
+        with contextlib.suppress(subprocess.SubprocessError, ProcessLookupError):
             if self._process is not None:
                 self.thaw()
                 if names := self.containers():
@@ -157,6 +167,24 @@ class TestEngine:
         """Make the image that has the tests' own interpreter as python3, and nothing else."""
         words = self._cli("import", *(part for change in changes for part in ("--change", change)), "-", name)
         subprocess.run(words, input=python_root(), capture_output=True, check=True, timeout=120)
+
+
+_Made = TypeVar("_Made")
+_orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+
+def _carry_out() -> None:
+    while True:
+        _orders.get()()
+
+
+def in_lasting_thread(make: Callable[[], _Made]) -> _Made:
+    """Call it where the thread lasts as long as the tests: a child dies with the thread that made it."""
+    if not any(thread.name == "engines" for thread in threading.enumerate()):
+        threading.Thread(target=_carry_out, name="engines", daemon=True).start()
+    made: concurrent.futures.Future[_Made] = concurrent.futures.Future()
+    _orders.put(lambda: made.set_result(make()))
+    return made.result(30)
 
 
 def _die_with_the_tests() -> None:

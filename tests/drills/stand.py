@@ -40,6 +40,7 @@ class Stand:
     lives: list[Life] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     line_faults: int = 0
+    cpu_score: int = 60  # that its tasks ask for
 
     @property
     def life(self) -> Life:
@@ -68,7 +69,7 @@ class Stand:
             return None
         address = f"{beats[-1].fields['hostname']}:{beats[-1].fields['port']}"
         try:
-            answer = await self.pool.offer(address, task_id, archive_of(kind), cpu_usage=60)
+            answer = await self.pool.offer(address, task_id, archive_of(kind), cpu_usage=self.cpu_score)
         except grpc.aio.AioRpcError:
             return None
         if answer.success:

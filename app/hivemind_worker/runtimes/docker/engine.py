@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,6 +123,10 @@ class Engine:
             raise EngineError(Trouble.AWAY, f"no answer within {limit_s:g} s") from None
 
     def _guarded(self, function: Callable[[APIClient], Result]) -> Result:
+        try:
+            _knock(self._endpoint, self._limit_s)
+        except OSError as error:
+            raise EngineError(Trouble.AWAY, " ".join(str(error).split())[:200]) from error
         import requests.exceptions  # noqa: PLC0415 - 200 ms that a worker without Docker does not need
         from docker.errors import DockerException  # noqa: PLC0415
 
@@ -171,8 +176,6 @@ class Engine:
     async def look(self) -> EngineView:
         """How the engine is now; never raises, never waits longer than `LOOK_LIMIT_S`."""
         try:
-            if _is_missing(self._endpoint):  # most computers: the SDK is not even loaded
-                raise EngineError(Trouble.AWAY, "no socket") from FileNotFoundError()
             view = await self._within(self._look_thread, self._examine, min(self._limit_s, LOOK_LIMIT_S))
         except EngineError as error:
             self._facts = None
@@ -255,11 +258,17 @@ def _numbers(version: str) -> tuple[int, ...]:
     return (0, 0)
 
 
-def _is_missing(endpoint: Endpoint) -> bool:
-    try:
-        return endpoint.socket is not None and not endpoint.socket.exists()
-    except OSError:
-        return False  # not ours to look at: the engine's own answer will say so
+def _knock(endpoint: Endpoint, limit_s: float) -> None:
+    """Whether anybody is at a socket, before the SDK asks: it leaves sockets behind that could not connect,
+    and where there is no engine it need not even be loaded.
+
+    Raises:
+        OSError: nobody, or this user may not.
+    """
+    if endpoint.socket is not None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(limit_s)
+            line.connect(str(endpoint.socket))
 
 
 def _is_installed() -> bool:

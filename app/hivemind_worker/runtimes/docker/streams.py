@@ -93,22 +93,26 @@ def open_stream(
 
 def _connect(endpoint: Endpoint, limit_s: float) -> Any:
     if endpoint.socket is not None:
-        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        line.settimeout(limit_s)
-        line.connect(str(endpoint.socket))
-        return line
+        return _connected(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), str(endpoint.socket), limit_s)
     if endpoint.url.startswith("npipe:"):
         from docker.transport.npipesocket import NpipeSocket  # noqa: PLC0415 - Windows alone
 
-        pipe = NpipeSocket()
-        pipe.settimeout(limit_s)
-        pipe.connect(endpoint.url.removeprefix("npipe:").replace("/", "\\"))
-        return pipe
+        return _connected(NpipeSocket(), endpoint.url.removeprefix("npipe:").replace("/", "\\"), limit_s)
     place = urlsplit(endpoint.url)
     if place.scheme not in ("tcp", "http", "https") or place.hostname is None:
         raise ValueError(f"{endpoint.url} is not an address of an engine")
     plain = socket.create_connection((place.hostname, place.port or 2375), limit_s)
     return _wrapped(plain, endpoint, place.hostname) if endpoint.tls is not None else plain
+
+
+def _connected(line: Any, place: str, limit_s: float) -> Any:
+    try:
+        line.settimeout(limit_s)
+        line.connect(place)
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
 def _wrapped(plain: socket.socket, endpoint: Endpoint, host: str) -> ssl.SSLSocket:
