@@ -53,6 +53,7 @@ class LogFile:
         self._mark = b""  # where the program's output stands with what is pending
         self._fed_bytes = kept.fed_bytes
         self._is_whole = kept.is_whole
+        self._is_abandoned = False
         self._lock = asyncio.Lock()
         self._due_at = 0.0
         self._gap_bytes = 0
@@ -79,6 +80,9 @@ class LogFile:
     def _append_marked(self, chunk: bytearray, mark: bytes) -> None:
         """The chunk first: what a crash leaves behind the mark is cut off by the next life."""
         self._append(chunk)
+        if self._is_abandoned and self._file is not None:
+            self._file.close()  # it was opened meanwhile
+            return
         self._fed_bytes += len(chunk)
         self._is_whole = self._is_whole and not self._gap_bytes and not self.dropped_bytes
         if mark and self._bookmark is not None:
@@ -146,6 +150,7 @@ class LogFile:
 
     def abandon(self) -> None:
         """Close the file as it is: the worker ends before the task has."""
+        self._is_abandoned = True
         if self._file is not None:
             self._file.close()
             self._file = None
