@@ -17,6 +17,7 @@ from hivemind_worker.presentation.graphs import (
     headline,
     latest,
     reading,
+    sliced,
     table_head,
     table_rows,
 )
@@ -43,7 +44,7 @@ def an_hour(**fields: float) -> list[Point]:
 
 
 def test_ours_and_others_add_up_to_the_whole() -> None:
-    made = graph(an_hour(), "cpu", HOUR, END_S)
+    made = graph(sliced(an_hour(), HOUR, END_S), "cpu")
     assert [(line.role, line.values[7]) for line in made.series] == [(Role.OURS, 40.0), (Role.OTHERS, 9.0)]
     assert len(made.times_s) == 120
     assert made.times_s[-1] == END_S
@@ -52,7 +53,7 @@ def test_ours_and_others_add_up_to_the_whole() -> None:
 
 def test_ours_is_never_more_than_the_whole() -> None:
     """Two looks that are not of the very same moment: the tasks' part may come out larger."""
-    made = graph(an_hour(ours_cpu_percent=55.0), "cpu", HOUR, END_S)
+    made = graph(sliced(an_hour(ours_cpu_percent=55.0), HOUR, END_S), "cpu")
     assert [line.values[0] for line in made.series] == [49.0, 0.0]
 
 
@@ -67,12 +68,12 @@ def test_ours_is_never_more_than_the_whole() -> None:
     ],
 )
 def test_every_kind_says_its_figures_with_their_unit(kind: str, scale: float, words: tuple[str, str]) -> None:
-    assert headline(graph(an_hour(), kind, HOUR, END_S, scale=scale)) == words
+    assert headline(graph(sliced(an_hour(), HOUR, END_S), kind, scale=scale)) == words
 
 
 def test_what_was_not_measured_is_a_gap_and_not_zero() -> None:
     points = [p for p in an_hour() if not 1000 < END_S - p.at_s < 1400]
-    made = graph(points, "cpu", HOUR, END_S)
+    made = graph(sliced(points, HOUR, END_S), "cpu")
     values = made.series[0].values
     assert None in values
     assert values[0] == values[-1] == 40.0
@@ -82,13 +83,13 @@ def test_what_was_not_measured_is_a_gap_and_not_zero() -> None:
 
 
 def test_a_figure_every_five_seconds_makes_an_unbroken_minute() -> None:
-    made = graph([point(ago) for ago in range(60, 0, -5)], "cpu", RANGES["1m"], END_S)
+    made = graph(sliced([point(ago) for ago in range(60, 0, -5)], RANGES["1m"], END_S), "cpu")
     assert None not in made.series[0].values[5:]
 
 
 def test_without_figures_a_graph_is_empty_and_says_so() -> None:
     for kind in KINDS:
-        made = graph([], kind, HOUR, END_S)
+        made = graph(sliced([], HOUR, END_S), kind)
         assert made.is_empty
         assert (latest(made), table_rows(made)) == (None, ())
         assert headline(made)[0] == "no figures yet"
@@ -97,15 +98,15 @@ def test_without_figures_a_graph_is_empty_and_says_so() -> None:
 def test_a_computer_without_sensor_has_no_temperature() -> None:
     points = [Point(at_s=p.at_s, values=point_values(replace(SAMPLE, cpu_celsius=None), 1, False))
               for p in an_hour()]  # fmt: skip
-    assert graph(points, "temperature", HOUR, END_S).is_empty
+    assert graph(sliced(points, HOUR, END_S), "temperature").is_empty
 
 
 def test_pauses_are_bands_with_their_beginning_and_end() -> None:
     points = [point(ago, paused=1800 < ago <= 2400) for ago in range(3600, 0, -5)]
-    (band,) = graph(points, "cpu", HOUR, END_S).bands
+    (band,) = graph(sliced(points, HOUR, END_S), "cpu").bands
     assert (band.first, band.last, band.name) == (40, 59, "paused")
     now_paused = [point(ago, paused=ago <= 600) for ago in range(3600, 0, -5)]
-    assert graph(now_paused, "cpu", HOUR, END_S).bands[-1].last == 119
+    assert graph(sliced(now_paused, HOUR, END_S), "cpu").bands[-1].last == 119
 
 
 @pytest.mark.parametrize(
@@ -114,21 +115,20 @@ def test_pauses_are_bands_with_their_beginning_and_end() -> None:
      (2.0, ["0.0", "0.5", "1.0", "1.5", "2.0"])],
 )  # fmt: skip
 def test_an_axis_has_round_labels(top: float, labels: list[str]) -> None:
-    made = replace(graph([], "cpu", HOUR, END_S), top=top)
+    made = replace(graph(sliced([], HOUR, END_S), "cpu"), top=top)
     assert [label for _value, label in made.ticks(5)] == labels
     assert len(made.ticks(3)) <= 3
 
 
 def test_an_axis_grows_with_what_it_shows() -> None:
-    tops = {rate: graph(an_hour(net_down_bps=rate * 2.0**20), "network", HOUR, END_S).top
+    tops = {rate: graph(sliced(an_hour(net_down_bps=rate * 2.0**20), HOUR, END_S), "network").top
             for rate in (0.01, 1.5, 7.9, 66.0, 900.0)}  # fmt: skip
     assert tops == {0.01: 1.0, 1.5: 2.0, 7.9: 8.0, 66.0: 80.0, 900.0: 1000.0}
-    assert graph([], "memory", HOUR, END_S, scale=31.3).top == 32.0
+    assert graph(sliced([], HOUR, END_S), "memory", scale=31.3).top == 32.0
 
 
 def test_the_line_reads_each_part_the_sum_and_the_pause() -> None:
-    made = graph(
-        [point(ago, paused=True) for ago in range(3600, 0, -5)], "cpu", HOUR, END_S,
+    made = graph(sliced([point(ago, paused=True) for ago in range(3600, 0, -5)], HOUR, END_S), "cpu",
         limit=Limit(value=50.0, name="given to tasks: 4 cores"),
     )  # fmt: skip
     found = reading(made, 60)
@@ -140,7 +140,7 @@ def test_the_line_reads_each_part_the_sum_and_the_pause() -> None:
 
 
 def test_the_table_says_the_same_as_the_picture() -> None:
-    made: Graph = graph(an_hour(), "cpu", HOUR, END_S)
+    made: Graph = graph(sliced(an_hour(), HOUR, END_S), "cpu")
     rows = table_rows(made)
     assert table_head(made) == ("Time", "Ours", "Others", "Total", "Note")
     assert len(rows) == 120

@@ -26,6 +26,7 @@ from hivemind_worker.model.events import (
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
+from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
 from hivemind_worker.model.preview import Preview
 from hivemind_worker.model.resources import Resources
@@ -158,6 +159,10 @@ class FakeCare:
             "about.txt": "program: HiveMind Worker 0.1.0\n",
             "worker.log": "INFO up\n",
         }
+        self.networks = NetworkView(
+            interfaces={"lo": ("127.0.0.1",), "eth0": ("192.168.1.20",), "wg0": ("10.0.0.7",)},
+            tunnels=("wg0",), dashboard="127.0.0.1:5000",
+        )  # fmt: skip
         self.refuse_with: Problem | None = None
         self.asked: list[tuple[object, ...]] = []
 
@@ -180,6 +185,9 @@ class FakeCare:
     async def save_report(self, files: Mapping[str, str], target: Path) -> Problem | None:
         self.asked.append(("save", str(target), tuple(files)))
         return self.refuse_with
+
+    async def network(self) -> NetworkView:
+        return self.networks
 
     def own_costs(self) -> tuple[float, int]:
         return 12.5, 118 << 20

@@ -14,7 +14,7 @@ from hivemind_worker.machine import autostart
 from hivemind_worker.machine.autostart import DesktopFile, Entry, LaunchAgent, system_entry, windows_words
 from hivemind_worker.model.checkup import Autostart
 
-COMMAND = ("/opt/Hive Mind/hivemind-worker", "gui", "--tray")
+COMMAND = ("/opt/Hive Mind/hivemind-worker", "gui", "--hidden")
 AWKWARD = ('/opt/50% "off"/a $b `c`\\d', "gui")
 
 
@@ -42,7 +42,7 @@ def test_the_command_is_read_back_as_it_was_written(entry: Entry, command: tuple
 
 
 def test_an_entry_of_a_program_that_was_moved_is_stale(entry: Entry) -> None:
-    entry.write(("/old/place/hivemind-worker", "gui", "--tray"))
+    entry.write(("/old/place/hivemind-worker", "gui", "--hidden"))
     assert autostart.state(entry, COMMAND) is Autostart.STALE
 
 
@@ -84,12 +84,12 @@ def test_a_damaged_entry_is_stale_and_not_a_crash(tmp_path: Path, content: bytes
 
 
 @pytest.mark.parametrize(
-    "command", [COMMAND, (r"C:\Program Files\HiveMind\hivemind-worker.exe", "gui", "--tray")]
+    "command", [COMMAND, (r"C:\Program Files\HiveMind\hivemind-worker.exe", "gui", "--hidden")]
 )
 def test_a_windows_command_line_is_read_as_it_is_written(command: tuple[str, ...]) -> None:
     assert windows_words(subprocess.list2cmdline(command)) == command
 
 
 def test_what_is_entered_starts_this_program() -> None:
-    assert autostart.command_here()[-2:] == ("gui", "--tray")
+    assert autostart.command_here()[-2:] == ("gui", "--hidden")
     assert Path(autostart.command_here()[0]).exists()

@@ -20,6 +20,7 @@ from hivemind_worker.model.events import (
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
+from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
 from hivemind_worker.model.preview import Preview
 from hivemind_worker.model.rules import Rules
@@ -127,6 +128,10 @@ class CareFace(Protocol):
 
     async def save_report(self, files: Mapping[str, str], target: Path) -> Problem | None:
         """Write a report, as it was shown, into a zip."""
+        ...
+
+    async def network(self) -> NetworkView:
+        """Addresses of this computer by interface, and where the dashboard listens."""
         ...
 
     def own_costs(self) -> tuple[float, int]:

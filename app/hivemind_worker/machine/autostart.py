@@ -182,8 +182,8 @@ def system_entry(environment: Mapping[str, str] | None = None, platform: str = s
 def command_here() -> tuple[str, ...]:
     """What starts this program's window, hidden in the tray where there is one."""
     if getattr(sys, "frozen", False):
-        return (sys.executable, "gui", "--tray")
-    return (sys.executable, "-m", "hivemind_worker", "gui", "--tray")
+        return (sys.executable, "gui", "--hidden")
+    return (sys.executable, "-m", "hivemind_worker", "gui", "--hidden")
 
 
 def state(entry: Entry, command: Sequence[str]) -> Autostart:

@@ -133,7 +133,7 @@ def _is_protected(ip: str, interfaces: Interfaces) -> bool:
     own = {plain_ip(each) for listed in interfaces.values() for each in listed}
     if is_loopback(ip) or ip in own:
         return True
-    networks = [_network_of(each) for each in _tunnel_addresses(interfaces)]
+    networks = [_network_of(each) for each in tunnel_addresses(interfaces)]
     address = ipaddress.ip_address(ip)
     return any(address in network for network in networks)
 
@@ -151,7 +151,7 @@ def _usable(listed: Sequence[str]) -> list[str]:
     return [ip for ip in found if not ipaddress.ip_address(ip).is_link_local and not is_loopback(ip)]
 
 
-def _tunnel_addresses(interfaces: Interfaces) -> list[str]:
+def tunnel_addresses(interfaces: Interfaces) -> list[str]:
     """Own addresses in the tunnel: those of WireGuard interfaces, then others in 10.0.0.0/24."""
     named = [ip for name, listed in interfaces.items() if _is_tunnel_name(name) for ip in _usable(listed)]
     numbered = [
@@ -175,7 +175,7 @@ def choose_own_address(
         return _as_set(bind_setting, interfaces)
     if pool_ips and all(is_loopback(ip) for ip in pool_ips):
         return OwnAddress(bind=LOOPBACK, announce=LOOPBACK_NAME)
-    in_tunnel = _tunnel_addresses(interfaces)
+    in_tunnel = tunnel_addresses(interfaces)
     if in_tunnel:
         nearest = next((ip for ip in in_tunnel if _shares_network(ip, pool_ips)), in_tunnel[0])
         return OwnAddress(bind=nearest, announce=nearest)

@@ -161,45 +161,45 @@ KINDS: dict[str, Kind] = {
 STACKED = (Role.OURS, Role.OTHERS)
 
 
-def graph(
-    points: Sequence[Point], kind: str, span: Range, end_s: float, *, scale: float = 1.0,
-    limit: Limit | None = None,
-) -> Graph:  # fmt: skip
-    """One figure over a range that ends at `end_s`. `scale` is the whole where a kind needs it (GiB)."""
-    made = KINDS[kind]
-    slices = _slices(points, span, end_s)
-    rows = [_means(inside, made.columns) for inside in slices]
-    values = [None if row is None else made.make(row, scale) for row in rows]
-    names = made.names()
-    series = tuple(
-        Series(
-            role=made.roles[n],
-            name=name,
-            values=tuple(None if row is None else row[n] for row in values),
-        )
-        for n, name in enumerate(names)
-    )
-    count = len(slices)
-    begin_s = end_s - span.length_s
-    stacked = made.roles == STACKED
-    return Graph(
-        kind=kind, title=made.title(), unit=made.unit, digits=made.digits,
-        top=made.top or (_next_four(scale) if kind == "memory" else _round_top(series, stacked)),
-        stacked=stacked, begin_s=begin_s, end_s=end_s,
-        times_s=tuple(begin_s + (n + 1) * span.length_s / count for n in range(count)),
-        series=series, bands=tuple(_bands(slices)), limit=limit,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slices:
+    """The points of a range, cut into slices of equal length: the mean of each column, None where not known.
+
+    Made once for all graphs of a range.
+    """
+
+    span: Range
+    end_s: float
+    rows: tuple[Mapping[str, float | None] | None, ...]
+
+    @property
+    def begin_s(self) -> float:
+        return self.end_s - self.span.length_s
 
 
-def _slices(points: Sequence[Point], span: Range, end_s: float) -> list[list[Point]]:
+def sliced(points: Sequence[Point], span: Range, end_s: float) -> Slices:
+    """Cut the points of a range that ends at `end_s`."""
     count = min(BUCKETS, span.length_s // int(span.step))
-    slices: list[list[Point]] = [[] for _number in range(count)]
+    cut: list[list[Point]] = [[] for _number in range(count)]
     begin_s = end_s - span.length_s
     for point in points:
         number = int((point.at_s - begin_s) * count / span.length_s)
         if 0 <= number < count:
-            slices[number].append(point)
-    return _bridged(slices, _reach(count, span))
+            cut[number].append(point)
+    rows = [_means(inside) if inside else None for inside in cut]
+    return Slices(span=span, end_s=end_s, rows=tuple(_bridged(rows, _reach(count, span))))
+
+
+def _means(inside: Sequence[Point]) -> dict[str, float | None]:
+    if len(inside) == 1:
+        return dict(zip(COLUMNS, inside[0].values, strict=True))
+    columns = zip(*(point.values for point in inside), strict=True)
+    return {name: _mean(values) for name, values in zip(COLUMNS, columns, strict=True)}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _reach(count: int, span: Range) -> int:
@@ -207,36 +207,55 @@ def _reach(count: int, span: Range) -> int:
     return max(1, math.ceil(6 * count / span.length_s)) if int(span.step) == 1 else 1
 
 
-def _bridged(slices: list[list[Point]], reach: int) -> list[list[Point]]:
-    last, since = list[Point](), 0
-    for number, inside in enumerate(slices):
-        if inside:
-            last, since = inside, 0
-        else:
-            since += 1
-            following = slices[number + 1 : number + 1 + reach]
-            if since <= reach and (any(following) or len(following) < reach):
-                slices[number] = last
-    return slices
+def _bridged(
+    rows: Sequence[Mapping[str, float | None] | None], reach: int
+) -> Iterable[Mapping[str, float | None] | None]:
+    last, since = None, 0
+    for number, row in enumerate(rows):
+        if row is not None:
+            last, since = row, 0
+            yield row
+            continue
+        since += 1
+        following = rows[number + 1 : number + 1 + reach]
+        goes_on = any(each is not None for each in following) or len(following) < reach
+        yield last if since <= reach and goes_on else None
 
 
-def _means(inside: Sequence[Point], columns: Iterable[str]) -> dict[str, float] | None:
-    """The mean of each column; None when one of them is not known."""
-    row: dict[str, float] = {}
-    for name in columns:
-        known = [value for point in inside if (value := point.values[COLUMNS.index(name)]) is not None]
-        if not known:
-            return None
-        row[name] = sum(known) / len(known)
-    return row
+def graph(cut: Slices, kind: str, *, scale: float = 1.0, limit: Limit | None = None) -> Graph:
+    """One figure over a range. `scale` is the whole where a kind needs it (GiB)."""
+    made = KINDS[kind]
+    values = [_made(made, row, scale) for row in cut.rows]
+    series = tuple(
+        Series(
+            role=made.roles[n], name=name,
+            values=tuple(None if row is None else row[n] for row in values),
+        )
+        for n, name in enumerate(made.names())
+    )  # fmt: skip
+    stacked = made.roles == STACKED
+    top = made.top or (_next_four(scale) if kind == "memory" else _round_top(series, stacked))
+    length_s, count = cut.span.length_s, len(cut.rows)
+    return Graph(
+        kind=kind, title=made.title(), unit=made.unit, digits=made.digits, top=top, stacked=stacked,
+        begin_s=cut.begin_s, end_s=cut.end_s, series=series, bands=tuple(_bands(cut.rows)), limit=limit,
+        times_s=tuple(cut.begin_s + (n + 1) * length_s / count for n in range(count)),
+    )  # fmt: skip
 
 
-def _bands(slices: Sequence[Sequence[Point]]) -> Iterable[Band]:
+def _made(kind: Kind, row: Mapping[str, float | None] | None, scale: float) -> tuple[float, ...] | None:
+    """The kind's values of a slice; None when one of its columns is not known."""
+    if row is None:
+        return None
+    known = {name: value for name in kind.columns if (value := row[name]) is not None}
+    return kind.make(known, scale) if len(known) == len(kind.columns) else None
+
+
+def _bands(rows: Sequence[Mapping[str, float | None] | None]) -> Iterable[Band]:
     """Stretches in which the worker was paused for most of the time."""
     begun: int | None = None
-    for number, inside in enumerate((*slices, ())):
-        row = _means(inside, ("paused",))
-        if row is not None and row["paused"] >= HALF:
+    for number, row in enumerate((*rows, None)):
+        if row is not None and (row["paused"] or 0.0) >= HALF:
             begun = number if begun is None else begun
         elif begun is not None:
             yield Band(first=begun, last=number - 1, name=_("paused"))

@@ -176,6 +176,11 @@ def amount(value: int | None) -> str:
     return ABSENT if value is None else f"{value:,}"
 
 
+def signed(change: int) -> str:
+    """A change of trust with its sign; 0 has none."""
+    return f"{change:+d}".replace("-", "−") if change else "0"
+
+
 def csv_rows(ended: Sequence[Task]) -> tuple[tuple[str, ...], ...]:
     """The ended tasks as a table for other programs: a head with fixed names, then a row a task."""
     head = ("task_id", "state", "accepted_at", "started_at", "ended_at", "run_s", "cpu_s",

@@ -66,11 +66,15 @@ class Host(Protocol):
 
 
 def make_application(arguments: Sequence[str]) -> QApplication:
-    """The Qt application, undressed. It never ends by itself when the last window closes."""
+    """The Qt application, undressed; the one that is there already, where there is one.
+
+    It never ends by itself when the last window closes.
+    """
     QApplication.setApplicationName(PROGRAM)
     QApplication.setApplicationDisplayName(PROGRAM)
     QApplication.setDesktopFileName("hivemind-worker")
-    app = QApplication([PROGRAM, *arguments])
+    there = QApplication.instance()
+    app = there if isinstance(there, QApplication) else QApplication([PROGRAM, *arguments])
     app.setStyle("Fusion")
     app.setQuitOnLastWindowClosed(False)
     return app

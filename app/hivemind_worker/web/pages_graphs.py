@@ -12,7 +12,7 @@ from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.drawing import Drawing, drawing
-from hivemind_worker.presentation.graphs import Graph, Limit, graph, latest, table_head
+from hivemind_worker.presentation.graphs import Graph, Limit, Slices, graph, latest, sliced, table_head
 from hivemind_worker.presentation.ranges import RANGES, Range
 
 if TYPE_CHECKING:
@@ -60,12 +60,13 @@ async def shown_graphs(node: NodeFace, sample: Sample, span: Range, kinds: tuple
     snapshot = node.snapshot()
     points = await node.history(span.step, snapshot.at_s - span.length_s, MOST_POINTS)
     there = [kind for kind in kinds if kind not in NEEDS or getattr(sample, NEEDS[kind]) is not None]
-    return [_shown(kind, points, span, snapshot, sample) for kind in there]
+    cut = sliced(points, span, snapshot.at_s)
+    return [_shown(kind, cut, snapshot, sample) for kind in there]
 
 
-def _shown(kind: str, points: tuple[Point, ...], span: Range, snapshot: Snapshot, sample: Sample) -> Shown:
+def _shown(kind: str, cut: Slices, snapshot: Snapshot, sample: Sample) -> Shown:
     scale, limit = sample.memory_total_gb or 1.0, _limit(kind, snapshot)
-    made = graph(points, kind, span, snapshot.at_s, scale=scale, limit=limit)
+    made = graph(cut, kind, scale=scale, limit=limit)
     parts, whole = _now(kind, snapshot, sample, scale)
     return Shown(graph=made, drawing=drawing(made), parts=parts, whole=whole, head=table_head(made))
 
@@ -75,7 +76,7 @@ def _now(
 ) -> tuple[tuple[Figure, ...], Figure | None]:
     """What holds at this moment, made of the sample as the graph is made of its points."""
     moment = Point(at_s=int(snapshot.at_s), values=point_values(sample, 0, False))
-    now = latest(graph((moment,), kind, RANGES["1m"], snapshot.at_s + 1, scale=scale))
+    now = latest(graph(sliced((moment,), RANGES["1m"], snapshot.at_s + 1), kind, scale=scale))
     if now is None:
         return (), None
     *keys, whole_key = LIVE[kind]

@@ -11,13 +11,17 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hivemind_worker.checkup import Subject, all_checks
 from hivemind_worker.machine import autostart
+from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.sampler import own_costs
 from hivemind_worker.model.checkup import Autostart, Check
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.task import Problem
+from hivemind_worker.pool.address import tunnel_addresses
 from hivemind_worker.presentation.support import private_words, report
 from hivemind_worker.worker_node.parts import Parts
 
@@ -77,6 +81,15 @@ class Care:
         except OSError as error:
             return _not_allowed(error)
         return None
+
+    async def network(self) -> NetworkView:
+        found = await self._parts.probe.call(ipv4_addresses)
+        inside = frozenset(tunnel_addresses(found))
+        return NetworkView(
+            interfaces={name: tuple(listed) for name, listed in found.items()},
+            tunnels=tuple(name for name, listed in found.items() if inside & set(listed)),
+            dashboard=urlsplit(self._front.api_url).netloc,
+        )
 
     def own_costs(self) -> tuple[float, int]:
         return own_costs()

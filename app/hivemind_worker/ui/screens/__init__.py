@@ -62,5 +62,13 @@ class Place:
 PLACES = (
     Place(key="home", title=mark("Home"), icon="home", screen="home:Home"),
     Place(key="tasks", title=mark("Tasks"), icon="tasks", screen="tasks:Tasks"),
+    Place(key="resources", title=mark("Resources"), icon="resources", screen="resources:Resources"),
+    Place(key="pools", title=mark("Pools"), icon="pools", screen="pools:Pools"),
+    Place(key="network", title=mark("Network"), icon="network", screen="network:Network"),
+    Place(key="rules", title=mark("Rules"), icon="rules", screen="rules:Rules"),
+    Place(key="history", title=mark("History"), icon="history", screen="history:History"),
     Place(key="logs", title=mark("Logs"), icon="logs", screen="logs:Logs"),
+    Place(key="doctor", title=mark("Doctor"), icon="doctor", screen="doctor:Doctor"),
+    Place(key="settings", title=mark("Settings"), icon="settings", screen="settings:Settings", low=True),
+    Place(key="account", title=mark("Account"), icon="account", screen="account:Account", low=True),
 )

@@ -1,0 +1,259 @@
+"""Doctor: every check with what to do, the report for support with a preview, what this app costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QFileDialog, QPlainTextEdit, QWidget
+
+from hivemind_worker.model.checkup import Check, CheckState
+from hivemind_worker.model.machine import Sample
+from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.amounts import size_words
+from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.gpu import can_use_a_gpu, gpu_words
+from hivemind_worker.presentation.moments import clock_time
+from hivemind_worker.presentation.page_facts import Fact, sandbox
+from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.dialogs import Dialog
+from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.facts import Facts
+from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, row, scrolled
+from hivemind_worker.ui.parts.side_by_side import SideBySide
+from hivemind_worker.ui.parts.text import Label
+from hivemind_worker.ui.screens import Screen
+from hivemind_worker.ui.theme import theme
+
+RIGHT_PX = 356
+LOOKS = {
+    CheckState.OK: ("working", "check"),
+    CheckState.WARN: ("warning", "warning"),
+    CheckState.FAIL: ("error", "cross"),
+    CheckState.NOT_NEEDED: ("offline", "dash"),
+}
+UNKNOWN = Look(tone="offline", icon="dash", word="")
+REPAIR_AUTOSTART = "repair_autostart"
+
+
+def check_word(state: CheckState) -> str:
+    """How a finding stands, in a word."""
+    return {
+        CheckState.OK: _("fine"), CheckState.WARN: _("could be better"), CheckState.FAIL: _("fails"),
+        CheckState.NOT_NEEDED: _("not needed"),
+    }[state]  # fmt: skip
+
+
+def summary(checks: tuple[Check, ...]) -> str:
+    """How many fail, could be better, are fine."""
+    counts = {state: sum(check.state is state for check in checks) for state in CheckState}
+    failing, better = counts[CheckState.FAIL], counts[CheckState.WARN]
+    parts = (
+        translate_many("{count} fails", "{count} fail", failing) if failing else "",
+        translate_many("{count} could be better", "{count} could be better", better) if better else "",
+        translate_many("{count} fine", "{count} fine", counts[CheckState.OK]),
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _gpu(sample: Sample) -> Fact:
+    """The cards, or that there is none."""
+    tone, icon = LOOKS[CheckState.OK if can_use_a_gpu(sample.gpus) else CheckState.NOT_NEEDED]
+    text = gpu_words(sample.gpus)
+    return Fact(name=_("GPU"), text=text, look=Look(tone=tone, icon=icon, word=""))
+
+
+class Preview(Dialog):
+    """The report, file by file, exactly as it would be saved."""
+
+    def __init__(self, parent: QWidget, files: Mapping[str, str], save: Button) -> None:
+        super().__init__(parent, _("Report for support"))
+        said = _("Keys, names and addresses are removed. Nothing is sent: you save a file and decide.")
+        self.content.addWidget(Label(said, "second", wrap=True))
+        self.files, self.names, self.text = files, QComboBox(), QPlainTextEdit()
+        self.names.addItems(list(files))
+        self.names.setAccessibleName(_("File of the report"))
+        self.names.currentTextChanged.connect(self._show)
+        self.text.setReadOnly(True)
+        self.text.setProperty("kind", "log")
+        self.text.setMinimumSize(640, 360)
+        self.text.setAccessibleName(_("What this file holds"))
+        self.content.addWidget(self.names)
+        self.content.addWidget(self.text)
+        self.foot.addWidget(Button(_("Close"), pressed=self.reject))
+        self.foot.addWidget(save)
+        self._show(self.names.currentText())
+
+    def _show(self, name: str) -> None:
+        self.text.setPlainText(self.files.get(name, ""))
+
+
+class Doctor(Screen):
+    """Runs the checks when it is first opened, and when asked."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__(bridge)
+        self.checks: tuple[Check, ...] = ()
+        self.dialog: Dialog | None = None
+        self._running, self._ran = False, False
+        self._costs: tuple[float, float] | None = None
+        self.last_run = Label("", "small")
+        self.run_button = Button(_("Run all checks"), "doctor", "primary", self.run)
+        self.panel, self.rows = Panel(_("Checks")), FactRows(left=40)
+        self.waiting = Label(_("A test program runs in the sandbox. This takes some seconds."), "hint")
+        self.waiting.setContentsMargins(16, 12, 16, 12)
+        self.panel.body.addWidget(self.waiting)
+        self.panel.body.addWidget(self.rows)
+        self.live, self.live_rows = Panel(_("Now")), FactRows(left=40)
+        self.live.body.addWidget(self.live_rows)
+        self.report = self._report_panel()
+        self.costs, self.cost_facts = Panel(_("What this app itself costs")), Facts()
+        self.costs.body.addWidget(self.cost_facts)
+        self._lay_out()
+
+    def _report_panel(self) -> Panel:
+        panel = Panel(_("Report for support"))
+        inside = column(8, margins=(16, 12, 16, 12))
+        said = _("Versions, checks, settings, log. Keys, names and addresses are removed; you see it first.")
+        inside.addWidget(Label(said, "small", wrap=True))
+        buttons = row(8)
+        self.preview_button = Button(_("Preview…"), pressed=self.preview)
+        self.save_button = Button(_("Save…"), "download", pressed=self._make_and_save)
+        buttons.addWidget(self.preview_button)
+        buttons.addWidget(self.save_button)
+        buttons.addStretch(1)
+        inside.addLayout(buttons)
+        panel.body.addLayout(inside)
+        return panel
+
+    def _lay_out(self) -> None:
+        gutter = theme().size("gutter")
+        head = row(12)
+        head.addWidget(Label(_("Doctor"), "title"))
+        head.addWidget(self.last_run)
+        head.addStretch(1)
+        head.addWidget(self.run_button)
+        both = SideBySide(right_px=RIGHT_PX)
+        both.add((self.panel,), (self.live, self.report, self.costs))
+        inside = column(12, margins=(gutter, 12, gutter, gutter))
+        inside.addLayout(head)
+        inside.addWidget(both)
+        inside.addStretch(1)
+        page = QWidget()
+        page.setLayout(inside)
+        whole = column()
+        whole.addWidget(scrolled(page))
+        self.setLayout(whole)
+
+    # --- what is asked ------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        if not self._ran:
+            self.run()
+
+    def refresh(self) -> None:
+        self.run()
+
+    def run(self) -> None:
+        """Look at everything anew."""
+        if self._running or self.bridge.node is None:
+            return
+        self._running = True
+        self.run_button.setEnabled(False)
+        self.waiting.show()
+        began_s = time.monotonic()
+        self.bridge.query(
+            "checkup", lambda node: node.care.checkup(), lambda found: self._found(found, began_s)
+        )
+
+    def _found(self, checks: tuple[Check, ...], began_s: float) -> None:
+        self._running, self._ran, self.checks = False, True, checks
+        self.run_button.setEnabled(True)
+        self.waiting.hide()
+        self.panel.note.setText(summary(checks))
+        self.last_run.setText(_(
+            "last run {time}, took {seconds} s", time=clock_time(time.time(), seconds=True),
+            seconds=f"{time.monotonic() - began_s:.1f}",
+        ))  # fmt: skip
+        self.rows.show_lines([self._line(check) for check in checks])
+
+    # --- what is shown ------------------------------------------------------------------------
+
+    def _line(self, check: Check) -> FactLine:
+        tone, icon = LOOKS[check.state]
+        text = f"{check.name}: {check.text}"
+        if check.next_step:
+            text = f"{text}. {check.next_step}".replace("..", ".")
+        look = Look(tone=tone, icon=icon, word=check_word(check.state))
+        if check.remedy == REPAIR_AUTOSTART:
+            return FactLine(look=look, text=text, link=_("Repair"), pressed=self._repair)
+        return FactLine(look=look, text=text)
+
+    def render_picture(self, snapshot: Snapshot) -> None:
+        sample = self.bridge.sample
+        facts = [sandbox(snapshot), *([_gpu(sample)] if sample is not None else [])]
+        self.live_rows.show_lines([
+            FactLine(look=fact.look or UNKNOWN, text=f"{fact.name}: {fact.text}")
+            for fact in facts
+        ])  # fmt: skip
+        self._show_costs(snapshot.at_s)
+
+    def _show_costs(self, now_s: float) -> None:
+        node = self.bridge.node
+        if node is None:
+            return
+        cpu_s, memory_bytes = node.care.own_costs()
+        before, self._costs = self._costs, (now_s, cpu_s)
+        share = _("measuring")
+        if before is not None and now_s > before[0]:
+            percent = max(0.0, 100 * (cpu_s - before[1]) / (now_s - before[0]))
+            share = _("{percent} % of a core", percent=f"{percent:.1f}")
+        self.cost_facts.show_facts(((_("Processor"), share), (_("Memory"), size_words(memory_bytes))))
+
+    # --- what is done -------------------------------------------------------------------------
+
+    def _repair(self) -> None:
+        self.bridge.query("repair autostart", lambda node: node.care.set_autostart(True), self._repaired)
+
+    def _repaired(self, problem: Problem | None) -> None:
+        if problem is not None:
+            self.bridge.refused.emit(problem)
+        self.run()
+
+    def preview(self) -> None:
+        """Show the report before anything is saved."""
+        self.bridge.query("report", lambda node: node.care.report(), self._show_preview)
+
+    def _show_preview(self, files: Mapping[str, str]) -> None:
+        save = Button(_("Save…"), "download", "primary", lambda: self.choose_file(files))
+        self.dialog = Preview(self, files, save)
+        self.dialog.finished.connect(self._forget_dialog)
+        self.dialog.open()
+
+    def _forget_dialog(self) -> None:
+        self.dialog = None
+
+    def _make_and_save(self) -> None:
+        self.bridge.query("report", lambda node: node.care.report(), self.choose_file)
+
+    def choose_file(self, files: Mapping[str, str]) -> None:
+        """The system's own window to save in."""
+        chooser = QFileDialog(self, _("Save the report"))
+        chooser.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        chooser.setDefaultSuffix("zip")
+        chooser.selectFile("hivemind-report.zip")
+        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        chooser.fileSelected.connect(lambda path: self.save(files, Path(path)))
+        chooser.open()
+
+    def save(self, files: Mapping[str, str], target: Path) -> None:
+        """Write it as it was shown."""
+        self.bridge.query("save report", lambda node: node.care.save_report(files, target), self._saved)
+
+    def _saved(self, problem: Problem | None) -> None:
+        if problem is not None:
+            self.bridge.refused.emit(problem)

@@ -1,0 +1,89 @@
+"""Workers to be looked at through the window: the web's scenes, and what only the window shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.machine import Gpu, Sample
+from hivemind_worker.model.pools import Balance, KeptPool
+from hivemind_worker.model.sending import Sending, SendStep
+from hivemind_worker.model.task import Problem
+from tests.fakes.node import NOW_S, FakeNode
+from tests.web import scenes as web
+
+DAY_S = 86_400.0
+AMOUNTS = (960, 983, 1002, 1008, 1022, 1058, 1090, 1060, 1082, 1101, 1113, 1148, 1177, 1195, 1206)
+ACTIVE, OTHER, OLD = "10.0.0.1:50051", "mill.example:50051", "10.8.0.1:50051"
+SAMPLE = Sample(
+    cpu_percent=49.0, memory_percent=39.0, memory_available_gb=19.2, memory_total_gb=31.3,
+    disk_available_gb=90.2, ours_cpu_percent=40.0, ours_memory_percent=8.0, gpu_percent=65.0,
+    gpu_memory_percent=40.0, net_down_bps=4e5, net_up_bps=1e5, disk_read_bps=1.5e6, disk_write_bps=6e5,
+    ours_disk_bps=9e5, cpu_celsius=66.0, gpu_celsius=64.0,
+    gpus=(Gpu(name="NVIDIA RTX 3060", driver="550.54", memory_gb=12, memory_used_gb=5, percent=65),),
+)  # fmt: skip
+
+
+def busy(node: FakeNode, now_s: float = NOW_S) -> None:
+    """Three tasks, a past of two weeks, three pools, a task on its way."""
+    web.working(node, now_s)
+    _with_more(node, now_s)
+
+
+def _with_more(node: FakeNode, now_s: float) -> None:
+    async def sample() -> Sample:
+        return SAMPLE
+
+    node.sample = sample  # type: ignore[method-assign]
+    node.picture = replace(node.picture, pool=replace(node.picture.pool, user="mira", balance=1206))
+    node.pools.rows = [
+        KeptPool(address=ACTIVE, user="mira", signed_in=True, active=True, used_until_s=now_s),
+        KeptPool(address=OTHER, user="mira", signed_in=True, used_until_s=now_s - 21 * DAY_S),
+        KeptPool(address=OLD, user="m.lindgren", used_until_s=now_s - 43 * DAY_S),
+    ]
+    node.pools.history[ACTIVE] = [
+        Balance(at_s=now_s - (14 - n) * DAY_S + 4000 * (n % 3), amount=amount)
+        for n, amount in enumerate(AMOUNTS)
+    ]  # fmt: skip
+    node.sending.rows = [
+        sending("coast-tiles", SendStep.RUNNING, now_s, node="worker-oak-50053", packed_bytes=3_355_443),
+        sending("thumbs-oct", SendStep.COMPLETED, now_s - 8 * DAY_S, result="/home/mira/thumbs"),
+        sending("word-count", SendStep.FAILED, now_s - 9 * DAY_S,
+                problem=Problem(code=FaultCode.NO_ENTRY_POINT)),
+    ]  # fmt: skip
+    node.sending.log["task_coast-tiles"] = [f"tile {n} of 4800 written" for n in range(1, 60)]
+    node.sources = {"node_port": "environment"}
+    node.kept = {"node_id": "larch-attic", "max_concurrent_tasks": 3}
+
+
+def sending(name: str, step: SendStep, at_s: float, **fields: object) -> Sending:
+    """A sent task that got to this step, each a minute after the one before."""
+    order = [each for each in SendStep if not each.has_ended]
+    passed = order[: order.index(step) + 1] if step in order else order
+    reached = tuple((each, at_s - 60.0 * (len(passed) - n)) for n, each in enumerate(passed))
+    if step.has_ended:
+        reached = (*reached, (step, at_s))
+    made = Sending(
+        task_id=f"task_{name}", name=name, path=f"/home/mira/{name}", pool=ACTIVE, step=step, reached=reached
+    )
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def paused(node: FakeNode, now_s: float = NOW_S) -> None:
+    """The same, snoozed."""
+    web.paused(node, now_s)
+    _with_more(node, now_s)
+
+
+def fresh(node: FakeNode, now_s: float = NOW_S) -> None:
+    """A first start: nothing has happened, no pool but the one of the settings."""
+    web.fresh(node, now_s)
+    node.pools.rows = []
+
+
+def broken(node: FakeNode, now_s: float = NOW_S) -> None:
+    """No pool, and no sandbox."""
+    web.broken(node, now_s)
+    _with_more(node, now_s)
+    broken_pool = replace(node.picture.pool, user="mira")
+    node.picture = replace(node.picture, pool=broken_pool)

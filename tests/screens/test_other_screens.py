@@ -1,0 +1,218 @@
+"""History, Account, Doctor, Network, Rules: every figure follows the worker, every button does something."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtWidgets import QComboBox, QPlainTextEdit
+
+from hivemind_worker.model.checkup import Check, CheckState
+from hivemind_worker.model.events import PauseAsked, ResumeAsked, RunModeAsked
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.network_view import NetworkView
+from hivemind_worker.model.pools import Balance
+from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
+from hivemind_worker.model.task import Problem, TaskState
+from hivemind_worker.ui.dialogs import Question
+from tests.fakes.node import NOW_S, FakeNode, make_task
+from tests.screens.scenes import ACTIVE, fresh
+from tests.screens.stand import standing
+
+# --- history ------------------------------------------------------------------------------------
+
+
+def test_history_counts_what_the_journal_holds(tmp_path: Path, node: FakeNode) -> None:
+    node.ended = [
+        make_task("a", TaskState.COMPLETED, ended_at_s=NOW_S - 60, started_at_s=NOW_S - 3660, trust_change=2),
+        make_task("b", TaskState.FAILED, ended_at_s=NOW_S - 90, started_at_s=NOW_S - 100, trust_change=-5,
+                  problem=Problem(code=FaultCode.OUT_OF_MEMORY, about="1 GiB")),
+    ]  # fmt: skip
+    with standing(tmp_path, "history", node) as stand:
+        rows = stand.screen.days.texts()  # type: ignore[attr-defined]
+        assert rows[0] == ("Today", "1", "1", "1.0", "11")
+        assert rows[-1][0] == "14 days"
+        assert stand.says("Whose fault was the 1 failure?")
+        assert stand.says("The task: The task needed more memory than its limit of 1 GiB.")
+        ledger = stand.screen.ledger.texts()  # type: ignore[attr-defined]
+        assert [(line[2], line[3], line[4]) for line in ledger] == [
+            ("Completed", "+2", "62"), ("Failed: the task", "−5", "60"),
+        ]  # fmt: skip
+        stand.press("7 days")
+        assert len(stand.screen.days.texts()) == 8  # type: ignore[attr-defined]
+
+
+def test_history_is_saved_for_other_programs(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "history", node) as stand:
+        for kind in ("csv", "json"):
+            stand.screen.save(tmp_path / f"h.{kind}", kind)  # type: ignore[attr-defined]
+        lines = list(csv.reader((tmp_path / "h.csv").read_text(encoding="utf-8").splitlines()))
+        rows = json.loads((tmp_path / "h.json").read_text(encoding="utf-8"))
+        assert len(lines) - 1 == len(rows) == 60
+        assert rows[0]["state"] in ("COMPLETED", "FAILED", "STOPPED")
+        refused: list[Problem] = []
+        stand.bridge.refused.connect(refused.append)
+        stand.screen.save(tmp_path / "no" / "where.csv", "csv")  # type: ignore[attr-defined]
+        assert refused[0].code is FaultCode.NO_PERMISSION
+
+
+def test_history_without_tasks_says_so(tmp_path: Path) -> None:
+    made = FakeNode(tmp_path)
+    fresh(made)
+    with standing(tmp_path, "history", made) as stand:
+        assert stand.says("No task has ended yet.")
+        assert stand.says("Nothing is known yet: the balance is noted from now on.")
+        assert not stand.button("Save as CSV…").isEnabled()
+
+
+# --- account ------------------------------------------------------------------------------------
+
+
+def test_the_account_follows_the_pool(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "account", node) as stand:
+        assert stand.says(f"mira at {ACTIVE}")
+        assert stand.says("1,206 CPT, heard 2 seconds ago")
+        assert stand.says("2 other accounts are kept under Pools")
+        table = stand.screen.table.texts()  # type: ignore[attr-defined]
+        assert table[0] == ("Today", "+11", "–", "1,206")
+        assert ("Tue 17 Nov", "–", "−30", "1,060") in table
+        node.pools.history[ACTIVE].append(Balance(at_s=NOW_S, amount=1250))
+        node.picture = replace(node.picture, pool=replace(node.picture.pool, balance=1250))
+        stand.look()
+        assert stand.says("1,250 CPT")
+        assert stand.screen.table.texts()[0] == ("Today", "+55", "–", "1,250")  # type: ignore[attr-defined]
+
+
+def test_signing_out_asks_first(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "account", node) as stand:
+        stand.press("Sign out…")
+        asked = stand.screen.dialog  # type: ignore[attr-defined]
+        assert isinstance(asked, Question)
+        asked.buttons["out"].click()
+        stand.look()
+        assert node.pools.asked == [("sign out", ACTIVE)]
+        node.picture = replace(node.picture, pool=replace(node.picture.pool, link=LinkState.NOT_LOGGED_IN))
+        stand.look()
+        assert stand.says(f"Not signed in at {ACTIVE}")
+        assert stand.button("Sign in…").isVisible()
+
+
+def test_a_refused_login_says_what_the_pool_said(tmp_path: Path, node: FakeNode) -> None:
+    problem = Problem(code=FaultCode.WRONG_PASSWORD, about="no such user")
+    node.picture = replace(
+        node.picture, pool=replace(node.picture.pool, link=LinkState.LOGIN_REFUSED, problem=problem)
+    )
+    with standing(tmp_path, "account", node) as stand:
+        assert stand.says("The pool did not accept the name and password: no such user")
+
+
+# --- doctor -------------------------------------------------------------------------------------
+
+
+def test_the_checks_are_shown_with_what_to_do(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "doctor", node) as stand:
+        assert node.care.asked == [("checkup",)]
+        assert stand.says("2 fine")
+        node.care.checks = [
+            Check(name="Start with system", state=CheckState.WARN, text="Its entry starts another program",
+                  next_step="Have the entry written anew.", remedy="repair_autostart"),
+            Check(name="Disk", state=CheckState.FAIL, text="0.1 GiB free"),
+        ]  # fmt: skip
+        stand.press("Run all checks")
+        assert stand.says("1 fails, 1 could be better")
+        assert stand.says("Disk: 0.1 GiB free")
+        stand.press("Repair")
+        assert ("autostart", True) in node.care.asked
+
+
+def test_the_report_is_seen_before_it_is_saved_and_saved_as_it_was_seen(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    with standing(tmp_path, "doctor", node) as stand:
+        stand.press("Preview…")
+        preview = stand.screen.dialog  # type: ignore[attr-defined]
+        names, text = preview.findChild(QComboBox), preview.findChild(QPlainTextEdit)
+        assert [names.itemText(n) for n in range(names.count())] == list(node.care.files)
+        names.setCurrentText("worker.log")
+        assert text.toPlainText() == node.care.files["worker.log"]
+        shown = preview.files
+        preview.reject()
+        stand.screen.save(shown, tmp_path / "r.zip")  # type: ignore[attr-defined]
+        assert node.care.asked[-1] == ("save", str(tmp_path / "r.zip"), tuple(node.care.files))
+
+
+def test_what_the_app_itself_costs_is_measured_between_two_looks(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "doctor", node) as stand:
+        assert stand.says("118.0 MiB")
+        now_s = [NOW_S]
+        node._clock = lambda: now_s[0]
+        stand.look()
+        now_s[0] += 10
+        node.care.own_costs = lambda: (12.55, 120 << 20)  # type: ignore[method-assign]
+        stand.look()
+        assert stand.says("0.5 % of a core")
+        assert stand.says("120.0 MiB")
+
+
+# --- network ------------------------------------------------------------------------------------
+
+
+def test_the_network_says_what_is_seen(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "network", node) as stand:
+        assert stand.says("VPN interface wg0 is there")
+        doors = stand.screen.door_table.texts()  # type: ignore[attr-defined]
+        assert doors[1][:2] == ("Tasks from the pool", "10.0.0.7:50053")
+        assert doors[2] == ("This dashboard", "127.0.0.1:5000", "this computer only")
+        assert ("wg0", "10.0.0.7", "VPN") in stand.screen.address_table.texts()  # type: ignore[attr-defined]
+        node.care.networks = NetworkView(
+            interfaces={"eth0": ("192.168.1.20",)}, dashboard="192.168.1.20:5000"
+        )
+        stand.press("Look again")
+        assert stand.says("No VPN interface was found")
+        assert stand.screen.door_table.texts()[2][2] == "the network of this address"  # type: ignore[attr-defined]
+
+
+def test_a_pool_that_cannot_be_reached_is_told_with_what_to_press(tmp_path: Path, node: FakeNode) -> None:
+    node.picture = replace(node.picture, grpc_address="127.0.0.1:50053")
+    with standing(tmp_path, "network", node) as stand:
+        assert stand.says("cannot send tasks here")
+        stand.press("Try now")
+        assert node.reconnects == 1
+
+
+# --- rules --------------------------------------------------------------------------------------
+
+
+def test_the_rules_screen_acts_on_mode_and_pause(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        assert stand.says("Working on 2 tasks")
+        stand.press("Run whatever they say")
+        assert isinstance(node.asked[-1], RunModeAsked)
+        assert node.asked[-1].ignores_rules
+        menu = stand.screen.pause.menu()  # type: ignore[attr-defined]
+        menu.actions()[0].trigger()
+        stand.look()
+        assert isinstance(node.asked[-1], PauseAsked)
+        assert stand.button("Resume").isVisible()
+        stand.press("Resume")
+        assert isinstance(node.asked[-1], ResumeAsked)
+
+
+def test_the_limits_in_force_are_those_of_the_settings(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        rows = {row[0]: row[1:] for row in stand.screen.table.texts()}  # type: ignore[attr-defined]
+        assert rows["Cores at most"][0] == "4 cores"
+        node.settings = replace(node.settings, max_cpu_cores=2.0)
+        node.sources = {"max_cpu_cores": "file"}
+        stand.bridge.settings_changed.emit()
+        rows = {row[0]: row[1:] for row in stand.screen.table.texts()}  # type: ignore[attr-defined]
+        assert (rows["Cores at most"][0], rows["Cores at most"][2]) == ("2 cores", "file")
+
+
+def test_a_snooze_says_until_when(tmp_path: Path, node: FakeNode) -> None:
+    state = NodeState(mode=Mode.PAUSED, mode_since_s=NOW_S - 60, until_s=NOW_S + 3600, trust_score=62)
+    node.picture = replace(node.picture, node=state)
+    with standing(tmp_path, "rules", node) as stand:
+        assert any(text.startswith("Until ") for text in stand.texts())

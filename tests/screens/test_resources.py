@@ -1,0 +1,100 @@
+"""Resources: every figure follows the worker; ranges, table, what this computer does not have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hivemind_worker.model.machine import Sample
+from hivemind_worker.model.metrics import Step, point_values
+from hivemind_worker.model.resources import Resources
+from tests.fakes.node import NOW_S, FakeNode
+from tests.screens.scenes import SAMPLE
+from tests.screens.stand import standing
+
+
+def test_the_graphs_say_what_was_measured(tmp_path: Path, node: FakeNode) -> None:
+    point = node.points[Step.SECOND][-1]
+    sample = replace(SAMPLE, cpu_percent=71.0, ours_cpu_percent=60.0)
+    points = node.points[Step.SECOND]
+    node.points[Step.SECOND] = [replace(p, values=point_values(sample, 1, False)) for p in points]
+    assert point.values != node.points[Step.SECOND][-1].values
+    with standing(tmp_path, "resources", node) as stand:
+        assert stand.says("ours 60 % · others 11 %")
+        assert stand.says("71 %")
+        assert stand.says("Memory, 31.3 GiB")
+
+
+def test_another_range_asks_for_other_points(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "resources", node) as stand:
+        assert stand.says("Today, ")
+        stand.press("30 d")
+        assert stand.says("25 Oct to 24 Nov")
+        stand.press("24 h")
+        assert stand.says("23 Nov, ")
+
+
+def test_what_is_lent_and_taken_follows_the_engine(tmp_path: Path, node: FakeNode) -> None:
+    node.picture = replace(
+        node.picture, total=Resources(cpu=100, memory_gb=8), available=Resources(cpu=50, memory_gb=5)
+    )
+    with standing(tmp_path, "resources", node) as stand:
+        assert stand.says("0.5 of 1 lent")
+        assert stand.says("3 of 8 GiB lent")
+        node.picture = replace(node.picture, available=Resources(cpu=100, memory_gb=8))
+        stand.look()
+        assert stand.says("0 of 1 lent")
+        assert stand.says("0 of 8 GiB lent")
+
+
+def test_a_computer_without_card_and_sensor_shows_neither(tmp_path: Path, node: FakeNode) -> None:
+    bare = replace(SAMPLE, gpu_percent=None, cpu_celsius=None, gpus=())
+    node.points = {step: [replace(p, values=point_values(bare, 1, False)) for p in found]
+                   for step, found in node.points.items()}  # fmt: skip
+    with standing(tmp_path, "resources", node) as stand:
+        assert not stand.says("Temperature")
+        assert not stand.says("GPU")
+        with_both = replace(SAMPLE, gpu_percent=50.0, cpu_celsius=60.0)
+        node.points[Step.SECOND] = [
+            replace(p, values=point_values(with_both, 1, False)) for p in node.points[Step.SECOND]
+        ]
+        stand.screen.opened()
+        stand.look()
+        assert stand.says("Temperature")
+        assert stand.says("GPU, NVIDIA RTX 3060")
+
+
+def test_the_table_says_the_same_as_the_picture(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "resources", node) as stand:
+        stand.press("As table")
+        table = stand.screen.panels["cpu"].table  # type: ignore[attr-defined]
+        assert table.isVisible()
+        rows = table.texts()
+        assert len(rows) == 120
+        assert stand.says(rows[0][3]), "the newest row is the figure in the head"
+        assert any(row[-1] == "paused" for row in rows)
+        stand.press("As table")
+        assert not table.isVisible()
+
+
+def test_without_history_it_says_so(tmp_path: Path) -> None:
+    with standing(tmp_path, "resources", FakeNode(tmp_path)) as stand:
+        assert stand.says("no figures yet")
+
+
+def test_while_it_is_shut_it_asks_for_nothing(tmp_path: Path, node: FakeNode) -> None:
+    asked: list[object] = []
+
+    async def history(step: Step, from_s: float, most: int) -> tuple[object, ...]:
+        asked.append(step)
+        return ()
+
+    with standing(tmp_path, "resources", node) as stand:
+        node.history = history  # type: ignore[assignment,method-assign]
+        stand.screen.closed()
+        for _number in range(3):
+            stand.bridge.snapshot = replace(node.picture, at_s=NOW_S + 10_000)
+            stand.bridge._sampled(
+                Sample(cpu_percent=1, memory_percent=1, memory_available_gb=1, disk_available_gb=1)
+            )
+        assert asked == []
