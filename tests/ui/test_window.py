@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication, QPushButton
 
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import Mode
+from hivemind_worker.model.task import Problem
+from hivemind_worker.places import resources
+from hivemind_worker.presentation.catalogue import PSEUDO, use_language
+from hivemind_worker.ui.app import _unexpected
+from hivemind_worker.ui.theme import appearance, theme
 from tests.fakes.node import make_task
 from tests.ui.conftest import Desk
 
@@ -41,3 +52,90 @@ async def test_quitting_asks_once_and_finishing_is_the_first_choice(desk: Desk) 
     assert desk.node.asked == [FinishAsked(at_s=desk.node.asked[0].at_s, quit_after=True)]
     await desk.until(lambda: desk.shell._question is None)
     assert desk.quits == 0
+
+
+async def test_an_unexpected_error_in_a_slot_is_logged_and_said_and_the_window_lives_on(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _unexpected(desk.bridge):
+        sys.excepthook(ValueError, ValueError("oops"), None)
+        await desk.until(lambda: "bug" in desk.shell._banners)
+    assert "oops" in caplog.text
+    assert desk.shell.window.isVisible()
+    desk.press("Ctrl+2")
+    assert desk.shell.window.current() is desk.shell.window.screens["tasks"]
+
+
+async def test_a_coroutine_that_fails_is_logged_and_said(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken() -> None:
+        raise ValueError("oops")
+
+    desk.bridge.start("something", broken())
+    await desk.until(lambda: "bug" in desk.shell._banners)
+    assert "oops" in caplog.text
+
+
+async def test_a_wish_that_is_refused_says_why(desk: Desk) -> None:
+    desk.node.refuse_with = Problem(code=FaultCode.DISK_FULL, about="/home")
+    desk.press("Ctrl+P")
+    await desk.until(lambda: "refused" in desk.shell._banners)
+    assert "/home" in desk.shell._banners["refused"].title.text()
+
+
+async def test_a_worker_that_cannot_start_says_why_and_can_be_quit(
+    tmp_path: Path, qapp: QApplication
+) -> None:
+    desk = Desk(tmp_path)
+    desk.shell.start(hidden=False)
+    desk.shell.cannot_start(Problem(code=FaultCode.DISK_FULL, about="/home"))
+    banner = desk.shell._banners["start"]
+    assert "/home" in banner.title.text()
+    banner.findChild(QPushButton).click()
+    assert desk.quits == 1
+    await desk.close()
+
+
+async def test_theme_and_text_size_change_at_once(desk: Desk) -> None:
+    before = desk.shell.window.strip.reason.font().pixelSize()
+    appearance().choose("dark", 2.0)
+    assert QApplication.palette().window().color() == theme().colour("window")
+    assert desk.shell.window.strip.reason.fontInfo().pixelSize() >= 2 * before - 1
+    assert desk.shell.window.minimumWidth() <= 880
+
+
+async def test_the_window_remembers_its_place_and_size(tmp_path: Path, qapp: QApplication) -> None:
+    for expected in (720, 600):  # the screen of the tests is narrower than the window
+        desk = Desk(tmp_path)
+        desk.open()
+        assert desk.shell.window.height() == expected
+        desk.shell.window.resize(1000, 600)
+        desk.shell.window.open("tasks")
+        await desk.close()
+    assert desk.memory.value("window/place") == "tasks"
+
+
+async def test_the_rail_shrinks_to_icons_in_a_small_window(desk: Desk) -> None:
+    desk.shell.window.resize(880, 560)
+    await desk.until(lambda: desk.shell.window.rail.width() == 52)
+    assert desk.shell.window.rail.items["tasks"].toolTip() == "Tasks"
+    desk.shell.window.resize(1200, 800)
+    await desk.until(lambda: desk.shell.window.rail.width() == 184)
+
+
+async def test_the_keys_are_listed(desk: Desk) -> None:
+    desk.press("F1")
+    await desk.until(lambda: any(w.accessibleName() == "Keys" for w in QApplication.topLevelWidgets()))
+    dialog = next(w for w in QApplication.topLevelWidgets() if w.accessibleName() == "Keys")
+    dialog.close()
+
+
+async def test_the_language_changes_in_place(desk: Desk) -> None:
+    use_language(resources() / "locale", PSEUDO)
+    try:
+        desk.shell.use_language()
+        await desk.settle()
+        assert desk.shell.window.rail.items["home"].text() not in ("", "Home")
+    finally:
+        use_language(resources() / "locale", "en")

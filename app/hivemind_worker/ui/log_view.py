@@ -244,7 +244,7 @@ class Follower:
             ))  # fmt: skip
         if lines:
             self._view.add("\n".join(lines))
-        elif self._rest and not self._timer.isActive():
+        if self._rest and not self._timer.isActive():  # nothing will end this line any more
             self._view.add(self._rest)
             self._rest = ""
 

@@ -124,13 +124,13 @@ class Share(Panel):
         """How much there is; at least one step is lent."""
         self._whole = whole
         self.number.setRange(self._step, whole)
-        self.slider.setRange(1, max(1, round(whole / self._step)))
+        self.slider.setRange(0, max(1, round(whole / self._step)))
         self.number.setSuffix(" " + _("of {whole} {unit}", whole=f"{whole:g}", unit=self._unit))
 
     def _numbered(self, value: float) -> None:
         self.slider.blockSignals(True)
         self.slider.setValue(round(value / self._step))
-        self.slider.blockSignals(False)
+        self.slider.blockSignals(False)  # at its lowest it still lends one step
         self.rest.setText(stays_yours(value, self._whole, in_cores=self._step >= 1))
 
 

@@ -1,0 +1,121 @@
+"""The tray: states by shape, its first line in words, what can be pressed; and no tray at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication, QSystemTrayIcon
+
+from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.snapshot import LinkState, Mode
+from hivemind_worker.model.task import Problem
+from tests.fakes.node import NOW_S, make_task
+from tests.ui.conftest import Desk
+
+
+@pytest.fixture
+async def trayed(tmp_path: Path, qapp: QApplication) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path, tray=True)
+    made.open()
+    yield made
+    await made.close()
+
+
+async def test_each_state_has_a_shape_and_a_first_line_of_its_own(trayed: Desk) -> None:
+    tray, node = trayed.shell.tray, trayed.node
+    base = node.picture
+    held, ending = replace(base.node, mode=Mode.PAUSED), replace(base.node, mode=Mode.FINISHING)
+    scenes = {
+        "tray-waiting": base,
+        "tray-working": replace(base, tasks=(make_task("a"),)),
+        "tray-paused": replace(base, node=held),
+        "tray-snoozed": replace(base, node=replace(held, until_s=NOW_S + 3600)),
+        "tray-finishing": replace(base, node=ending, tasks=(make_task("a"),)),
+        "tray-offline": replace(base, pool=replace(base.pool, link=LinkState.UNREACHABLE)),
+        "tray-warning": replace(base, blocker=Problem(code=FaultCode.DISK_FULL, about="/x")),
+    }
+    lines = set()
+    for shape, scene in scenes.items():
+        node.picture = scene
+        await trayed.until(lambda shape=shape: tray._shape == shape)
+        lines.add(tray._state.text())
+        assert tray.icon.toolTip().endswith(tray._state.text())
+    assert len(lines) == len(scenes)
+    assert "Working: 1 of 3 tasks" in lines
+
+
+async def test_the_menu_pauses_for_a_while_resumes_and_finishes(trayed: Desk) -> None:
+    tray, node = trayed.shell.tray, trayed.node
+    await trayed.settle()
+    titles = [action.text() for action in tray.pause_menu.actions()]
+    assert titles == ["15 minutes", "1 hour", "4 hours", "Until tomorrow 06:00", "Until I resume"]
+    tray.pause_menu.actions()[1].trigger()
+    await trayed.until(lambda: node.asked)
+    asked = node.asked[-1]
+    assert isinstance(asked, PauseAsked)
+    assert asked.until_s == pytest.approx(asked.at_s + 3600)
+    await trayed.until(tray.resume.isVisible)
+    tray.resume.trigger()
+    await trayed.until(lambda: isinstance(node.asked[-1], ResumeAsked))
+    node.put(make_task("a"))
+    await trayed.until(tray.finish.isVisible)
+    tray.finish.trigger()
+    await trayed.until(lambda: isinstance(node.asked[-1], FinishAsked))
+
+
+async def test_a_click_toggles_the_window_and_closing_hides_it(trayed: Desk) -> None:
+    window, reasons = trayed.shell.window, QSystemTrayIcon.ActivationReason
+    await trayed.until(window.isActiveWindow)
+    trayed.shell.tray._activated(reasons.Trigger)
+    assert not window.isVisible()
+    trayed.shell.tray._activated(reasons.Trigger)
+    assert window.isVisible()
+    window.close()
+    assert not window.isVisible()
+    trayed.shell.tray._activated(reasons.MiddleClick)
+    assert window.isVisible()
+    assert trayed.quits == 0
+
+
+async def test_without_a_tray_closing_never_hides_and_says_why(desk: Desk) -> None:
+    desk.shell.window.close()
+    assert desk.shell.window.isVisible()
+    assert desk.shell.window.isMinimized()
+    assert "no tray" in desk.shell._banners
+    assert desk.quits == 0
+
+
+async def test_hidden_in_the_tray_nothing_is_asked_or_drawn(trayed: Desk) -> None:
+    await trayed.settle()
+    trayed.shell.window.hide()
+    asked = trayed.node.samples
+    assert not trayed.bridge._ticker.isActive()
+    trayed.node.put(make_task("a"))
+    await trayed.until(lambda: trayed.shell.tray._shape == "tray-working")
+    assert trayed.node.samples == asked
+    assert trayed.shell.window.strip.pill.word.text() == "Waiting"  # nobody sees it: it was not touched
+
+
+async def test_the_dashboard_is_opened_by_a_link_that_is_good_once(
+    trayed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(
+        "PySide6.QtGui.QDesktopServices.openUrl", lambda url: opened.append(url.toString()) or True
+    )
+    await trayed.settle()
+    trayed.shell.tray.dashboard.trigger()
+    assert opened == ["http://127.0.0.1:5000/login?t=once"]
+
+
+async def test_notices_can_be_put_off(trayed: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(trayed.shell.tray, "say", lambda title, _text: said.append(title))
+    trayed.shell.notify("one", "")
+    trayed.shell.snooze_notices()
+    trayed.shell.notify("two", "")
+    assert said == ["one"]
