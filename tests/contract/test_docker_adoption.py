@@ -126,10 +126,10 @@ async def test_what_was_written_down_as_started_and_never_was_starts_now(lives: 
     order = lives.first.order({"main.py": "print('first time')"}, task_id="made and not started")
     runtime = await lives.next()
     run = runtime._new_run(order)
-    assert await run.prepare() is None
+    assert await run.launch.prepare() is None
     assert run._listener is not None
     run._listener.break_off()  # the earlier life is over
-    outcome, whole = await lives.adopted(Played(order, where=[run.name]), b"", b"")
+    outcome, whole = await lives.adopted(Played(order, where=[run.launch.name]), b"", b"")
     assert (outcome and outcome.exit_code, whole) == (0, b"first time\n")
 
 

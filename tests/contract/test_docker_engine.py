@@ -196,7 +196,7 @@ async def is_seen(runtime: DockerRuntime, code: FaultCode | None, limit_s: float
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.release  # `make test` plays the drill F4 itself
 async def test_F4_an_engine_that_hangs_is_noticed_and_what_ran_goes_on_afterwards(
     sandbox: tuple[TestEngine, Stage],
 ) -> None:
@@ -288,4 +288,4 @@ async def test_a_warmed_container_is_the_one_that_runs(sandbox: tuple[TestEngine
     played = await stage.start(order)
     assert stage.runtime._runs.get((order.key, 1), run) is run  # type: ignore[attr-defined]
     assert (await played.outcome()).exit_code == 0
-    assert (played.where, played.text) == ([run.name], "hello\n")
+    assert (played.where, played.text) == ([run.launch.name], "hello\n")

@@ -78,7 +78,7 @@ def name_of(ulimit: dict[str, Any]) -> str:
 async def test_every_rule_of_the_hardening_list_is_read_back_from_a_live_container(yard: Yard) -> None:
     played = await yard.start(yard.order({"main.py": SLEEPS}, cpu_cores=0.7))
     await played.hears(b"on\n")
-    rules = yard.runtime._runs[played.order.key, 1].rules
+    rules = yard.runtime._runs[played.order.key, 1].launch.rules
     live = yard.inspected(played)
     assert len(rules) > len(FIXED)
     for rule in rules:

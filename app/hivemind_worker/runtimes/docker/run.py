@@ -1,7 +1,7 @@
 """One attempt of one task in one container: made, started, listened to, held to its limits, judged, removed.
 
 The verbs may come at any time, also before and after. Counterparts: `runtime`, which keeps the list of
-runs; `listener`, which hears the container; `hardening`, which says what it is held to.
+runs; `launch`, which makes the container; `listener`, which hears it.
 """
 
 from __future__ import annotations
@@ -10,31 +10,23 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome, Phase, Problem, Usage
-from hivemind_worker.model.work import PullProgress, RunFigures, RunOrder
-from hivemind_worker.nursery import NamedThread, Nursery
-from hivemind_worker.runtimes.docker import owners
+from hivemind_worker.model.work import PullProgress, RunOrder
+from hivemind_worker.nursery import Nursery
 from hivemind_worker.runtimes.docker.clock import RunningClock
-from hivemind_worker.runtimes.docker.containers import Condition, Containers, name_of
-from hivemind_worker.runtimes.docker.engine import Engine, EngineError, Trouble
-from hivemind_worker.runtimes.docker.figures import Reading, figures, read_stats
+from hivemind_worker.runtimes.docker.containers import Condition
+from hivemind_worker.runtimes.docker.engine import EngineError, Trouble
 from hivemind_worker.runtimes.docker.frames import Piece
-from hivemind_worker.runtimes.docker.hardening import Rule, Surroundings, cpu_quota, message, rules_for
-from hivemind_worker.runtimes.docker.image_facts import ImageFacts
-from hivemind_worker.runtimes.docker.images import ImageShelf
+from hivemind_worker.runtimes.docker.gauge import Gauge
+from hivemind_worker.runtimes.docker.hardening import cpu_quota
+from hivemind_worker.runtimes.docker.launch import Launch, Shelter, engine_problem
 from hivemind_worker.runtimes.docker.listener import Listener
-from hivemind_worker.runtimes.docker.networks import NetworkPolicy, TaskNetwork
-from hivemind_worker.runtimes.docker.outside import OUTSIDE
-from hivemind_worker.runtimes.docker.packages import PACKAGES_PLACE, Packages, PackageShelf
 from hivemind_worker.runtimes.docker.position import Position, read_mark
 from hivemind_worker.runtimes.docker.processes import processes_of
-from hivemind_worker.runtimes.docker.requirement_lines import wanted_lines
 from hivemind_worker.runtimes.quota import measure
 
 if TYPE_CHECKING:
@@ -48,30 +40,9 @@ MARK_EVERY_S = 10.0
 AWAY_LIMIT_S = 180.0
 """An engine that has not come back by then is given up, and the task with it."""
 RETRY_S = 1.0
-LOOKED_AT_S = 5.0
-FIGURES_EVERY_S, FIGURES_SELDOM_S = 1.0, 10.0
-FIRST_FIGURES_S = 0.5
+WISH_LIMIT_S = 3.0
 OOM_NEWS_S = 0.3  # the engine may learn of it a moment after the end
 KILLED_CODES = (137, 143, 255)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shelter:
-    """What the runs of one runtime share."""
-
-    engine: Engine
-    containers: Containers
-    images: ImageShelf
-    packages: PackageShelf
-    network: TaskNetwork
-    policy: NetworkPolicy
-    files: NamedThread
-    listeners: NamedThread
-    labels: Mapping[str, str]
-    seccomp: str
-    log_driver: str
-    log_bytes: int
-    pids: int
 
 
 class Run:
@@ -79,14 +50,11 @@ class Run:
 
     def __init__(self, order: RunOrder, shelter: Shelter) -> None:
         self.order = order
-        self.container = ""
-        self.name = ""
-        self.rules: tuple[Rule, ...] = ()
+        self.launch = Launch(order, shelter, self._attach)
+        self.gauge = Gauge(shelter.containers, order.memory_bytes)
         self._shelter = shelter
         self._clock = RunningClock()
         self._nursery = Nursery(f"run-{order.key[:8]}")
-        self._image: ImageFacts | None = None
-        self._packages: Packages | None = None
         self._listener: Listener | None = None
         self._position = Position()
         self._output: OutputSink | None = None
@@ -98,71 +66,19 @@ class Run:
         self._verdict: Problem | None = None
         self._was_away = False
         self._turn = asyncio.Lock()  # freezing and thawing one after another
-        self._last: Reading | None = None
-        self._figures: RunFigures | None = None
-        self._looked_at_s = float("-inf")
-        self._looked = asyncio.Event()
-        self._disk_bytes = 0
         self._pid = 0
 
-    # --- making -----------------------------------------------------------------------------
+    # --- hearing ----------------------------------------------------------------------------
 
-    async def prepare(self, tell: Callable[[PullProgress], None] | None = None) -> Problem | None:
-        """Make the container and listen to it; its program waits for `run`."""
-        if self._image is None:
-            image = await self._shelter.images.take(tell)
-            if isinstance(image, Problem):
-                return image
-            self._image = image
-        return await self._make()
+    async def _attach(self, container: str) -> None:
+        """Listen before the start: then nothing is missed."""
+        self._listener = self._new_listener(container)
+        await self._shelter.listeners.call(self._listener.attach)
 
-    async def _make(self) -> Problem | None:
-        try:
-            around = await self._surroundings()
-            if isinstance(around, Problem):
-                return around
-            self.rules = rules_for(self.order, around)
-            name = name_of(self.order.key, self.order.attempt)
-            self.container, self.name = await self._shelter.containers.create(message(self.rules), name)
-            self._listener = self._new_listener()
-            await self._shelter.listeners.call(self._listener.attach)
-        except EngineError as error:
-            return _trouble(error)
-        return None
-
-    async def _surroundings(self) -> Surroundings | Problem:
-        shelter, assured = self._shelter, self._image
-        assert assured is not None
-        network = "none"
-        if shelter.policy is NetworkPolicy.INTERNET:
-            found = await shelter.engine.call(lambda api: shelter.network.mode_for(api, shelter.policy))
-            if isinstance(found, Problem):
-                return found
-            network = found
-        facts = shelter.engine.facts
-        uid, gid = owners.user_of_tasks(facts)
-        around = Surroundings(
-            image=assured.digest, user=f"{uid}:{gid}", seccomp=shelter.seccomp, labels=dict(shelter.labels),
-            network=network, log_driver=shelter.log_driver, log_bytes=shelter.log_bytes, pids=shelter.pids,
-            remapped=bool(facts and facts.remapped), selinux=bool(facts and facts.selinux),
-        )  # fmt: skip
-        if OUTSIDE.differs:
-            around = replace(around, workspace=await self._outside(self.order.workspace))
-        if self._packages is None:
-            return around
-        mode = "ro,z" if around.selinux else "ro"  # more than one task may have them
-        bind = f"{await self._outside(self._packages.folder)}:{PACKAGES_PLACE}:{mode}"
-        return replace(around, binds=(bind,), import_path=(PACKAGES_PLACE,))
-
-    async def _outside(self, folder: Path) -> str:
-        if not OUTSIDE.differs:
-            return str(folder)
-        return await self._shelter.engine.call(lambda api: OUTSIDE.name(api, folder))
-
-    def _new_listener(self) -> Listener:
+    def _new_listener(self, container: str) -> Listener:
         if self._listener is not None:
             self._listener.break_off()
-        return Listener(self._shelter.engine, self.container, self._position, self._deliver)
+        return Listener(self._shelter.engine, container, self._position, self._deliver)
 
     async def _deliver(self, pieces: Sequence[Piece]) -> None:
         """Runs in the loop for the listener's thread, which waits."""
@@ -191,8 +107,8 @@ class Run:
                 return self._outcome(None)
             if problem is not None:
                 return self._outcome(problem)
-            assert self._image is not None
-            await started(self.name, image=self._image.version, runtime="docker")
+            assert self.launch.image is not None
+            await started(self.launch.name, image=self.launch.image.version, runtime="docker")
             if self._stopped.is_set():
                 return self._outcome(None)
             return await self._from_start()
@@ -221,27 +137,12 @@ class Run:
 
         problem = await prepared if prepared is not None else None
         if prepared is None or problem is not None:
-            problem = await self.prepare(fetching)
+            problem = await self.launch.prepare(fetching)
         if problem is None:
-            problem = await self._take_packages(preparing)
+            problem = await self.launch.take_packages(preparing)
         if problem is None:
-            user = owners.user_of_tasks(self._shelter.engine.facts)
-            await self._shelter.files.call(owners.hand_over, self.order.workspace, user)
+            await self.launch.hand_over()
         return problem
-
-    async def _take_packages(self, preparing: PreparingSink | None) -> Problem | None:
-        """What requirements.txt asks for beyond the image; then the container is made anew, with it."""
-        lines = await self._shelter.files.call(_requirements, self.order.workspace)
-        if not lines or self._image is None:
-            return None
-        if preparing is not None and wanted_lines(lines, self._image.packages, self._image.python):
-            await preparing(Phase.INSTALLING, "requirements.txt")
-        packages = await self._shelter.packages.fetch(lines, self._image)
-        if packages is None or isinstance(packages, Problem):
-            return packages
-        self._packages = packages
-        await self._drop_container()
-        return await self._make()
 
     async def _from_start(self) -> Outcome:
         """The start is written down: start it."""
@@ -251,7 +152,7 @@ class Run:
             await self._shelter.containers.start(self.container)
         except EngineError as error:
             if error.trouble is not Trouble.AWAY:
-                return self._outcome(_trouble(error))
+                return self._outcome(engine_problem(error))
             condition = await self._found_again()  # it may have started all the same
             if isinstance(condition, Problem):
                 return self._outcome(condition)
@@ -261,7 +162,7 @@ class Run:
         """Go on with a container of an earlier life; None when there is none."""
         self._output = output
         self._position = read_mark(mark)
-        self.container = self.name = where
+        self.launch.container = self.launch.name = where
         self._is_started = True
         try:
             condition = await self._found_again()
@@ -287,7 +188,7 @@ class Run:
     async def _see_through(self) -> Outcome:
         """Until it has ended, whatever becomes of the engine meanwhile."""
         self._nursery.start("limits", self._keep_limits())
-        self._nursery.start("figures", self._keep_figures())
+        self._nursery.start("figures", self.gauge.keep(self.container))
         self._nursery.start("marks", self._keep_marks())
         if self._stopped.is_set():
             self._nursery.start("stop", self._end_it(0.0))
@@ -295,7 +196,7 @@ class Run:
             self._nursery.start("pause", self._freeze_or_thaw())
         while True:
             if self._listener is None:
-                self._listener = self._new_listener()
+                self._listener = self._new_listener(self.container)
             code = await self._hear(self._listener)
             self._listener = None
             if code is not None:
@@ -324,8 +225,7 @@ class Run:
                 if condition.has_started or condition.status != "created":
                     return condition
                 # Written down as started and yet it never was: it begins now, for the first time.
-                self._listener = self._new_listener()
-                await self._shelter.listeners.call(self._listener.attach)
+                await self._attach(self.container)
                 await self._shelter.containers.start(self.container)
             except EngineError as error:
                 if error.trouble is Trouble.GONE:
@@ -365,7 +265,7 @@ class Run:
     def _measure(self) -> bool:
         pids = processes_of(self._pid, self.container) if self._pid > 0 else ()
         taken = measure((self.order.workspace,), self.order.disk_bytes, pids)
-        self._disk_bytes = taken.size_bytes
+        self.gauge.disk_bytes = taken.size_bytes
         return taken.exceeds(self.order.disk_bytes)
 
     def _condemn(self, code: FaultCode, about: str) -> None:
@@ -387,27 +287,6 @@ class Run:
             assert self._output is not None
             await self._output(b"", self._mark())
             await asyncio.sleep(MARK_EVERY_S)
-
-    async def _keep_figures(self) -> None:
-        """Once a second while somebody looks, else seldom; soon after the start, as tasks may be short."""
-        await asyncio.sleep(FIRST_FIGURES_S)
-        while True:
-            await self._read_figures()
-            await asyncio.sleep(FIGURES_EVERY_S)
-            if time.monotonic() - self._looked_at_s > LOOKED_AT_S:
-                self._looked.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(FIGURES_SELDOM_S - FIGURES_EVERY_S):
-                        await self._looked.wait()
-
-    async def _read_figures(self) -> None:
-        with contextlib.suppress(EngineError):
-            now = read_stats(await self._shelter.containers.stats(self.container), time.time())
-            if now.cpu_s or now.memory_bytes:  # nothing: it has ended
-                before, self._last = self._last, now
-                self._figures = figures(
-                    now, before, disk_bytes=self._disk_bytes, memory_limit_bytes=self.order.memory_bytes
-                )
 
     # --- verbs ------------------------------------------------------------------------------
 
@@ -435,14 +314,18 @@ class Run:
     async def pause(self) -> None:
         """Freeze it; its clock stands still."""
         self._wants_pause = True
-        if self._is_running:
-            await self._freeze_or_thaw()
+        await self._bring_about()
 
     async def resume(self) -> None:
         """Thaw it."""
         self._wants_pause = False
+        await self._bring_about()
+
+    async def _bring_about(self) -> None:
+        """An engine that hangs must not keep the caller: a stop may come behind."""
         if self._is_running:
-            await self._freeze_or_thaw()
+            wish = self._nursery.start("wish", self._freeze_or_thaw())
+            await asyncio.wait({wish}, timeout=WISH_LIMIT_S)
 
     async def _freeze_or_thaw(self) -> None:
         """Bring about the latest wish; an engine that is away is asked again."""
@@ -466,12 +349,6 @@ class Run:
             self._clock.pause()
         elif not is_frozen:
             self._clock.resume()
-
-    def figures(self) -> RunFigures | None:
-        """What it uses; who asks has it measured every second for a while."""
-        self._looked_at_s = time.monotonic()
-        self._looked.set()
-        return self._figures
 
     async def share(self, cores: float) -> None:
         """Another share of the processor, at once."""
@@ -509,10 +386,11 @@ class Run:
         return False
 
     def _outcome(self, problem: Problem | None, code: int | None = None) -> Outcome:
+        last = self.gauge.last
         usage = Usage(
-            cpu_s=self._last.cpu_s if self._last else 0.0,
+            cpu_s=last.cpu_s if last else 0.0,
             wall_s=self._clock.running_s if self._is_started else 0.0,
-            peak_memory_bytes=self._last.peak_bytes if self._last else 0,
+            peak_memory_bytes=last.peak_bytes if last else 0,
         )
         if code == 0 and self._verdict is None:
             return Outcome(exit_code=0, problem=None, usage=usage)
@@ -532,44 +410,23 @@ class Run:
         if self._is_started and not self._ended.is_set():
             await self.remove()
         self._ended.set()
-        await self._shelter.files.call(owners.take_back, self.order.workspace)
-        if self._packages is not None:
-            self._shelter.packages.give_back(self._packages)
-        if self._image is not None:
-            self._shelter.images.give_back(self._image)
+        await self.launch.give_back()
 
     async def remove(self) -> bool:
-        """Take the container away; False when the engine would not do it now."""
-        try:
-            await self._drop_container()
-        except EngineError as error:
-            log.warning("container %s is left for now: %s", self.name, error)
-            return False
-        return True
-
-    async def _drop_container(self) -> None:
+        """Take the container away; False when that could not be done now."""
         if self._listener is not None:
             self._listener.break_off()
             self._listener = None
-        if self.container:
-            await self._shelter.containers.remove(self.container)
-            self.container = ""
+        return await self.launch.drop()
+
+    @property
+    def container(self) -> str:
+        """Its id, empty while there is none."""
+        return self.launch.container
 
 
 async def _tell(preparing: PreparingSink, phase: Phase, text: str) -> None:
     await preparing(phase, text)
-
-
-def _requirements(workspace: Path) -> tuple[str, ...]:
-    """Lines of the task's own file; it is checked where it is used."""
-    path = workspace / "requirements.txt"
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > 1 << 20:
-        return ()
-    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
-
-
-def _trouble(error: EngineError) -> Problem:
-    return Problem(code=FaultCode.SANDBOX_FAILED, about=f"Docker: {error}")
 
 
 def in_words(size_bytes: int) -> str:

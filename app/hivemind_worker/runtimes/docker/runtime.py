@@ -27,9 +27,10 @@ from hivemind_worker.runtimes.docker.engine import Engine, EngineError, EngineSt
 from hivemind_worker.runtimes.docker.hardening import LABEL_HOME, LABEL_WORKER, LOG_BYTES, PIDS
 from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 from hivemind_worker.runtimes.docker.images import ImageRules, ImageShelf
+from hivemind_worker.runtimes.docker.launch import Shelter
 from hivemind_worker.runtimes.docker.networks import NetworkPolicy, TaskNetwork
 from hivemind_worker.runtimes.docker.packages import PackageShelf, folder_mark
-from hivemind_worker.runtimes.docker.run import Run, Shelter
+from hivemind_worker.runtimes.docker.run import Run
 from hivemind_worker.runtimes.docker.seccomp import seccomp_text
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 IMAGE_LIMIT_S = 3.0
-SWEEP_EVERY_S = 30.0
+SWEEP_EVERY_S = 10.0
 NETWORK_EVERY_S = 60.0
 WARM_LIMIT_S = 120.0
 WARM_AT_MOST = 8
@@ -231,7 +232,7 @@ class DockerRuntime:
         if self._closed or self._image is None or pair in self._warm or len(self._warm) >= WARM_AT_MOST:
             return
         run = self._new_run(order)
-        self._warm[pair] = (run, self._nursery.start("warm", run.prepare()))
+        self._warm[pair] = (run, self._nursery.start("warm", run.launch.prepare()))
         self._nursery.start("cool", self._cool_down(pair, run))
 
     async def _cool_down(self, pair: Pair, run: Run) -> None:
@@ -314,7 +315,7 @@ class DockerRuntime:
     def figures(self, key: TaskKey, attempt: int) -> RunFigures | None:
         """What a run uses. Whoever asks has it measured every second for a while."""
         run = self._runs.get((key, attempt))
-        return run.figures() if run is not None else None
+        return run.gauge.figures() if run is not None else None
 
     # --- what is left behind ----------------------------------------------------------------
 

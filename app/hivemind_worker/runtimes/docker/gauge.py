@@ -1,0 +1,55 @@
+"""What one container uses, measured as often as somebody looks. Counterpart: `figures`, which reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from hivemind_worker.model.work import RunFigures
+from hivemind_worker.runtimes.docker.containers import Containers
+from hivemind_worker.runtimes.docker.engine import EngineError
+from hivemind_worker.runtimes.docker.figures import Reading, figures, read_stats
+
+LOOKED_AT_S = 5.0
+EVERY_S, SELDOM_S = 1.0, 10.0
+FIRST_S = 0.5
+
+
+class Gauge:
+    """`last` is the latest reading; `disk_bytes` is set by whoever watches the quota."""
+
+    def __init__(self, containers: Containers, memory_bytes: int) -> None:
+        self.last: Reading | None = None
+        self.disk_bytes = 0
+        self._containers, self._memory_bytes = containers, memory_bytes
+        self._figures: RunFigures | None = None
+        self._looked_at_s = float("-inf")
+        self._looked = asyncio.Event()
+
+    def figures(self) -> RunFigures | None:
+        """What it uses; who asks has it measured every second for a while."""
+        self._looked_at_s = time.monotonic()
+        self._looked.set()
+        return self._figures
+
+    async def keep(self, container: str) -> None:
+        """Until cancelled. Soon after the start, as tasks may be short; seldom while nobody looks."""
+        await asyncio.sleep(FIRST_S)
+        while True:
+            await self._read(container)
+            await asyncio.sleep(EVERY_S)
+            if time.monotonic() - self._looked_at_s > LOOKED_AT_S:
+                self._looked.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SELDOM_S - EVERY_S):
+                        await self._looked.wait()
+
+    async def _read(self, container: str) -> None:
+        with contextlib.suppress(EngineError):
+            now = read_stats(await self._containers.stats(container), time.time())
+            if now.cpu_s or now.memory_bytes:  # nothing: it has ended
+                before, self.last = self.last, now
+                self._figures = figures(
+                    now, before, disk_bytes=self.disk_bytes, memory_limit_bytes=self._memory_bytes
+                )
