@@ -20,6 +20,7 @@ from hivemind_worker.presentation.page_words import Button as ButtonWords
 from hivemind_worker.presentation.page_words import Cause, buttons, causes, headline, subline
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.last_hour import LastHour
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, row, scrolled
 from hivemind_worker.ui.parts.text import Label, StateBadge
@@ -27,7 +28,7 @@ from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.tiles import EarnedTile, RunningTile, TrustTile
 
-LATEST, LOOKED_BACK, CAUSES, DAYS = 6, 100, 6, 14
+LATEST, LOOKED_BACK, CAUSES, DAYS = 5, 100, 6, 14
 
 
 class Verdicts(Panel):
@@ -126,13 +127,15 @@ class Home(Screen):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
         self.verdicts, self.latest = Verdicts(bridge), Latest(lambda: self._go("logs"))
+        self.last_hour = LastHour(bridge)
         self.running, self.earned, self.trust = RunningTile(), EarnedTile(), TrustTile()
         self._ended: tuple[Task, ...] = ()
         self._balances: tuple[Balance, ...] = ()
         self._open_keys: frozenset[str] = frozenset()
         gutter = theme().size("gutter")
         inside = column(12, margins=(gutter, 14, gutter, gutter))
-        for part in (self.verdicts, Columns(self.running, self.earned, self.trust), self.latest):
+        tiles = Columns(self.running, self.earned, self.trust)
+        for part in (self.verdicts, tiles, self.last_hour, self.latest):
             inside.addWidget(part)
         inside.addStretch(1)
         page = QWidget()
@@ -148,6 +151,7 @@ class Home(Screen):
         self.bridge.query("latest", lambda node: node.ended_tasks(LOOKED_BACK), self._got_ended)
         snapshot = self.bridge.snapshot
         if snapshot is not None:
+            self.last_hour.show_picture(snapshot, anew=True)
             pool, from_s = snapshot.pool, snapshot.at_s - DAYS * DAY_S
             self.bridge.query(
                 "balances",
@@ -173,6 +177,7 @@ class Home(Screen):
         last_s = max((task.ended_at_s or 0 for task in self._ended), default=None)
         self.verdicts.show_picture(snapshot, last_s)
         self.running.show_picture(snapshot)
+        self.last_hour.show_picture(snapshot)
         self.earned.show_days(snapshot, days(self._ended, self._balances, snapshot.at_s, DAYS))
         self.trust.show_picture(snapshot)
         self.latest.show_happenings(happenings(snapshot, self._ended, LATEST), snapshot.at_s)

@@ -276,7 +276,7 @@ class Resources(Screen):
         memory_gb = sample.memory_total_gb if sample is not None else 0.0
         cut = sliced(self._points, RANGES[self.length], self._asked_s)
         made = {
-            kind: graph(cut, kind, scale=memory_gb or 1.0, limit=_limit(kind, snapshot)) for kind in KINDS
+            kind: graph(cut, kind, scale=memory_gb or 1.0, limit=limit_of(kind, snapshot)) for kind in KINDS
         }
         there = (not made["gpu"].is_empty, not made["temperature"].is_empty)
         if there != self._placed:
@@ -301,7 +301,8 @@ class Resources(Screen):
             panel.as_table(wanted)
 
 
-def _limit(kind: str, snapshot: Snapshot) -> Limit | None:
+def limit_of(kind: str, snapshot: Snapshot) -> Limit | None:
+    """The line of what is lent at most."""
     if kind == "cpu":
         cores = snapshot.total.cpu / CPU_SCORE_PER_CORE
         name = _("lent to tasks: {cores} cores", cores=f"{cores:g}")
