@@ -20,11 +20,11 @@ from hivemind_worker.presentation.page_words import Button as ButtonWords
 from hivemind_worker.presentation.page_words import Cause, buttons, causes, headline, subline
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
-from hivemind_worker.ui.last_hour import LastHour
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, row, scrolled
 from hivemind_worker.ui.parts.text import Label, StateBadge
 from hivemind_worker.ui.screens import Screen
+from hivemind_worker.ui.screens.last_hour import LastHour
 from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.tiles import EarnedTile, RunningTile, TrustTile
 
