@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hivemind_worker.machine.language import system_languages
-from hivemind_worker.presentation.catalogue import PSEUDO, Catalogue
-from hivemind_worker.presentation.po_file import PoTexts, entries
+from hivemind_worker.presentation.catalogue import LANGUAGES, PSEUDO, Catalogue
+from hivemind_worker.presentation.po_file import Entry, PoTexts, entries
+from tests.contract.message_sources import LOCALE, messages, renewed
 
 HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
 POLISH = (
@@ -104,4 +105,53 @@ def test_the_systems_languages_are_told_by_its_variables(
     assert system_languages(environment) == languages
 
 
+# --- what is shipped ----------------------------------------------------------------------------
+
 FIELD = re.compile(r"\{\w+\}")
+SHIPPED = [code for code in LANGUAGES if code != "en"]
+
+
+def shipped(language: str) -> list[Entry]:
+    text = (LOCALE / f"{language}.po").read_text("utf-8")
+    return [entry for entry in entries(text) if entry.ids != ("",)]
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_every_sentence_of_the_program_is_in_the_file_and_translated(language: str) -> None:
+    """Where this fails: `make words`, then fill in what it lists as not translated."""
+    found = {entry.ids: entry.texts for entry in shipped(language)}
+    sentences = messages()
+    assert len(sentences) > 1000, "this test looks for the sentences where they are written"
+    assert sorted(sentences - found.keys()) == [], "not in the file: run make words"
+    assert sorted(found.keys() - sentences) == [], "no longer in the program: run make words"
+    assert [ids for ids, texts in found.items() if not all(texts)] == [], "not translated"
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_a_translation_has_the_fields_of_its_sentence(language: str) -> None:
+    for entry in shipped(language):
+        fields = set(FIELD.findall(entry.ids[-1]))
+        assert all(set(FIELD.findall(text)) == fields for text in entry.texts), entry
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_the_file_is_as_it_would_be_renewed(language: str) -> None:
+    assert (LOCALE / f"{language}.po").read_bytes() == renewed(language), "run make words"
+
+
+def test_traditional_chinese_is_written_in_its_own_letters() -> None:
+    """Words of the mainland and simplified letters that slip in easily."""
+    simplified = set("这个们为会发现实时设备网络电脑应该还没开关运行内存储态总结过后")
+    own = set("個們為會發現實時設備網路電腦應該還沒開關運行內存儲態總結過後")
+    shown = "".join(text for entry in shipped("zh_TW") for text in entry.texts)
+    assert not (simplified - own) & set(shown)
+    assert not [
+        word for word in ("默認", "信息", "軟件", "硬件", "網絡", "內存", "服務器", "鼠標") if word in shown
+    ]
+
+
+def test_the_program_speaks_chinese_where_it_is_asked_to() -> None:
+    made = Catalogue()
+    made.use(LOCALE, "zh_TW")
+    assert made.one("Pause") == "暫停"
+    assert made.many("Working on {count} task.", "Working on {count} tasks.", 3) == "正在執行 3 個任務。"

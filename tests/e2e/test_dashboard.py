@@ -117,7 +117,7 @@ async def test_from_the_one_time_link_to_a_stopped_task_its_result_and_the_end_o
             assert await seat.text("#log-state") == "live"
 
             await seat.click("[data-stop]")
-            await seat.until("#confirm", lambda said: "Stop this task?" in said)
+            await seat.until("#confirm", lambda said: "Stop the task?" in said)
             await seat.click("#confirm-yes")
             await seat.until("#sentence", lambda said: said.startswith("Stopped after"))
             await seat.until("#log-state", lambda said: said == "complete")

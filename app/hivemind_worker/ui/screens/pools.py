@@ -471,7 +471,10 @@ class Pools(Screen):
             return
         title = _("Stop {name}?", name=shown_line(sending.name))
         text = _("What it has written until now is fetched.")
-        choices = [Choice(key="stop", label=_("Stop it"), kind="danger"), Choice(key="", label=_("Cancel"))]
+        choices = [
+            Choice(key="stop", label=_("Stop the task"), kind="danger"),
+            Choice(key="", label=_("Cancel")),
+        ]
         self._show_dialog(Question(self, title, text, choices, partial(self._stop, sending.task_id)))
 
     def _stop(self, task_id: str, key: str) -> None:
