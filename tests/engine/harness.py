@@ -217,9 +217,11 @@ async def rig(
 
 
 def zip_of(files: dict[str, bytes | str] | None = None) -> bytes:
-    """A task archive."""
+    """A task archive: the same bytes whenever it is made."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, body in (files or {"main.py": "print('hello')"}).items():
-            archive.writestr(name, body)
+            member = zipfile.ZipInfo(name, date_time=(2026, 1, 1, 0, 0, 0))
+            member.external_attr = 0o600 << 16
+            archive.writestr(member, body)
     return content.getvalue()
