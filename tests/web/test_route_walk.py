@@ -27,6 +27,10 @@ BY_ANYBODY = {("POST", "/logout"), ("DELETE", "/api/v1/sessions/{number}")}
 BODIES = {
     "/api/v1/actions/snooze": {"minutes": 5},
     "/api/v1/settings": {"trust_threshold": 77},
+    "/api/v1/rules": {"idle_on": True},
+    "/api/v1/conditions": {"name": "solar", "ok": False, "ttl_s": 60},
+    "/api/v1/actions/mode": {"mode": "run"},
+    "/api/v1/actions/gpu": {"paused": True},
     "/login": {"name": "anna", "password": "a wrong one"},
 }
 

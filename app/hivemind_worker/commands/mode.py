@@ -18,18 +18,26 @@ SNOOZE_HELP = "how long: 15m, 1h, 4h, any number of m or h, or tomorrow (06:00)"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the four."""
+    """Declare them."""
     pause = subparsers.add_parser("pause", help="freeze all tasks until resumed")
-    pause.set_defaults(func=lambda args: _wish("pause", args.json))
     resume = subparsers.add_parser("resume", help="go on, and take work again")
-    resume.set_defaults(func=lambda args: _wish("resume", args.json))
+    resume.add_argument(
+        "--gpu", action="store_true", help="let the graphics card's tasks go on, nothing else"
+    )
+    pause.add_argument("--gpu", action="store_true", help="hold the graphics card's tasks alone")
+    pause.set_defaults(func=lambda args: _pause_or_resume(args, "pause"))
+    resume.set_defaults(func=lambda args: _pause_or_resume(args, "resume"))
+    mode = subparsers.add_parser("mode", help="work by the rules, or whatever they say")
+    mode.add_argument("mode", choices=["run", "rules"], help="run: whatever the rules say; rules: by them")
+    mode.add_argument("--for", dest="time", metavar="TIME", help=SNOOZE_HELP)
+    mode.set_defaults(func=_mode)
     snooze = subparsers.add_parser("snooze", help="freeze all tasks for a while")
     snooze.add_argument("time", metavar="TIME", help=SNOOZE_HELP)
     snooze.set_defaults(func=_snooze)
     finish = subparsers.add_parser("finish", help="take no new task; when the running ones have ended, pause")
     finish.add_argument("--quit", action="store_true", help="end the worker instead of pausing it")
     finish.set_defaults(func=lambda args: _wish("finish", args.json, {"quit": args.quit}))
-    for parser in (pause, resume, snooze, finish):
+    for parser in (pause, resume, snooze, finish, mode):
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -53,6 +61,23 @@ def _snooze(args: argparse.Namespace) -> int:
     if isinstance(end, Problem):
         return fail(end, args.json)
     return _wish("snooze", args.json, {"until": end.isoformat()})
+
+
+def _pause_or_resume(args: argparse.Namespace, action: str) -> int:
+    if args.gpu:
+        return _wish("gpu", args.json, {"paused": action == "pause"})
+    return _wish(action, args.json)
+
+
+def _mode(args: argparse.Namespace) -> int:
+    body: Values = {"mode": args.mode}
+    if args.time is not None:
+        now = datetime.now().astimezone()
+        end = snooze_end(args.time, now)
+        if isinstance(end, Problem):
+            return fail(end, args.json)
+        body["minutes"] = (end - now).total_seconds() / 60
+    return _wish("mode", args.json, body)
 
 
 def _wish(action: str, json: bool, body: Values | None = None) -> int:

@@ -45,6 +45,10 @@ class Remote:
         """As `get`, for a wish."""
         return self._call("POST", path, body)
 
+    def patch(self, path: str, body: Mapping[str, object]) -> Values | Problem:
+        """As `get`, for a change of some values."""
+        return self._call("PATCH", path, body)
+
     def close(self) -> None:
         """End the connection; the next call opens another."""
         if self._connection is not None:
@@ -139,7 +143,7 @@ def task_path(task_id: str, rest: str = "") -> str | Problem:
 
 
 def ask_worker(
-    path: str | Problem, body: Mapping[str, object] | None = None, *, post: bool = False
+    path: str | Problem, body: Mapping[str, object] | None = None, *, post: bool = False, patch: bool = False
 ) -> Values | Problem:
     """One question to the worker of this home."""
     if isinstance(path, Problem):
@@ -148,6 +152,8 @@ def ask_worker(
     if isinstance(worker, Problem):
         return worker
     try:
+        if patch:
+            return worker.patch(path, body or {})
         return worker.post(path, body) if post else worker.get(path)
     finally:
         worker.close()

@@ -41,6 +41,7 @@ class Memory:
     at_s: float = 0.0
     jump_s: float = 0.0
     jumped_at_s: float = 0.0  # steady
+    had_sensor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +97,15 @@ def judge(
     latches: dict[RuleCode, Latch] = {}
     views = tuple(_judged(rule, look, memory.latches, latches, ignores) for rule in TABLE)
     jump_s, jumped_at_s = _jump(memory, steady_s, at_s)
+    has_sensor = _sane(facts.cpu_celsius, *PLAUSIBLE_C) is not None
     judgement = Judgement(
         at_s=at_s, level=level, level_ends_s=level_ends_s, amount=_amount(rules, level, ignores),
         rules=views, ignores=ignores, clock_jump_s=jump_s,
+        lost_sensor=rules.heat_on and not has_sensor and (memory.had_sensor or facts.cpu_celsius is not None),
     )  # fmt: skip
     kept = Memory(
         latches=latches, average=average, level=level, level_changed_s=level_changed_s, steady_s=steady_s,
-        at_s=at_s, jump_s=jump_s, jumped_at_s=jumped_at_s,
+        at_s=at_s, jump_s=jump_s, jumped_at_s=jumped_at_s, had_sensor=memory.had_sensor or has_sensor,
     )  # fmt: skip
     return judgement, kept
 

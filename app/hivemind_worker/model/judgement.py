@@ -77,6 +77,7 @@ class Judgement:
     rules: tuple[RuleView, ...] = ()
     ignores: bool = False  # the owner wants work whatever the rules say
     clock_jump_s: float = 0.0  # by how much the clock was set lately
+    lost_sensor: bool = False  # a temperature could be told once and cannot be any more
 
     def holding(self, *effects: Follows) -> tuple[RuleView, ...]:
         """The rules that do one of these now, most important first."""

@@ -9,44 +9,31 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskState
-from hivemind_worker.presentation.amounts import duration_words, iso
+from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.pulling import pull_words
+from hivemind_worker.presentation.rule_words import rule_remarks, rule_verdicts
+from hivemind_worker.presentation.verdict import Verdict
 
 RESUME = mark("Resume with: hivemind-worker resume")
 CONNECTED = (LinkState.REGISTERED, LinkState.WAITING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """One cause: its stable code, a sentence, since and until when (UTC epoch seconds), the next step."""
-
-    code: str
-    text: str
-    since_s: float | None = None
-    ends_at_s: float | None = None
-    action: str = ""
-
-    def as_json(self) -> dict[str, str | None]:
-        """As the API shows it: times in ISO 8601."""
-        return {
-            "code": self.code,
-            "text": self.text,
-            "since": iso(self.since_s),
-            "ends_at": iso(self.ends_at_s),
-            "action": self.action,
-        }
-
-
 def verdicts(snapshot: Snapshot) -> tuple[Verdict, ...]:
     """All that holds now, most important first; never empty."""
-    return tuple(verdict for check in CHECKS if (verdict := check(snapshot)) is not None)
+    found: list[Verdict] = []
+    for check in CHECKS:
+        match check(snapshot):
+            case Verdict() as verdict:
+                found.append(verdict)
+            case tuple() as several:
+                found.extend(several)
+    return tuple(found)
 
 
 def status_word(snapshot: Snapshot) -> str:
@@ -54,6 +41,8 @@ def status_word(snapshot: Snapshot) -> str:
     wish = {Mode.STOPPING: "stopping", Mode.PAUSED: "paused", Mode.FINISHING: "finishing"}
     if snapshot.node.mode in wish:
         return wish[snapshot.node.mode]
+    if snapshot.judgement.freezes:
+        return "paused"
     if unended(snapshot):
         return "running"
     if snapshot.pool.link in CONNECTED:
@@ -110,7 +99,8 @@ def _active(snapshot: Snapshot) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
     starting = tuple(task for task in snapshot.tasks if task.state is TaskState.ALLOCATED)
     if snapshot.node.mode is Mode.STOPPING:
         return (), ()
-    return running, () if snapshot.node.mode is Mode.PAUSED else starting
+    held = snapshot.node.mode is Mode.PAUSED or snapshot.judgement.freezes
+    return running, () if held else starting
 
 
 def _working(snapshot: Snapshot) -> Verdict | None:
@@ -221,7 +211,7 @@ def _results_waiting(snapshot: Snapshot) -> Verdict | None:
 
 
 def _waiting(snapshot: Snapshot) -> Verdict | None:
-    wanted = snapshot.node.mode is Mode.RUN and snapshot.blocker is None
+    wanted = snapshot.node.mode is Mode.RUN and snapshot.blocker is None and not snapshot.judgement.refuses
     if not wanted or snapshot.pool.link not in CONNECTED or any(_active(snapshot)):
         return None
     text = _("Connected to {pool}. Waiting for work.", pool=snapshot.pool.address)
@@ -234,15 +224,17 @@ def _recovered(snapshot: Snapshot) -> Verdict | None:
     return Verdict(code="recovered", text=_(snapshot.recovery))
 
 
-CHECKS: tuple[Callable[[Snapshot], Verdict | None], ...] = (
+CHECKS: tuple[Callable[[Snapshot], Verdict | tuple[Verdict, ...] | None], ...] = (
     _stopping,
     _working,
     _full,
     _owner_wish,
+    rule_verdicts,
     _blocked,
     _link,
     _loopback_only,
     _results_waiting,
     _waiting,
+    rule_remarks,
     _recovered,
 )

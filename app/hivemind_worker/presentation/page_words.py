@@ -15,8 +15,9 @@ from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import TaskState
 from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
-from hivemind_worker.presentation.health import Verdict, status_word, unended, verdicts
+from hivemind_worker.presentation.health import status_word, unended, verdicts
 from hivemind_worker.presentation.status import HEALTHY, health_report
+from hivemind_worker.presentation.verdict import Verdict
 
 if TYPE_CHECKING:
     from hivemind_worker.model.settings import Settings

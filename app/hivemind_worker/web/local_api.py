@@ -32,6 +32,7 @@ from hivemind_worker.web.listening import open_remote, open_sockets
 from hivemind_worker.web.live import Live
 from hivemind_worker.web.pages import Pages
 from hivemind_worker.web.routes import Table, register
+from hivemind_worker.web.rules import RuleRoutes
 from hivemind_worker.web.seed import SeedRoutes
 from hivemind_worker.web.settings import SettingRoutes
 from hivemind_worker.web.sign_in import SignIn
@@ -86,6 +87,7 @@ class LocalApi:
             *TaskRoutes(node, self._files, clock).table(),
             *ActionRoutes(node, clock).table(),
             *SettingRoutes(node).table(),
+            *RuleRoutes(node, clock).table(),
             *stream.table(),
             *pages.table(),
         ]
