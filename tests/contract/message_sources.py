@@ -17,6 +17,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from hivemind_worker.model.faults import FAULTS
+from hivemind_worker.model.rules import rule_rows
 from hivemind_worker.model.settings import Misfit, rows
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def _in_tables() -> Iterable[Message]:
     for fault in FAULTS.values():
         yield from ((fault.sentence,), (fault.next_step,))
     yield from ((misfit.value,) for misfit in Misfit)
-    for row in rows():
+    for row in (*rows(), *rule_rows()):
         yield (row.metadata["help"],)
         yield from ((word,) for word in (row.metadata["unit"], *row.metadata["choices"]) if word)
 

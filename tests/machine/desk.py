@@ -92,6 +92,10 @@ class Person:
         self.display.flush()
         return before
 
+    def rested_s(self) -> float:
+        """For how long the server has seen no input."""
+        return float(self.display.screen().root.screensaver_query_info().idle) / 1000
+
     def close(self) -> None:
         self.display.close()
 
