@@ -76,7 +76,7 @@ def pool_card(snapshot: Snapshot, pool: KeptPool | None, ended: Sequence[Task]) 
             (_("Signed in as"), view.user or _("nobody")),
             (_("Balance"), balance),
             (_("Today"), _("{done} done, {failed} failed", done=done, failed=failed)),
-            (_("Reaches this computer at"), snapshot.grpc_address or ABSENT),
+            (_("Told to the pool"), snapshot.grpc_address or ABSENT),
         ),
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("max_cpu_cores", mark("Cores at most")), ("max_memory_gb", mark("Memory at most")),
         ("max_concurrent_tasks", mark("Tasks at once")), ("task_time_limit_h", mark("Time of a task")),
         ("task_disk_gb", mark("Disk of a task")), ("task_log_mb", mark("Log of a task")),
-        ("keep_free_gb", mark("Keep free")),
+        ("keep_free_gb", mark("Keep free")), ("task_processes", mark("Processes of a task")),
     )),
     ("pool", mark("Node and pool"), (
         ("node_id", mark("Name of this node")), ("master_address", mark("Pool's address")),
@@ -33,6 +33,7 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("docker_network", mark("Network in Docker")), ("task_network", mark("What tasks may reach")),
         ("package_index", mark("Index of packages")), ("task_image", mark("Image of tasks")),
         ("allowed_images", mark("Images allowed")), ("pull_images", mark("Fetch missing images")),
+        ("docker_log_mb", mark("Docker's own log")),
     )),
     ("web", mark("Web dashboard"), (
         ("web_port", mark("Port")), ("session_timeout_h", mark("Sign-in lasts")),

@@ -125,6 +125,7 @@ class SettingRow(QFrame):
         spin.setRange(-WIDEST, WIDEST)
         spin.setSuffix(f" {form.unit}" if form.unit else "")
         spin.setKeyboardTracking(False)
+        spin.lineEdit().setTextMargins(7, 0, 0, 0)
         spin.valueChanged.connect(self.take)
         return spin
 

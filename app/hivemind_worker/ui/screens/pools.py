@@ -52,7 +52,7 @@ class ActivePool(Panel):
 
     def __init__(self) -> None:
         super().__init__()
-        set_kind(self, "panel", current="true")
+        set_kind(self, "panel", active="true")
         self.badge = StateBadge(36)
         self.title, self.word = Sentence("", "title"), Label("", "strong")
         self.detail = Sentence("", "second")
