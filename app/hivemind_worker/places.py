@@ -52,6 +52,16 @@ class Places:
         return self.data / "results"
 
     @property
+    def receipts(self) -> Path:
+        """Signed receipts of ended tasks, by task key."""
+        return self.data / "receipts"
+
+    @property
+    def node_key(self) -> Path:
+        """The Ed25519 key that signs them, mode 0600."""
+        return self.state / "node-key"
+
+    @property
     def sandbox(self) -> Path:
         """Interpreter packs added later, and compiled modules."""
         return self.shared_sandbox or self.data / "sandbox"

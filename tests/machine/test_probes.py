@@ -72,7 +72,7 @@ def test_the_first_input_after_a_rest_is_told_at_once_and_only_once(display_name
     session.start()
     try:
         for act in (person.move, person.press):
-            until(lambda: session._armed)
+            until(lambda: session.is_listening)
             acted_s = act()
             touched_s = touches.get(timeout=5)
             assert 0 <= touched_s - acted_s < 2.0

@@ -18,7 +18,7 @@ from hivemind_worker.engine.bookmark import Bookmark
 from hivemind_worker.engine.folders import Folders
 from hivemind_worker.engine.outbox import Outbox
 from hivemind_worker.engine.output import TaskOutput
-from hivemind_worker.engine.ports import PoolLink, Runtime, Workspaces
+from hivemind_worker.engine.ports import PoolLink, ReceiptBook, Runtime, Workspaces
 from hivemind_worker.engine.report import execution_log, last_line, stopped_note
 from hivemind_worker.model.effects import (
     Adopt,
@@ -81,6 +81,7 @@ class Performer:
         files: NamedThread, nursery: Nursery, limits: RunLimits, node_id: str, version: str,
         clock: Callable[[], float], tell: Callable[[AnyEvent], Awaitable[object]],
         task: Callable[[TaskKey], Task | None], quit_asked: Callable[[], None],
+        receipts: ReceiptBook | None = None,
     ) -> None:  # fmt: skip
         self._folders = folders
         self._workspaces = workspaces
@@ -96,6 +97,7 @@ class Performer:
         self._tell = tell
         self._task = task
         self._quit_asked = quit_asked
+        self._receipts = receipts
         self._packing = asyncio.Semaphore(PACKING_AT_ONCE)
         self._chains: dict[str, asyncio.Lock] = {}
         self._controls: dict[str, asyncio.Lock] = {}
@@ -201,6 +203,7 @@ class Performer:
         try:
             self._workspaces.remove(folder.parent)
             folder.parent.mkdir(mode=0o700, parents=True)
+            self._note_inputs(archive, folder.parent)
             return self._workspaces.unpack(archive, folder)
         except OSError as error:
             return Problem(code=FaultCode.DISK_FULL, about=str(error.strerror))
@@ -322,6 +325,27 @@ class Performer:
                 result_bytes=packed.result_bytes, problem=packed.problem,
             )
         )  # fmt: skip
+        await self._files.call(self._write_receipt, task)
+
+    def _note_inputs(self, archive: Path, task_folder: Path) -> None:
+        if self._receipts is not None:
+            self._receipts.note_inputs(archive, task_folder)
+
+    def _write_receipt(self, task: Task) -> None:
+        """Runs in the files thread. A receipt that cannot be written costs the task nothing."""
+        if self._receipts is None:
+            return
+        order = self._order(task)
+        limits = {
+            "cores": order.cpu_cores, "memory_bytes": order.memory_bytes, "disk_bytes": order.disk_bytes,
+            "time_s": order.time_limit_s,
+        }  # fmt: skip
+        made_by = f"{self._node_id}, HiveMind Worker {self._version}"
+        folder, result = self._folders.task(task.key), self._folders.result(task.key)
+        try:
+            self._receipts.write(task, limits, folder, result, made_by)
+        except OSError as error:
+            log.warning("no receipt of task %s: %s", task.key, error)
 
     def _pack_now(self, task: Task) -> Packed | None:
         """Runs in the files thread; None when the disk would not take even the logs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -121,6 +121,20 @@ class Workspaces(Protocol):
 
     def remove(self, folder: Path) -> None:
         """Remove a task's folder whatever its modes and depth; absent is fine."""
+        ...
+
+
+class ReceiptBook(Protocol):
+    """Keeps a signed receipt of each task. Both calls block, and raise OSError when they cannot write."""
+
+    def note_inputs(self, archive: Path, task_folder: Path) -> None:
+        """Remember what an archive holds, before it is unpacked and gone."""
+        ...
+
+    def write(
+        self, task: Task, limits: Mapping[str, float], task_folder: Path, result: Path, made_by: str
+    ) -> None:
+        """Sign and keep the receipt of an ended task."""
         ...
 
 

@@ -37,6 +37,7 @@ from hivemind_worker.runtimes.workspace import Workspace
 from hivemind_worker.store.balances import BalanceBook
 from hivemind_worker.store.history import MetricHistory
 from hivemind_worker.store.journal import SqliteJournal
+from hivemind_worker.store.receipts import Receipts
 from hivemind_worker.store.records import Records
 from hivemind_worker.store.secrets import login_store
 from hivemind_worker.store.users import SqliteUsers
@@ -174,6 +175,7 @@ class Parts:
             outbox=self.outbox, files=self.files, nursery=self.nursery, limits=self._limits(),
             node_id=node_id, version=__version__, clock=time.time, tell=self.engine.tell,
             task=self.engine.task, quit_asked=hooks.quit_asked,
+            receipts=Receipts(self.places.receipts, self.places.node_key),
         )  # fmt: skip
         self.intake = Intake(
             workspaces=self.workspaces, runtime=self.runtime, files=self.files, outbox=self.outbox,

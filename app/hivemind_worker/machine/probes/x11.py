@@ -52,6 +52,11 @@ class X11Session:
             os.close(self._wake_read)
             os.close(self._wake_write)
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether the next input will be told of."""
+        return self._armed
+
     def idle_s(self) -> float | None:
         """Seconds since the last input; None while the server is away."""
         with self._lock:

@@ -1,0 +1,119 @@
+"""`receipt`: show what ran here, or check a receipt; works without a worker and without a network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from hivemind_worker.commands.layout import ABSENT, aligned, local_time, short
+from hivemind_worker.commands.printing import fail, say, say_json
+from hivemind_worker.commands.resolve import home_places
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem, TaskId, key_of
+from hivemind_worker.presentation.amounts import size_words
+from hivemind_worker.presentation.catalogue import _
+
+MIN_DIGITS = 8
+SHOWN_FILES = 20
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare `receipt`."""
+    parser = subparsers.add_parser("receipt", help="what ran here, signed")
+    what = parser.add_subparsers(metavar="WHAT", required=True)
+    show = what.add_parser("show", help="show a task's receipt")
+    show.set_defaults(func=_show)
+    verify = what.add_parser("verify", help="check that nothing in a receipt was changed")
+    verify.add_argument("--key", default="", metavar="HEX", help="the node's public key, when you know it")
+    verify.set_defaults(func=_verify)
+    for each in (show, verify):
+        each.add_argument("receipt", metavar="RECEIPT", help="a file; or a task's id, key, or 8 digits of it")
+        each.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _read(name: str) -> dict[str, Any] | Problem:
+    from hivemind_worker.store.receipts import read_receipt
+
+    path = _path(name)
+    if path is None:
+        about = f"There is no receipt of {name!a:.80} here. Name a file, or a task that has ended."
+        return Problem(code=FaultCode.BAD_USAGE, about=about)
+    try:
+        return read_receipt(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return Problem(code=FaultCode.BAD_USAGE, about=f"{path.name} cannot be read: {reason}.")
+
+
+def _path(name: str) -> Path | None:
+    if (file := Path(name)).is_file():
+        return file
+    folder = home_places().receipts
+    exact = [folder / f"{key_of(TaskId(name))}.json", folder / f"{name}.json"]
+    digits = len(name) >= MIN_DIGITS and all(letter in "0123456789abcdef" for letter in name)
+    found = [path for path in exact if "/" not in name and path.is_file()]
+    return next(iter([*found, *(sorted(folder.glob(f"{name}*.json")) if digits else [])]), None)
+
+
+def _show(args: argparse.Namespace) -> int:
+    document = _read(args.receipt)
+    if isinstance(document, Problem):
+        return fail(document, args.json)
+    if args.json:
+        say_json(document)
+        return 0
+    for line in lines_of(document["receipt"]):
+        say(line)
+    return 0
+
+
+def lines_of(receipt: dict[str, Any]) -> list[str]:
+    """The receipt as plain text."""
+    used, limits = receipt.get("used", {}), receipt.get("limits", {})
+    rows = [
+        (_("Task"), short(str(receipt.get("task_id")), 80)),
+        (_("State"), f"{receipt.get('state')} {receipt.get('reason') or ''}".strip()),
+        (_("Code (SHA-256)"), str(receipt.get("code_sha256"))),
+        (_("Sandbox"), f"{receipt.get('sandbox') or ABSENT} {receipt.get('image') or ''}".strip()),
+        (_("Limits"), ", ".join(f"{name} {value:g}" for name, value in limits.items()) or ABSENT),
+        (_("Started"), local_time(receipt.get("started"))),
+        (_("Ended"), local_time(receipt.get("ended"))),
+        (_("Processor"), f"{used.get('cpu_s', 0):.2f} s"),
+        (_("Largest memory"), size_words(int(used.get("peak_memory_bytes", 0)))),
+        (_("Exit code"), ABSENT if receipt.get("exit_code") is None else str(receipt["exit_code"])),
+        (_("Trust"), f"{receipt.get('trust_change', 0):+d}"),
+    ]
+    return [*aligned(rows), *_files(_("Files in"), receipt.get("files_in", [])),
+            *_files(_("Files out"), receipt.get("files_out", []))]  # fmt: skip
+
+
+def _files(title: str, files: list[dict[str, Any]]) -> list[str]:
+    rows = [
+        (f"  {short(str(f['name']), 50)}", size_words(int(f["bytes"])), str(f.get("sha256", ABSENT))[:16])
+        for f in files[:SHOWN_FILES]
+    ]
+    more = [_("  and {count} more", count=len(files) - SHOWN_FILES)] if len(files) > SHOWN_FILES else []
+    return [f"{title}: {len(files)}", *(aligned(rows) if rows else []), *more]
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from hivemind_worker.store.receipts import Receipts, is_genuine
+
+    document = _read(args.receipt)
+    if isinstance(document, Problem):
+        return fail(document, args.json)
+    places = home_places()
+    own = Receipts(places.receipts, places.node_key).public_key()
+    genuine = is_genuine(document, args.key)
+    by_own = genuine and document["public_key"] == own
+    if args.json:
+        say_json({"genuine": genuine, "public_key": document.get("public_key"), "by_this_node": by_own})
+    elif not genuine:
+        say(_("Not genuine: it was changed, or another key has signed it."))
+    elif by_own:
+        say(_("Genuine: signed by this node, unchanged since."))
+    else:
+        key = str(document["public_key"])
+        say(_("Genuine: unchanged since it was signed with the key {key}.", key=key))
+    return 0 if genuine else 1
