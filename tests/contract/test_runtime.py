@@ -227,6 +227,24 @@ async def test_reclaiming_what_is_long_gone_does_nothing(stage: Stage) -> None:
     await stage.runtime.reclaim(played.order.key, 1, "not a place")
 
 
+async def test_adopting_what_is_long_gone_gives_nothing_and_runs_nothing(stage: Stage) -> None:
+    played = await begin(stage, HELLO)
+    await played.outcome()
+    await asyncio.sleep(0.2)
+    heard = len(played.output)
+    for where in (played.where[0], "not-a-place"):
+        assert await stage.runtime.adopt(played.order, where, b"", unheard) is None
+    assert len(played.output) == heard
+
+
+async def unheard(chunk: bytes, _mark: bytes = b"", /) -> None:
+    assert not chunk
+
+
+async def test_nobody_is_told_what_something_uses_that_does_not_run(stage: Stage) -> None:
+    assert stage.runtime.figures(TaskKey("0" * 32), 1) is None
+
+
 async def test_close_ends_every_run(stage: Stage) -> None:
     played = [await begin(stage, SLEEPS) for _ in range(2)]
     await stage.runtime.close()

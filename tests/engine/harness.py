@@ -93,6 +93,9 @@ class ScriptedRuntime:
         if key in self._running:
             self._running[key].cancel()
 
+    def figures(self, key: TaskKey, attempt: int) -> None:
+        """Nothing to measure."""
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         self.calls.append(("reclaim", key))
 

@@ -35,6 +35,7 @@ from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.settings import Settings, apply, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
+from hivemind_worker.model.work import RunFigures
 from hivemind_worker.model.yields import YieldTimes
 
 NOW_S = 1_795_530_720.0  # 2026-11-24 14:32 UTC
@@ -263,6 +264,7 @@ class FakeNode:
         self._picture = make_snapshot()
         self.ended: list[Task] = []
         self.lines: list[StoryLine] = []
+        self.uses: dict[TaskKey, RunFigures] = {}
         self.log: list[LogEntry] = []
         self.asked: list[Command] = []
         self.reconnects = 0
@@ -386,6 +388,9 @@ class FakeNode:
             if task_id in (task.task_id, task.key) or (len(task_id) >= 8 and task.key.startswith(task_id)):
                 return task
         return None
+
+    def task_figures(self, task: Task) -> RunFigures | None:
+        return self.uses.get(task.key)
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         return tuple(line for line in self.lines if line.key == key)

@@ -212,6 +212,9 @@ class FakeRuntime:
             run.stopped.set()
             run.changed.set()
 
+    def figures(self, key: TaskKey, attempt: int) -> None:
+        """Nothing to measure."""
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         self.reclaimed.append((key, attempt, where))
 

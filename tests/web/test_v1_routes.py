@@ -14,6 +14,7 @@ from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.task import Problem, TaskState
+from hivemind_worker.model.work import RunFigures
 from tests.fakes.node import NOW_S, make_snapshot, make_task
 from tests.web.conftest import TOKEN, Served
 
@@ -38,6 +39,18 @@ async def test_a_task_is_found_by_id_key_and_start_of_key(served: Served) -> Non
         assert values["exit_code"] == 3
         assert values["trust_change"] == -5
         assert values["problem"]["sentence"] == "The task's program ended with exit code 3."
+
+
+async def test_a_running_task_shows_what_it_uses_where_that_is_measured(served: Served) -> None:
+    task = make_task()
+    served.node.put(task)
+    assert (await served.get("/api/v1/tasks/task_1")).values["uses"] is None
+    served.node.uses[task.key] = RunFigures(
+        at_s=NOW_S, cores=0.5, memory_bytes=10, memory_limit_bytes=20, disk_bytes=5
+    )
+    uses = (await served.get("/api/v1/tasks/task_1")).values["uses"]
+    assert (uses["cores"], uses["memory_limit_bytes"], uses["disk_bytes"]) == (0.5, 20, 5)
+    assert uses["at"].startswith("2026-11-24T14:32")
 
 
 async def test_an_unknown_task_is_a_problem_document(served: Served) -> None:

@@ -28,6 +28,7 @@ from hivemind_worker.model.sending import Sending
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState
+from hivemind_worker.model.work import RunFigures
 from hivemind_worker.model.yields import YieldTimes
 
 __all__ = ["Command", "LogEntry", "NodeFace", "RulesFace", "Sample"]
@@ -241,6 +242,10 @@ class NodeFace(Protocol):
 
     async def find_task(self, task_id: TaskId) -> Task | None:
         """An open or ended task by the requester's id, its key, or the first 8 or more digits of its key."""
+        ...
+
+    def task_figures(self, task: Task) -> RunFigures | None:
+        """What a running task uses now, where that is measured; asking keeps it measured each second."""
         ...
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from hivemind_worker.model.history import JournalEntry, StoryLine
 from hivemind_worker.model.snapshot import NodeState, RuntimeView
 from hivemind_worker.model.task import Outcome, Phase, Problem, Task, TaskId, TaskKey
-from hivemind_worker.model.work import Inspection, Packed, RunOrder, Sent
+from hivemind_worker.model.work import Inspection, Packed, RunFigures, RunOrder, Sent
 
 
 class OutputSink(Protocol):
@@ -90,6 +90,10 @@ class Runtime(Protocol):
 
         None when there is nothing to go on with: then nothing of it is alive.
         """
+        ...
+
+    def figures(self, key: TaskKey, attempt: int) -> RunFigures | None:
+        """What a run uses now, where the sandbox measures it; while nobody asks it is measured seldom."""
         ...
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:

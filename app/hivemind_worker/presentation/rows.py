@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from hivemind_worker.model.task import Task
+from hivemind_worker.model.work import RunFigures
 from hivemind_worker.presentation.amounts import iso
 from hivemind_worker.presentation.faults import problem_row
 
@@ -30,6 +33,11 @@ def seed_task(task: Task, now_s: float) -> dict[str, object]:
         "delivery": task.delivery.value,
         "problem": problem_row(task.problem),
     }
+
+
+def uses_now(figures: RunFigures | None) -> dict[str, object] | None:
+    """What a running task uses, for the API: cores, bytes, and when that was."""
+    return None if figures is None else {**asdict(figures), "at": iso(figures.at_s)}
 
 
 def v1_task(task: Task, now_s: float) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import RuntimeView
 from hivemind_worker.model.task import Outcome, Problem, TaskKey
-from hivemind_worker.model.work import RunOrder
+from hivemind_worker.model.work import RunFigures, RunOrder
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.ports import OutputSink, PreparingSink, Runtime, StartedSink
@@ -116,6 +116,11 @@ class ChosenRuntime:
             return await self._docker.adopt(order, where, mark, output)
         finally:
             del self._runs[run]
+
+    def figures(self, key: TaskKey, attempt: int) -> RunFigures | None:
+        """What a run uses."""
+        runtime = self._runs.get((key, attempt))
+        return runtime.figures(key, attempt) if runtime is not None else None
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         """End what an earlier life left, in whichever sandbox it ran."""

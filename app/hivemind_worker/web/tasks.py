@@ -14,7 +14,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.metrics import Place
 from hivemind_worker.model.task import Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.presentation.rows import v1_task
+from hivemind_worker.presentation.rows import uses_now, v1_task
 from hivemind_worker.presentation.story import story_report
 from hivemind_worker.web.actions import done_report
 from hivemind_worker.web.answers import HEADERS, Refusal, answer, refusal, refuse
@@ -122,7 +122,10 @@ class TaskRoutes:
         archive, log = self._node.result_archive(task.key), self._node.output_log(task.key)
         result_bytes, log_bytes = await self._files.call(lambda: (file_bytes(archive), file_bytes(log)))
         row = v1_task(task, self._clock())
-        return answer({**row, "result_kept": result_bytes is not None, "log_bytes": log_bytes or 0})
+        uses = uses_now(self._node.task_figures(task))
+        return answer(
+            {**row, "result_kept": result_bytes is not None, "log_bytes": log_bytes or 0, "uses": uses}
+        )
 
     async def story(self, _request: web.Request, task: Task) -> web.Response:
         """What happened to a task, and where its files are."""

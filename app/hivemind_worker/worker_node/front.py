@@ -19,6 +19,7 @@ from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWind
 from hivemind_worker.model.settings import Settings, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, PoolView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
+from hivemind_worker.model.work import RunFigures
 from hivemind_worker.places import resources
 from hivemind_worker.pool.address import parse_address
 from hivemind_worker.presentation.catalogue import use_language
@@ -150,6 +151,9 @@ class Front:
         if found is None and len(task_id) >= MIN_KEY_DIGITS:
             found = await self.parts.journal.find_by_prefix(task_id)
         return found
+
+    def task_figures(self, task: Task) -> RunFigures | None:
+        return self.parts.runtime.figures(task.key, task.attempt)
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         return await self.parts.journal.story(key)

@@ -258,6 +258,9 @@ class WasmRuntime:
         if guest := self._guests.get((key, attempt)):
             guest.stop()
 
+    def figures(self, key: TaskKey, attempt: int) -> None:
+        """Not measured apart: its processes are among the worker's own, which are."""
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         """End the child of an earlier worker process, should it still be the same process."""
         del key, attempt
