@@ -157,6 +157,7 @@ async def test_a_frozen_program_stays_so_until_it_is_resumed(lives: Lives) -> No
     assert streams(whole) == (list(range(60)), list(range(60)))
 
 
+@pytest.mark.slow
 async def test_an_adopted_program_can_be_stopped_and_is_held_to_what_is_left_of_its_time(
     lives: Lives,
 ) -> None:
@@ -203,6 +204,7 @@ for n in range(60_000):
 """
 
 
+@pytest.mark.slow
 async def test_the_place_is_found_in_a_log_whose_beginning_is_gone(tmp_path: Path) -> None:
     lives = Lives(shared_engine(), tmp_path, log_bytes=1 << 20)
     try:
@@ -218,6 +220,7 @@ async def test_the_place_is_found_in_a_log_whose_beginning_is_gone(tmp_path: Pat
         await lives.close()
 
 
+@pytest.mark.slow
 async def test_what_is_lost_for_good_leaves_a_mark(tmp_path: Path) -> None:
     lives = Lives(shared_engine(), tmp_path, log_bytes=1 << 20)
     try:

@@ -463,6 +463,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 async def test_figures_come_every_second_only_while_somebody_looks(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
