@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.judgement import Follows, Judgement, RuleCode, RuleView
 from hivemind_worker.model.machine import Gpu, Sample
 from hivemind_worker.model.pools import Balance, KeptPool
+from hivemind_worker.model.preview import Preview, Span
+from hivemind_worker.model.rules import PRESETS, Level, Rules, change_rules
 from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.task import Problem
 from tests.fakes.node import NOW_S, FakeNode
@@ -52,6 +55,7 @@ def _with_more(node: FakeNode, now_s: float) -> None:
                 problem=Problem(code=FaultCode.NO_ENTRY_POINT)),
     ]  # fmt: skip
     node.sending.log["task_coast-tiles"] = [f"tile {n} of 4800 written" for n in range(1, 60)]
+    _with_rules(node, now_s)
     node.sources = {"node_port": "environment"}
     node.kept = {"node_id": "larch-attic", "max_concurrent_tasks": 3}
 
@@ -87,3 +91,24 @@ def broken(node: FakeNode, now_s: float = NOW_S) -> None:
     _with_more(node, now_s)
     broken_pool = replace(node.picture.pool, user="mira")
     node.picture = replace(node.picture, pool=broken_pool)
+
+
+def _with_rules(node: FakeNode, now_s: float) -> None:
+    """The preset for a desktop by night; the day ahead with the hours in which it is used."""
+    node.rules.current, problems = change_rules(Rules(), PRESETS["night"])
+    assert not problems
+    views = tuple(
+        RuleView(code, on=True, follows=Follows.FREEZE, known=True, blocks=False, value=value, about=about)
+        for code, value, about in (
+            (RuleCode.IN_USE, 57 * 60.0, "Mutter"), (RuleCode.LOAD, 9.0, ""), (RuleCode.HEAT, 66.0, ""),
+            (RuleCode.GPU_HEAT, 64.0, ""), (RuleCode.DISK, 90.2, ""), (RuleCode.MEMORY_ACCEPT, 39.0, ""),
+            (RuleCode.METERED, None, ""), (RuleCode.POWER_SAVER, None, ""), (RuleCode.FULL_SCREEN, None, ""),
+        )
+    )  # fmt: skip
+    node.picture = replace(node.picture, judgement=Judgement(at_s=now_s, level=Level.LIGHT, rules=views))
+    hours = ((0, 4, Level.LIGHT, None), (4, 8, Level.LIGHT, RuleCode.IN_USE), (8, 16, Level.FULL, None),
+             (16, 24, Level.LIGHT, None))  # fmt: skip
+    node.rules.preview = Preview(spans=tuple(
+        Span(from_s=now_s + begin * 3600, to_s=now_s + end * 3600, level=level, cause=cause)
+        for begin, end, level, cause in hours
+    ))  # fmt: skip

@@ -7,19 +7,25 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtWidgets import QComboBox, QPlainTextEdit
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPlainTextEdit
 
 from hivemind_worker.model.checkup import Check, CheckState
-from hivemind_worker.model.events import PauseAsked, ResumeAsked, RunModeAsked
+from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.judgement import RuleCode
 from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.pools import Balance
-from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
+from hivemind_worker.model.preview import Preview
+from hivemind_worker.model.rules import DAYS
+from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskState
 from hivemind_worker.ui.dialogs import Question
+from hivemind_worker.ui.screens.rules import RuleEditor, RuleRow
 from tests.fakes.node import NOW_S, FakeNode, make_task
 from tests.screens.scenes import ACTIVE, fresh
-from tests.screens.stand import standing
+from tests.screens.stand import Stand, standing
 
 # --- history ------------------------------------------------------------------------------------
 
@@ -185,34 +191,96 @@ def test_a_pool_that_cannot_be_reached_is_told_with_what_to_press(tmp_path: Path
 # --- rules --------------------------------------------------------------------------------------
 
 
-def test_the_rules_screen_acts_on_mode_and_pause(tmp_path: Path, node: FakeNode) -> None:
+def rule_row(stand: Stand, title: str) -> RuleRow:
+    found = stand.screen.rows[title]  # type: ignore[attr-defined]
+    assert isinstance(found, RuleRow)
+    return found
+
+
+def test_each_rule_says_what_is_measured_and_whether_it_allows_work(tmp_path: Path, node: FakeNode) -> None:
     with standing(tmp_path, "rules", node) as stand:
-        assert stand.says("Working on 2 tasks")
+        load = rule_row(stand, "Other programs")
+        assert (load.now.whole(), load.verdict.whole()) == ("9 % on average", "allows work")
+        views = tuple(
+            view._replace(value=61.0, blocks=True) if view.code is RuleCode.LOAD else view
+            for view in node.picture.judgement.rules
+        )
+        node.picture = replace(node.picture, judgement=replace(node.picture.judgement, rules=views))
+        stand.look()
+        assert (load.now.whole(), load.verdict.whole()) == ("61 % on average", "holds work back")
+        assert "holds work back" in load.switch.accessibleDescription()
+
+
+def test_a_rule_is_switched_and_the_change_can_be_undone(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        assert node.rules.current.load_on
+        QTest.keyClick(rule_row(stand, "Other programs").switch, Qt.Key.Key_Space)
+        stand.look()
+        assert not node.rules.current.load_on
+        assert rule_row(stand, "Other programs").verdict.whole() == "off"
+        stand.press("Undo")
+        assert node.rules.current.load_on
+
+
+def test_the_week_is_painted_by_keys_and_by_pointer(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        week = stand.screen.week  # type: ignore[attr-defined]
+        assert week.days() == {day: getattr(node.rules.current, day) for day in DAYS}
+        week.setFocus()
+        for key in (Qt.Key.Key_Down, Qt.Key.Key_Right, Qt.Key.Key_0):
+            QTest.keyClick(week, key)
+        assert node.rules.current.tuesday[:3] == "303"
+        assert week.accessibleDescription() == "Tue 00:30: Off"
+        stand.press("Off")
+        cell, last = week._cell(2, 10).center().toPoint(), week._cell(2, 12).center().toPoint()
+        QTest.mousePress(week, Qt.MouseButton.LeftButton, pos=cell)
+        QTest.mouseMove(week, week._cell(2, 11).center().toPoint())
+        QTest.mouseMove(week, last)
+        assert node.rules.current.wednesday[10] == "3", "a stroke counts when it ends"
+        QTest.mouseRelease(week, Qt.MouseButton.LeftButton, pos=last)
+        assert node.rules.current.wednesday[10:13] == "000"
+
+
+def test_a_preset_changes_the_whole_week_at_once(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        stand.screen.presets.menu().actions()[0].trigger()  # type: ignore[attr-defined]
+        stand.look()
+        assert node.rules.current.heat_cpu_c == 80.0
+        assert stand.screen.week.days()["saturday"] == "2" * 48  # type: ignore[attr-defined]
+
+
+def test_the_numbers_of_a_rule_are_edited_and_a_contradiction_is_refused(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        rule_row(stand, "Temperature").change.click()
+        editor = stand.screen.dialog  # type: ignore[attr-defined]
+        assert isinstance(editor, RuleEditor)
+        back = editor.fields["heat_back_c"]
+        assert isinstance(back, QDoubleSpinBox)
+        back.setValue(99)
+        editor.take()
+        assert "heat_back_c must be below" in editor.refused.text()
+        back.setValue(60)
+        editor.take()
+        stand.look()
+        assert node.rules.current.heat_back_c == 60
+        assert "go on at 60 °C" in rule_row(stand, "Temperature").value.whole()
+
+
+def test_the_day_ahead_follows_the_simulation(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        assert stand.says("20 hours of work, 4 hours paused")
+        assert stand.says("Last 7 days: 20 of 24 hours, paused 1 times")
+        node.rules.preview = Preview()
+        stand.screen.opened()
+        stand.look()
+        assert stand.says("Not enough is known yet.")
+
+
+def test_the_run_mode_is_the_engines(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
         stand.press("Run whatever they say")
         assert isinstance(node.asked[-1], RunModeAsked)
         assert node.asked[-1].ignores_rules
-        menu = stand.screen.pause.menu()  # type: ignore[attr-defined]
-        menu.actions()[0].trigger()
-        stand.look()
-        assert isinstance(node.asked[-1], PauseAsked)
-        assert stand.button("Resume").isVisible()
-        stand.press("Resume")
-        assert isinstance(node.asked[-1], ResumeAsked)
-
-
-def test_the_limits_in_force_are_those_of_the_settings(tmp_path: Path, node: FakeNode) -> None:
-    with standing(tmp_path, "rules", node) as stand:
-        rows = {row[0]: row[1:] for row in stand.screen.table.texts()}  # type: ignore[attr-defined]
-        assert rows["Cores at most"][0] == "4 cores"
-        node.settings = replace(node.settings, max_cpu_cores=2.0)
-        node.sources = {"max_cpu_cores": "file"}
-        stand.bridge.settings_changed.emit()
-        rows = {row[0]: row[1:] for row in stand.screen.table.texts()}  # type: ignore[attr-defined]
-        assert (rows["Cores at most"][0], rows["Cores at most"][2]) == ("2 cores", "file")
-
-
-def test_a_snooze_says_until_when(tmp_path: Path, node: FakeNode) -> None:
-    state = NodeState(mode=Mode.PAUSED, mode_since_s=NOW_S - 60, until_s=NOW_S + 3600, trust_score=62)
-    node.picture = replace(node.picture, node=state)
-    with standing(tmp_path, "rules", node) as stand:
-        assert any(text.startswith("Until ") for text in stand.texts())
+        assert stand.screen.mode.choice() == "always"  # type: ignore[attr-defined]

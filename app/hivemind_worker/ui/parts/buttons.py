@@ -143,6 +143,13 @@ class Segments(QWidget):
         """Take a choice without telling anybody."""
         self._group.button(self._keys.index(key)).setChecked(True)
 
+    def rename(self, key: str, word: str) -> None:
+        """Show another word for a choice."""
+        button = self._group.button(self._keys.index(key))
+        if button.text() != word:
+            button.setText(word)
+            button.setAccessibleName(f"{self.accessibleName()}: {word}")
+
     def choice(self) -> str:
         """The key of what is taken."""
         return self._keys[self._group.checkedId()]

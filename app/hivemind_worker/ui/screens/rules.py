@@ -1,81 +1,218 @@
-"""Rules: what the owner wants now, why work does or does not run, and the limits that always hold."""
+"""Rules: when this computer works and how much, each rule with what is measured now, and the day ahead."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from typing import Any
 
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLineEdit, QMenu, QSizePolicy, QWidget
 
 from hivemind_worker.model.events import RunModeAsked
-from hivemind_worker.model.snapshot import Mode, Snapshot
+from hivemind_worker.model.preview import Preview
+from hivemind_worker.model.rules import DAYS, PRESETS, Level, rule_rows
+from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.moments import moment_words
-from hivemind_worker.presentation.page_facts import rules
-from hivemind_worker.presentation.page_words import causes, headline
-from hivemind_worker.presentation.settings_form import GROUPS
-from hivemind_worker.ui import wishes
+from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.rule_rows import (
+    PRESET_NAMES,
+    RuleLine,
+    level_lines,
+    preview_words,
+    replay_words,
+    rule_lines,
+    span_words,
+)
 from hivemind_worker.ui.bridge import Bridge
-from hivemind_worker.ui.parts.buttons import Button, MenuButton, Segments
-from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, row, scrolled
-from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
-from hivemind_worker.ui.parts.text import Label, StateBadge
+from hivemind_worker.ui.dialogs import Dialog
+from hivemind_worker.ui.parts.buttons import Button, MenuButton, Segments, Switch
+from hivemind_worker.ui.parts.panels import Panel, column, line, row, scrolled
+from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
+from hivemind_worker.ui.week_grid import DayStrip, Stretch, WeekGrid
 
 BY_RULES, ALWAYS = "rules", "always"
-LABELS = {name: label for _name, _title, rows in GROUPS for name, label in rows}
+ICONS = {"pointer": "idle", "thermometer": "temperature", "window": "apps"}
+TONES = {
+    "ok": ("check", "state-working-ink"), "blocks": ("pause", "state-paused-ink"),
+    "ignored": ("warning", "state-warning-ink"), "off": ("dash", "text-3"),
+    "unknown": ("info", "state-waiting-ink"),
+}  # fmt: skip
+PREVIEW_EVERY_S = 300
+TITLE_PX, NOW_PX, VERDICT_PX = 138, 150, 112
+
+
+class RuleRow(QWidget):
+    """One rule: its switch, its value, what is measured now, and whether it allows work."""
+
+    def __init__(
+        self, first: RuleLine, turned: Callable[[str, bool], object], edit: Callable[[RuleLine], object]
+    ) -> None:
+        super().__init__()
+        self.line = first
+        scale = min(1.5, theme().scale)
+        self.switch, self.icon, self.title = Switch(), Shape(), Sentence("", "strong")
+        self.switch.setAccessibleName(first.title)
+        self.switch.setEnabled(bool(first.switch))
+        self.switch.toggled.connect(lambda on: turned(self.line.switch, on))
+        self.value, self.now = Sentence(""), Sentence("", "small")
+        self.change = Button(_("Change…"), kind="link", pressed=lambda: edit(self.line))
+        self.change.setAccessibleName(_("Change {rule}", rule=first.title))
+        self.change.setVisible(bool(first.edits))
+        self.mark, self.verdict = Shape(), Sentence("", "small")
+        for part, width in ((self.title, TITLE_PX), (self.now, NOW_PX), (self.verdict, VERDICT_PX)):
+            part.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+            part.setFixedWidth(round(width * scale))
+        inside = row(10, margins=(16, 4, 16, 4))
+        for left in (self.switch, self.icon, self.title):
+            inside.addWidget(left)
+        inside.addWidget(self.value, 1)
+        for right in (self.change, self.now, self.mark, self.verdict):
+            inside.addWidget(right)
+        self.setLayout(inside)
+
+    def show_line(self, shown: RuleLine) -> None:
+        """Take the values of a line."""
+        self.line = shown
+        self.switch.blockSignals(True)
+        self.switch.setChecked(shown.on)
+        self.switch.blockSignals(False)
+        self.icon.show_icon(ICONS.get(shown.icon, shown.icon), "text-2")
+        self.title.setText(shown.title)
+        self.value.setText(shown.value)
+        self.now.setText(shown.now)
+        name, ink = TONES[shown.tone]
+        self.mark.show_icon(name, ink, shown.verdict)
+        self.verdict.setText(shown.verdict)
+        self.switch.setAccessibleDescription(
+            ", ".join(part for part in (shown.value, shown.now, shown.verdict) if part)
+        )
+
+
+class RuleEditor(Dialog):
+    """The numbers and names of one rule."""
+
+    def __init__(
+        self, parent: QWidget, shown: RuleLine, values: dict[str, Any], save: Callable[..., object]
+    ) -> None:
+        super().__init__(parent, shown.title)
+        self._save = save
+        self.fields: dict[str, QWidget] = {}
+        table = {each.name: each for each in rule_rows()}
+        for name in shown.edits:
+            about = table[name].metadata
+            said = Label(_(about["help"]), "small", wrap=True)
+            field = self._field(values[name], about["unit"])
+            field.setAccessibleName(said.text())
+            said.setBuddy(field)
+            self.fields[name] = field
+            self.content.addWidget(said)
+            self.content.addWidget(field)
+        self.refused = Label("", "refused", wrap=True)
+        self.content.addWidget(self.refused)
+        self.foot.addWidget(Button(_("Cancel"), pressed=self.reject))
+        self.foot.addWidget(Button(_("Use it"), kind="primary", pressed=self.take))
+
+    def _field(self, value: Any, unit: str) -> QWidget:
+        if isinstance(value, bool):
+            switch = Switch()
+            switch.setChecked(value)
+            return switch
+        if isinstance(value, str):
+            return QLineEdit(value)
+        spin = QDoubleSpinBox()
+        spin.setRange(-1e6, 1e6)
+        spin.setDecimals(1)
+        spin.setSuffix(f" {_(unit)}" if unit else "")
+        spin.setValue(value)
+        spin.lineEdit().setTextMargins(7, 0, 0, 0)
+        return spin
+
+    def values(self) -> dict[str, object]:
+        """What the fields hold."""
+        found: dict[str, object] = {}
+        for name, field in self.fields.items():
+            if isinstance(field, Switch):
+                found[name] = field.isChecked()
+            elif isinstance(field, QLineEdit):
+                found[name] = field.text()
+            elif isinstance(field, QDoubleSpinBox):
+                found[name] = field.value()
+        return found
+
+    def take(self) -> None:
+        """Have the rules changed."""
+        self._save(self.values(), self._answered)
+
+    def _answered(self, problems: tuple[Problem, ...]) -> None:
+        if not problems:
+            self.accept()
+            return
+        self.refused.setText(" ".join(words(problems[0])))
 
 
 class Rules(Screen):
-    """Mode, pause, causes and limits. Nothing here is shown that cannot be pressed."""
+    """Every change is kept at once and decides from then on; the last one can be undone."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
+        self._undo: dict[str, object] = {}
+        self._previewed_s = 0.0
+        self.dialog: Dialog | None = None
         self.mode = Segments(
             [(BY_RULES, _("Run by my rules")), (ALWAYS, _("Run whatever they say"))], _("Run mode")
         )
         self.mode.chosen.connect(self._want)
-        self.badge, self.title = StateBadge(36), Label("", "title", wrap=True)
-        self.detail = Label("", "second", wrap=True)
-        menu = QMenu(self)
-        wishes.fill_pause_menu(menu, bridge)
-        self.pause = MenuButton(_("Pause"), "pause", menu)
-        self.resume = Button(_("Resume"), "play", "primary", lambda: wishes.resume(bridge))
-        self.now, self.causes = Panel(), FactRows(left=44)
-        self.limits = Panel(_("Limits that always hold"), note=_("changed in Settings"))
-        self.table = RowsTable(
-            (
-                Column(_("Limit")),
-                Column(_("Value")),
-                Column(_("What it means"), wide=True),
-                Column(_("Set by")),
-            ),
-            _("Limits that always hold"),
-        )
-        self.limits.body.addWidget(self.table)
+        presets = QMenu(self)
+        for key, title in PRESET_NAMES.items():
+            presets.addAction(_(title)).triggered.connect(partial(self._preset, key))
+        self.presets = MenuButton(_("Presets"), "", presets)
+        self.undo = Button(_("Undo"), pressed=self.take_back)
+        self.week = WeekGrid()
+        self.week.painted.connect(self.change)
+        self.levels = Segments([(str(int(each)), "") for each in reversed(Level)], _("Level to paint with"))
+        self.levels.choose(str(int(Level.NORMAL)))
+        self.levels.chosen.connect(self._pick)
+        self.legend = [Sentence("", "small") for _level in Level]
+        self.panel = Panel()
+        self.rows: dict[str, RuleRow] = {}
+        self.strip, self.ahead, self.replayed = DayStrip(), Label("", "small"), Label("", "hint")
         self._lay_out()
-        bridge.settings_changed.connect(self._show_limits)
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        head = row(12)
+        head = row(10)
         head.addWidget(Label(_("When to run, and how much"), "title"))
         head.addStretch(1)
-        head.addWidget(self.mode)
-        words = column(1)
-        words.addWidget(self.title)
-        words.addWidget(self.detail)
-        top = row(12, margins=(16, 13, 16, 13))
-        top.addWidget(self.badge)
-        top.addLayout(words, 1)
-        top.addWidget(self.pause)
-        top.addWidget(self.resume)
-        self.now.body.addLayout(top)
-        self.now.body.addWidget(self.causes)
+        head.addWidget(self.presets)
+        head.addWidget(self.undo)
+        plan = Panel(_("Week plan"), self.mode)
+        grid = column(10, margins=(16, 10, 16, 12))
+        grid.addWidget(self.week)
+        brush = row(12)
+        brush.addWidget(Label(_("Paint, or arrows and 0 to 3"), "small"))
+        brush.addWidget(self.levels)
+        brush.addStretch(1)
+        grid.addLayout(brush)
+        legend = QGridLayout()
+        legend.setHorizontalSpacing(24)
+        for number, each in enumerate(self.legend):
+            legend.addWidget(each, number // 2, number % 2)
+        grid.addLayout(legend)
+        plan.body.addLayout(grid)
+        day = Panel(_("Next 24 hours, if they go as usual"), self.ahead)
+        strip = column(6, margins=(16, 10, 16, 10))
+        strip.addWidget(self.strip)
+        strip.addWidget(self.replayed)
+        day.body.addLayout(strip)
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
-        inside.addWidget(self.now)
-        inside.addWidget(self.limits)
+        for part in (plan, self.panel, day):
+            inside.addWidget(part)
         inside.addStretch(1)
         page = QWidget()
         page.setLayout(inside)
@@ -83,46 +220,108 @@ class Rules(Screen):
         whole.addWidget(scrolled(page))
         self.setLayout(whole)
 
+    # --- what is asked ------------------------------------------------------------------------
+
     def opened(self) -> None:
-        self._show_limits()
+        self._previewed_s = 0.0
+        if self.bridge.snapshot is not None:
+            self.render_picture(self.bridge.snapshot)
 
-    def _want(self, key: str) -> None:
-        self.bridge.ask(RunModeAsked(at_s=time.time(), ignores_rules=key == ALWAYS))
+    def _ask_previews(self, now_s: float) -> None:
+        self._previewed_s = now_s
+        self.bridge.query("next day", lambda node: node.rules.next_day(node.rules.current), self._show_day)
+        self.bridge.query("replay", lambda node: node.rules.replay(node.rules.current), self._show_replay)
 
-    def _show_limits(self) -> None:
-        node = self.bridge.node
-        if node is None:
-            return
-        rows = [
-            (Cell(_(LABELS.get(name, name))), Cell(value, kind="strong"), Cell(meaning, colour="text-2"),
-             Cell(source, colour="text-2"))
-            for name, value, meaning, source in rules(node.settings, node.setting_sources())
-        ]  # fmt: skip
-        self.table.show_rows(rows)
-        self.table.fit_height(20)
+    # --- what is shown ------------------------------------------------------------------------
 
     def render_picture(self, snapshot: Snapshot) -> None:
         node = self.bridge.node
         if node is None:
             return
-        first = headline(snapshot)
-        self.badge.show_state(first.look.tone, first.look.icon, first.look.word)
-        self.title.setText(first.text.rstrip("."))
-        self.detail.setText(self._detail(snapshot))
-        held = snapshot.node.mode in (Mode.PAUSED, Mode.FINISHING)
-        self.resume.setVisible(held)
-        self.pause.setVisible(not held)
+        rules = node.rules.current
         self.mode.choose(ALWAYS if snapshot.node.ignores_rules else BY_RULES)
-        lines = []
-        for cause in causes(snapshot, node.settings):
-            text = " ".join(part for part in (cause.text, cause.action) if part)
-            lines.append(FactLine(look=cause.look, text=text))
-        self.causes.show_lines(lines)
+        self.week.show_days({day: getattr(rules, day) for day in DAYS})
+        for shown, label in zip(level_lines(rules), self.legend, strict=True):
+            label.setText(f"{shown.title}: {shown.amount}")
+            self.levels.rename(str(int(shown.level)), shown.title)
+        for shown_line in rule_lines(snapshot, rules):
+            if shown_line.title not in self.rows:
+                self._add(shown_line)
+            self.rows[shown_line.title].show_line(shown_line)
+        self.undo.setEnabled(bool(self._undo))
+        if snapshot.at_s - self._previewed_s > PREVIEW_EVERY_S:
+            self._ask_previews(snapshot.at_s)
 
-    def _detail(self, snapshot: Snapshot) -> str:
-        until_s = snapshot.node.until_s
-        if until_s is not None:
-            return _("Until {time}.", time=moment_words(until_s, snapshot.at_s))
-        if snapshot.node.ignores_rules:
-            return _("The rules are not asked; the limits below hold all the same.")
-        return _("Pause for a while, or let the tasks finish first.")
+    def _add(self, first: RuleLine) -> None:
+        made = self.rows[first.title] = RuleRow(first, self._turn, self._edit)
+        if len(self.rows) > 1:
+            self.panel.body.addWidget(line())
+        self.panel.body.addWidget(made)
+
+    def _show_day(self, preview: Preview) -> None:
+        self.ahead.setText(preview_words(preview))
+        whole_s = preview.whole_s or 1.0
+        begin_s = preview.spans[0].from_s if preview.spans else 0.0
+        self.strip.show_parts([
+            Stretch((span.from_s - begin_s) / whole_s, (span.to_s - begin_s) / whole_s, span.level,
+                    span.works, span_words(span))
+            for span in preview.spans
+        ])  # fmt: skip
+        self.strip.setVisible(bool(preview.spans))
+
+    def _show_replay(self, preview: Preview) -> None:
+        said = replay_words(preview)
+        self.replayed.setText(_("Last 7 days: {said}", said=said) if preview.spans else said)
+
+    # --- what is done -------------------------------------------------------------------------
+
+    def _want(self, key: str) -> None:
+        self.bridge.ask(RunModeAsked(at_s=time.time(), ignores_rules=key == ALWAYS))
+
+    def _pick(self, key: str) -> None:
+        self.week.level = Level(int(key))
+
+    def _turn(self, name: str, on: bool) -> None:
+        self.change({name: on})
+
+    def _preset(self, key: str) -> None:
+        self.change(dict(PRESETS[key]))
+
+    def change(
+        self, values: dict[str, object], then: Callable[[tuple[Problem, ...]], object] | None = None
+    ) -> None:
+        """Keep these rows; what they were before can be taken back."""
+        node = self.bridge.node
+        if node is None:
+            return
+        current = asdict(node.rules.current)
+        before = {name: current[name] for name in values}
+
+        def answered(problems: tuple[Problem, ...]) -> None:
+            if not problems:
+                self._undo, self._previewed_s = before, 0.0
+            elif then is None:
+                self.bridge.refused.emit(problems[0])
+            if then is not None:
+                then(problems)
+            if self.bridge.snapshot is not None:
+                self.render_picture(self.bridge.snapshot)
+
+        self.bridge.query(f"rules {', '.join(values)}", lambda node: node.rules.change(values), answered)
+
+    def take_back(self) -> None:
+        """Undo the last change."""
+        values, self._undo = self._undo, {}
+        if values:
+            self.change(values)
+
+    def _edit(self, shown: RuleLine) -> None:
+        node = self.bridge.node
+        if node is None:
+            return
+        self.dialog = RuleEditor(self, shown, asdict(node.rules.current), self.change)
+        self.dialog.finished.connect(self._forget_dialog)
+        self.dialog.open()
+
+    def _forget_dialog(self) -> None:
+        self.dialog = None
