@@ -314,14 +314,16 @@ async def test_the_image_made_here_serves_where_that_of_the_settings_is_missing(
 
 @pytest.mark.slow
 async def test_an_image_without_labels_is_asked_once_what_it_has(
-    docker_engine: TestEngine, shelves: Shelves, tmp_path: Path
+    api: docker.APIClient, docker_engine: TestEngine, shelves: Shelves, tmp_path: Path
 ) -> None:
-    found = await shelves(IMAGE).look()
+    name = "hivemind-tests/unlabelled:1"
+    docker_engine.import_image(name)
+    found = await shelves(name).look()
     assert isinstance(found, ImageFacts)
     assert found.python.startswith("3.")
     [kept] = (tmp_path / "images").glob("*.json")
     kept.write_text('{"python": "9.9.9", "packages": {}}')
-    again = await shelves(IMAGE).look()
+    again = await shelves(name).look()
     assert isinstance(again, ImageFacts)
     assert again.python == "9.9.9"
     assert docker_engine.containers() == []

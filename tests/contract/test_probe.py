@@ -13,7 +13,7 @@ import pytest
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome, Problem
-from hivemind_worker.runtimes.docker import run as docker_run
+from hivemind_worker.runtimes.docker import launch
 from hivemind_worker.runtimes.docker.hardening import Rule
 from hivemind_worker.runtimes.probe import Surroundings, knocks
 from hivemind_worker.runtimes.probe.doors import DOORS, TRIED_APART
@@ -92,8 +92,8 @@ async def test_a_deliberately_weakened_profile_is_caught_line_by_line(
         own = {"HostConfig.Binds": binds, "Env": variables}
         return tuple(replace(rule, value=own.get(rule.option, rule.value)) for rule in changed)
 
-    hardened = docker_run.rules_for
-    monkeypatch.setattr(docker_run, "rules_for", weaker)
+    hardened = launch.rules_for
+    monkeypatch.setattr(launch, "rules_for", weaker)
     around = Surroundings(
         host_name=socket.gethostname(), canary="a secret of the host",
         addresses={"host": [("127.0.0.1", listener)], "metadata": [], "pool": []},

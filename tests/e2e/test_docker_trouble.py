@@ -16,8 +16,6 @@ from tests.e2e.process import PROGRAM, WorkerProcess, environment, until, worker
 
 __all__ = ["docker_engine", "registry"]
 
-pytestmark = pytest.mark.slow
-
 MIB = 1 << 20
 NAME = "hivemind-tests/comes-later:1"
 
@@ -32,6 +30,7 @@ async def verdicts(made: WorkerProcess) -> list[str]:
     return [row["code"] for row in (await made.status())["verdicts"]]
 
 
+@pytest.mark.release
 async def test_F17_a_missing_image_is_a_state_with_a_way_out_and_work_begins_when_it_is_there(
     tmp_path: Path, later: TestEngine
 ) -> None:
@@ -57,6 +56,7 @@ async def test_F17_a_missing_image_is_a_state_with_a_way_out_and_work_begins_whe
         assert "image_missing" not in await verdicts(made)
 
 
+@pytest.mark.slow
 async def test_control_c_breaks_a_fetch_off_at_once(
     tmp_path: Path, docker_engine: TestEngine, registry: Registry
 ) -> None:

@@ -97,6 +97,7 @@ class Engine:
         self._look_thread = NamedThread("docker-look")
         self._clients = threading.local()
         self._all: set[APIClient] = set()
+        self._closed = False
         self._endpoint = find()
         self._facts: EngineFacts | None = None
 
@@ -144,6 +145,9 @@ class Engine:
         client = self.new_client(endpoint, self._limit_s)
         self._clients.kept = (endpoint, client)
         self._all.add(client)
+        if self._closed:  # while it was made: nobody else would close it
+            client.close()
+            raise EngineError(Trouble.AWAY, "it has been closed")
         return client
 
     def new_client(self, endpoint: Endpoint | None = None, timeout_s: float = CALL_LIMIT_S) -> APIClient:
@@ -210,9 +214,10 @@ class Engine:
 
     async def close(self) -> None:
         """Close all connections; calls that still wait end by their own limits."""
+        self._closed = True
         for threads in (self._threads, self._look_thread):
             threads.close(wait=False)
-        for client in self._all:
+        for client in tuple(self._all):
             client.close()
 
 

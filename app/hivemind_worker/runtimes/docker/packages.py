@@ -195,12 +195,11 @@ class PackageShelf:
 
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mark = folder_mark(self._folder)
-        with contextlib.suppress(DockerException, requests.exceptions.RequestException):
-            api = self._make_client()
+        trouble = contextlib.suppress(DockerException, requests.exceptions.RequestException)
+        with trouble, contextlib.closing(self._make_client()) as api:
             for left in api.containers(all=True, filters={"label": f"{LABEL}={mark}"}):
                 if not {name.strip("/") for name in left.get("Names") or ()} & self._under_way:
                     api.remove_container(left["Id"], force=True, v=True)
-            api.close()
         for draft in self._folder.glob(".hivemind-packages-*"):
             if draft.name.removeprefix(".") not in self._under_way:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -339,9 +338,8 @@ class _Step:
         from docker.errors import DockerException  # noqa: PLC0415
 
         try:
-            api = self._make_client()
-            self._remove(api)
-            api.close()
+            with contextlib.closing(self._make_client()) as api:
+                self._remove(api)
         except (DockerException, requests.exceptions.RequestException) as error:
             log.warning("container %s is left, the next start removes it: %s", self._name, error)
         shutil.rmtree(self.draft, ignore_errors=True)
