@@ -235,6 +235,7 @@ async def test_F3_a_restart_ends_what_ran_with_that_reason_and_the_next_task_run
     assert len(numbers) > 10
     again, said = await stage.play("print('hello')")
     assert (again.exit_code, said.text) == (0, "hello\n")
+    stage.runtime.forget(played.order.key, 1)
     async with asyncio.timeout(10):
         while any(name in played.where for name in engine.containers()):
             await asyncio.sleep(0.1)

@@ -429,6 +429,15 @@ async def test_C8_what_a_task_makes_is_the_owners_and_can_be_removed(yard: Yard)
     assert not played.order.workspace.exists()
 
 
+async def test_a_container_stays_until_its_end_is_written_down(yard: Yard) -> None:
+    _, played = await yard.play("print('hello')")
+    assert yard.inspected(played)["State"]["ExitCode"] == 0
+    yard.runtime.forget(played.order.key, 1)
+    async with asyncio.timeout(10):
+        while played.where[0] in yard.engine.containers():
+            await asyncio.sleep(0.05)
+
+
 async def test_exit_codes_and_signals_are_told_as_they_were(yard: Yard) -> None:
     for source, code in (("raise SystemExit(7)", 7), ("import os; os.abort()", 134), ("x", 1)):
         outcome, _ = await yard.play(source)

@@ -1,4 +1,4 @@
-"""F1, F3, F4 and F12 with tasks in Docker: the worker dies, the engine restarts or hangs, memory runs out."""
+"""F1 to F4 and F12 with tasks in Docker: the worker dies, the engine restarts or hangs, memory runs out."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ async def docker_stand(sheet: Sheet, seed: int) -> AsyncIterator[tuple[Stand, Te
             await asyncio.to_thread(engine.docker, "rm", "-f", *left)
 
 
-async def up(made: Stand, engine: TestEngine) -> None:
+async def up(made: Stand, engine: TestEngine, **more: str) -> None:
     """A worker that runs tasks in Docker, four at once."""
     await made.up(
         HIVEMIND_RUNTIME="docker", DOCKER_HOST=engine.url, HIVEMIND_TASK_IMAGE=IMAGE,
-        HIVEMIND_PULL_IMAGES="false", MAX_CONCURRENT_TASKS="4", MAX_CPU_CORES="4",
+        HIVEMIND_PULL_IMAGES="false", MAX_CONCURRENT_TASKS="4", MAX_CPU_CORES="4", **more,
     )  # fmt: skip
 
 
@@ -105,6 +105,36 @@ async def f1_docker(sheet: Sheet, seed: int, tries: int) -> None:
             await none_left(sheet, engine, f"try {n}")
             await check(made, f"try {n}")
             sheet.tries += 1
+
+
+COMPLETED, CUT_OFF = "COMPLETED", "(interrupted)"
+STEPS = {
+    "accepted": CUT_OFF, "unpacked": CUT_OFF, "started-unwritten": CUT_OFF, "started": COMPLETED,
+    "exited-unwritten": COMPLETED, "exited": COMPLETED, "packed-unwritten": COMPLETED, "packed": COMPLETED,
+}  # fmt: skip
+
+
+async def f2_docker(sheet: Sheet, seed: int, tries: int, *, steps: int = len(STEPS)) -> None:
+    """Die at each step with a task in Docker: what has started, or even ended, is not lost."""
+    for n in range(tries):
+        async with docker_stand(sheet, seed + n) as found:
+            if found is None:
+                return
+            made, engine = found
+            for step in made.chance.sample(sorted(STEPS), steps):
+                name, where = f"dies {step}", f"{step}, try {n}"
+                await up(made, engine, HIVEMIND_TEST_BUILD="1", HIVEMIND_CRASH_AT=step)
+                await made.offer(name, "quick")
+                made.kinds[name] = "quick"
+                await made.life.ended()
+                await up(made, engine)
+                log = archive_text(await made.result(name), "execution_log.txt")
+                sheet.expect("I1", STEPS[step] in log, f"{name!r}: {log!a}", where)
+                await made.settled()
+                await none_left(sheet, engine, where)
+                await check(made, where)
+                await made.life.end()
+                sheet.tries += 1
 
 
 async def f3(sheet: Sheet, seed: int, tries: int) -> None:

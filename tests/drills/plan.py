@@ -12,7 +12,7 @@ from tests.drills.clocks import f10
 from tests.drills.crashes import f1, f2
 from tests.drills.damage import f11
 from tests.drills.disk import f9
-from tests.drills.docker_faults import f1_docker, f1_f3_docker, f3, f4, f12
+from tests.drills.docker_faults import f1_docker, f1_f3_docker, f2_docker, f3, f4, f12
 from tests.drills.findings import Sheet
 from tests.drills.instances import f15
 from tests.drills.kills import kills
@@ -39,6 +39,7 @@ def long_form(count: int = KILLS) -> Plan:
         "F10": functools.partial(f10, tries=1),
         "F11": functools.partial(f11, tries=600, whole=5),
         "F1 docker": functools.partial(f1_docker, tries=5),
+        "F2 docker": functools.partial(f2_docker, tries=2),
         "F3": functools.partial(f3, tries=2),
         "F4": functools.partial(f4, tries=1, hung_s=60),
         "F12": functools.partial(f12, tries=1),

@@ -96,6 +96,9 @@ class ScriptedRuntime:
     def figures(self, key: TaskKey, attempt: int) -> None:
         """Nothing to measure."""
 
+    def forget(self, key: TaskKey, attempt: int) -> None:
+        self.calls.append(("forget", key))
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         self.calls.append(("reclaim", key))
 

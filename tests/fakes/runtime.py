@@ -215,6 +215,9 @@ class FakeRuntime:
     def figures(self, key: TaskKey, attempt: int) -> None:
         """Nothing to measure."""
 
+    def forget(self, key: TaskKey, attempt: int) -> None:
+        """Nothing is left."""
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         self.reclaimed.append((key, attempt, where))
 

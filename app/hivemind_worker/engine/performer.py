@@ -256,6 +256,7 @@ class Performer:
         # While the archive is packed the pool gets the end of the log; the upload waits for it.
         self._streams[task.key] = self._nursery.start(f"log end {task.key}", output.close_stream(line))
         await self._tell(event)
+        self._runtime.forget(task.key, task.attempt)
 
     async def _adopted(self, task: Task, bookmark: Bookmark, output: TaskOutput) -> Outcome | None:
         try:

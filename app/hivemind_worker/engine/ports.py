@@ -96,6 +96,10 @@ class Runtime(Protocol):
         """What a run uses now, where the sandbox measures it; while nobody asks it is measured seldom."""
         ...
 
+    def forget(self, key: TaskKey, attempt: int) -> None:
+        """The end of this run is written down: what a later life would need to learn of it may go."""
+        ...
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         """End whatever an earlier worker process left running for this pair."""
         ...

@@ -122,6 +122,12 @@ class ChosenRuntime:
         runtime = self._runs.get((key, attempt))
         return runtime.figures(key, attempt) if runtime is not None else None
 
+    def forget(self, key: TaskKey, attempt: int) -> None:
+        """The end of this run is written down."""
+        for runtime in (self._wasm, self._docker):
+            if runtime is not None:
+                runtime.forget(key, attempt)
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         """End what an earlier life left, in whichever sandbox it ran."""
         for runtime in (self._wasm, self._docker):

@@ -62,6 +62,7 @@ class Run:
         self._ended = asyncio.Event()
         self._is_started = False
         self._is_over = False
+        self._has_end = False
         self._wants_pause: bool | None = None
         self._verdict: Problem | None = None
         self._was_away = False
@@ -201,6 +202,7 @@ class Run:
             self._listener = None
             if code is not None:
                 self._ended.set()
+                self._has_end = True
                 return await self._judged(code)
             condition = await self._found_again()
             if isinstance(condition, Problem):
@@ -418,6 +420,11 @@ class Run:
             self._listener.break_off()
             self._listener = None
         return await self.launch.drop()
+
+    @property
+    def has_ended_by_itself(self) -> bool:
+        """Whether its container tells how the program ended."""
+        return self._is_started and self._has_end
 
     @property
     def container(self) -> str:

@@ -125,6 +125,7 @@ class DockerRuntime:
         self._listeners = NamedThread("docker-log", threads=RUNS_AT_MOST)
         self._nursery = Nursery("docker")
         self._runs: dict[Pair, Run] = {}
+        self._ended: dict[Pair, Run] = {}
         self._warm: dict[Pair, tuple[Run, asyncio.Task[Problem | None]]] = {}
         self._image: ImageFacts | None = None
         self._view = EngineView(state=EngineState.NOT_RUNNING, detail="it is being looked for")
@@ -263,11 +264,13 @@ class DockerRuntime:
 
     async def adopt(self, order: RunOrder, where: str, mark: bytes, output: OutputSink) -> Outcome | None:
         """Go on with a container of an earlier life."""
+        if not where:
+            return None
         run = self._new_run(order)
         return await self._kept((order.key, order.attempt), run, lambda: run.adopt(where, mark, output))
 
     async def _kept(self, pair: Pair, run: Run, go: Callable[[], Awaitable[Result]]) -> Result:
-        """On the list of runs while it goes; its container is taken away afterwards."""
+        """On the list of runs while it goes; its container stays until its end is written down."""
         self._runs[pair] = run
         self._idle.clear()
         try:
@@ -276,6 +279,14 @@ class DockerRuntime:
             del self._runs[pair]
             if not self._runs:
                 self._idle.set()
+            if run.has_ended_by_itself:
+                self._ended[pair] = run
+            else:
+                self._remove_soon(run)
+
+    def forget(self, key: TaskKey, attempt: int) -> None:
+        """The end of a run is written down: a later life need not learn of it from the container."""
+        if run := self._ended.pop((key, attempt), None):
             self._remove_soon(run)
 
     def _remove_soon(self, run: Run, making: asyncio.Task[Problem | None] | None = None) -> None:
@@ -340,7 +351,9 @@ class DockerRuntime:
         try:
             for found in await self._containers.ours():
                 pair = (found.key, found.attempt)
-                if pair in self._runs or pair in self._warm or self._is_open(*pair):
+                if any(pair in kept for kept in (self._runs, self._ended, self._warm)) or self._is_open(
+                    *pair
+                ):
                     continue
                 if not self._removing:
                     log.info("container %s was left behind and is removed", found.name)
@@ -359,6 +372,8 @@ class DockerRuntime:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 await self._idle.wait()
+                for pair in tuple(self._ended):
+                    self.forget(*pair)
                 if self._removing:
                     await asyncio.wait(self._removing)
         await self._nursery.close()

@@ -261,6 +261,9 @@ class WasmRuntime:
     def figures(self, key: TaskKey, attempt: int) -> None:
         """Not measured apart: its processes are among the worker's own, which are."""
 
+    def forget(self, key: TaskKey, attempt: int) -> None:
+        """Nothing is left of a guest that has ended."""
+
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:
         """End the child of an earlier worker process, should it still be the same process."""
         del key, attempt
