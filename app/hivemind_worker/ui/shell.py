@@ -20,6 +20,7 @@ from hivemind_worker.ui import shortcuts, wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Question
 from hivemind_worker.ui.main_window import MainWindow
+from hivemind_worker.ui.notifier import Notifier
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout
 from hivemind_worker.ui.quitting import ask_to_quit
@@ -100,7 +101,8 @@ class Shell(QObject):
         return True
 
     def started(self) -> None:
-        """The worker is up: the very first time it is set up."""
+        """The worker is up: from here on notices are told, and the very first time it is set up."""
+        self.notifier = Notifier(self.bridge, self.notify)
         if not self.memory.value(SET_UP, False, type=bool) and self.window.is_seen():
             self.set_up()
 
