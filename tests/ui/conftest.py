@@ -67,9 +67,10 @@ def nothing_is_left(qapp: QApplication) -> Iterator[None]:
     QCoreApplication.processEvents()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     left = [repr(widget) for widget in _left_widgets() - windows]
-    late = [
-        thread.name for thread in set(threading.enumerate()) - threads if "_poll_wrapper" not in thread.name
-    ]
+    late = [each for each in set(threading.enumerate()) - threads if "_poll_wrapper" not in each.name]
+    for each in late:  # told to end, and about to
+        each.join(2.0)
+    late = [each.name for each in late if each.is_alive()]
     ticking = [name for name in _running_timers() if name not in timers]
     assert (left, late, ticking) == ([], [], [])
 
@@ -96,6 +97,7 @@ class Desk:
     def open(self) -> None:
         """Show the window and let the worker be up."""
         self.shell.start(hidden=False)
+        self.shell.complete()
         self.bridge.attach(self.node)
         self.shell.started()
 

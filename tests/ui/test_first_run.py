@@ -48,6 +48,7 @@ async def test_the_first_run_by_keyboard_alone_ends_with_a_real_task(
     shell = Shell(bridge, memory, quit=lambda: None, tray_available=lambda: False)
     try:
         shell.start(hidden=False)
+        shell.complete()
         assert await node.start() is None
         bridge.attach(node)
         shell.started()

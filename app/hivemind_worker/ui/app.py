@@ -19,8 +19,6 @@ import qasync
 from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
-from hivemind_worker.engine.face import NodeFace
-from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import Nursery
 from hivemind_worker.presentation.window_words import PROGRAM
@@ -30,6 +28,8 @@ from hivemind_worker.ui.shell import Shell
 from hivemind_worker.ui.theme import appearance
 
 if TYPE_CHECKING:
+    from hivemind_worker.engine.face import NodeFace
+    from hivemind_worker.model.settings import Settings
     from hivemind_worker.ui.first_instance import FirstInstance
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ class _Running:
             shell = Shell(bridge, memory, quit=self._quit.set)
             bridge.settings_changed.connect(lambda: _dress_again(bridge, shell))
             await self._show(shell)
+            shell.complete()
             first = self._listen(shell)
             try:
                 await self._work(nursery, bridge, shell)

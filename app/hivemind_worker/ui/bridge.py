@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSettings, QTimer, Signal
 
-from hivemind_worker.engine.face import Command, NodeFace
-from hivemind_worker.model.effects import Refused, Reply
-from hivemind_worker.model.machine import Sample
-from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import Nursery
+
+if TYPE_CHECKING:
+    from hivemind_worker.engine.face import Command, NodeFace
+    from hivemind_worker.model.effects import Reply
+    from hivemind_worker.model.machine import Sample
+    from hivemind_worker.model.snapshot import Snapshot
+    from hivemind_worker.model.task import Problem
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +131,8 @@ class Bridge(QObject):
 
     def ask(self, command: Command, then: Callable[[Reply], None] | None = None) -> None:
         """Have the worker decide on a wish; a refusal is told by `refused`."""
+
+        from hivemind_worker.model.effects import Refused  # noqa: PLC0415 - after the first paint
 
         def answered(reply: Reply) -> None:
             if isinstance(reply, Refused):

@@ -6,6 +6,7 @@ the file has them all. Reading is done in a thread.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import os
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from hivemind_worker.presentation.plain_text import shown_log
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.theme import appearance, theme
 
-KEPT_LINES, LINES_AT_ONCE, LINE_CHARS = 5000, 120, 2000
+KEPT_LINES, LINES_AT_ONCE, LINES_A_TURN, LINE_CHARS = 5000, 120, 20, 2000
 PIECE_BYTES, TAIL_BYTES = 256 << 10, 128 << 10
 LOOK_MS, HITS_SHOWN = 250, 500
 
@@ -58,10 +59,9 @@ class LogView(QPlainTextEdit):
             return
         bar = self.verticalScrollBar()
         at = bar.value()
-        first = self.blockCount() - 1
         self.appendPlainText(text)
         if self._wanted:
-            self._find_in(max(0, first))
+            self._find_in(max(0, self.blockCount() - text.count("\n") - 1))
         bar.setValue(bar.maximum() if self._follow else at)
 
     def start_anew(self) -> None:
@@ -206,7 +206,7 @@ class Follower:
 
     def look(self) -> None:
         """Read what is new, unless that is being done."""
-        if self._path is None or self._reading:
+        if self._path is None or self._reading or self._bridge.node is None:
             return
         self._reading = True
         self._bridge.start("log", self._look(self._path))
@@ -214,14 +214,14 @@ class Follower:
     async def _look(self, path: Path) -> None:
         try:
             piece, lines, left_out = await self._thread.call(self._prepare, path, self._offset, self._rest)
+            if path == self._path:
+                self._offset = piece.offset
+                self._rest = lines.pop() if lines else self._rest
+                await self._show(path, piece, lines, left_out)
         finally:
             self._reading = False
         if path != self._path:
             self.look()
-            return
-        self._offset = piece.offset
-        self._rest = lines.pop() if lines else self._rest
-        self._show(piece, lines, left_out)
 
     def _prepare(self, path: Path, offset: int, rest: str) -> tuple[_Piece, list[str], int]:
         """In the thread: read, clean and cut. The last of the lines is not ended yet."""
@@ -232,7 +232,8 @@ class Follower:
         lines, left_out = shown_lines(rest + piece.text if not piece.passed else piece.text, most)
         return piece, lines, left_out
 
-    def _show(self, piece: _Piece, lines: list[str], left_out: int) -> None:
+    async def _show(self, path: Path, piece: _Piece, lines: list[str], left_out: int) -> None:
+        """A few lines at a time, so that everything else on the loop gets its turn in between."""
         self._begun = True
         if piece.passed:
             note = _("… {size} passed by; the file has it all …", size=_kib(piece.passed))
@@ -242,8 +243,15 @@ class Follower:
                 "… {count} line passed by; the file has it …",
                 "… {count} lines passed by; the file has them …", left_out,
             ))  # fmt: skip
-        if lines:
-            self._view.add("\n".join(lines))
+        self._view.setUpdatesEnabled(len(lines) <= LINES_AT_ONCE)  # a long beginning is drawn once
+        try:
+            for first in range(0, len(lines), LINES_A_TURN):
+                if path != self._path:
+                    return
+                self._view.add("\n".join(lines[first : first + LINES_A_TURN]))
+                await asyncio.sleep(0)
+        finally:
+            self._view.setUpdatesEnabled(True)
         if self._rest and not self._timer.isActive():  # nothing will end this line any more
             self._view.add(self._rest)
             self._rest = ""

@@ -54,7 +54,6 @@ class MainWindow(QMainWindow):
         bridge.place_wanted.connect(self.open)
         appearance().changed.connect(self._restyled)
         self._restore()
-        self.open(str(memory.value(PLACE, "home")))
 
     def _build(self) -> None:
         self.setWindowTitle(PROGRAM)
@@ -71,6 +70,11 @@ class MainWindow(QMainWindow):
         central.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         central.setLayout(whole)
         self.setCentralWidget(central)
+
+    def complete(self) -> None:
+        """The window has been painted: show the place where the reader was, whose parts are imported now."""
+        if self.current() is None:
+            self.open(str(self.memory.value(PLACE, "home")))
 
     # --- places -------------------------------------------------------------------------------
 

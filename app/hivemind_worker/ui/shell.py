@@ -16,18 +16,17 @@ from hivemind_worker.presentation.catalogue import _, language_in_use
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.page_words import Look
 from hivemind_worker.presentation.window_words import PROGRAM
-from hivemind_worker.ui import shortcuts, wishes
+from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
-from hivemind_worker.ui.dialogs import Question
 from hivemind_worker.ui.main_window import MainWindow
 from hivemind_worker.ui.notifier import Notifier
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout
-from hivemind_worker.ui.quitting import ask_to_quit
-from hivemind_worker.ui.tray import Tray
 
 if TYPE_CHECKING:
+    from hivemind_worker.ui.dialogs import Question
     from hivemind_worker.ui.setup.window import SetupWindow
+    from hivemind_worker.ui.tray import Tray
 
 TROUBLE, ERROR, NOTE = ("warning", "warning"), ("error", "cross"), ("waiting", "info")
 TRAY_TOLD, SET_UP = "window/tray_told", "setup/done"
@@ -52,20 +51,28 @@ class Shell(QObject):
         self._keys: list[QShortcut] = []
         self._language = language_in_use()
         self.window = self._made_window()
-        self.tray = self._made_tray()
+        self._tray: Tray | None = None
         bridge.refused.connect(self._refused)
         bridge.bug.connect(self._bug)
 
     def _made_window(self) -> MainWindow:
         window = MainWindow(self.bridge, self.memory, on_close=self._close_asked)
-        self._keys = shortcuts.listen(window, self._acts(window))
         for number, key in enumerate(list(window.places)[:9], start=1):
             shortcut = QShortcut(f"Ctrl+{number}", window)
             shortcut.activated.connect(lambda key=key: window.open(key))
             self._keys.append(shortcut)
         return window
 
+    @property
+    def tray(self) -> Tray:
+        """The tray's icon, made when it is first needed: the window is painted before it."""
+        if self._tray is None:
+            self._tray = self._made_tray()
+        return self._tray
+
     def _made_tray(self) -> Tray:
+        from hivemind_worker.ui.tray import Tray  # noqa: PLC0415 - after the first paint
+
         return Tray(
             self.bridge, toggle=self.toggle, show=self.raise_window,
             dashboard=self.open_dashboard, snooze_notices=self.snooze_notices, quit=self.ask_to_quit,
@@ -87,18 +94,30 @@ class Shell(QObject):
             "settings": lambda: window.open("settings"),
             "close": window.close,
             "quit": self.ask_to_quit,
-            "help": lambda: shortcuts.show_keys(window, len(window.places)),
+            "help": lambda: self._show_keys(window),
         }
+
+    def _show_keys(self, window: MainWindow) -> None:
+        from hivemind_worker.ui.shortcuts import show_keys  # noqa: PLC0415
+
+        show_keys(window, len(window.places))
 
     # --- life ---------------------------------------------------------------------------------
 
     def start(self, *, hidden: bool) -> bool:
         """Show the window, or the tray's icon alone where that is wanted and can be; whether it paints."""
-        there = self.tray.look_for_tray()
-        if hidden and there:
+        if hidden and self.tray.look_for_tray():
             return False
         self.window.show()
         return True
+
+    def complete(self) -> None:
+        """The first picture is on the screen: make what it could do without."""
+        self.tray.look_for_tray()
+        self.window.complete()
+        from hivemind_worker.ui import shortcuts  # noqa: PLC0415
+
+        self._keys += shortcuts.listen(self.window, self._acts(self.window))
 
     def started(self) -> None:
         """The worker is up: from here on notices are told, and the very first time it is set up."""
@@ -142,8 +161,9 @@ class Shell(QObject):
         setting_up = self.setup is not None
         old_window.remember()
         self._banners.clear()
-        self.window, self.tray = self._made_window(), self._made_tray()
-        self.tray.look_for_tray()
+        self._keys.clear()
+        self.window, self._tray = self._made_window(), None
+        self.complete()
         if seen:
             self.window.show()
         old_tray.close()
@@ -190,6 +210,8 @@ class Shell(QObject):
         """Quit with a choice; nothing is asked twice at once."""
         if self._question is not None or self._ending:
             return
+        from hivemind_worker.ui.quitting import ask_to_quit  # noqa: PLC0415
+
         parent = self.window if self.window.is_seen() else None
         self._question = ask_to_quit(parent, self.bridge, quit_now=self._quit, stay=self.window.close)
         self._question.destroyed.connect(self._asked)

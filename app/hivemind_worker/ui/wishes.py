@@ -9,7 +9,6 @@ from datetime import datetime
 
 from PySide6.QtWidgets import QMenu
 
-from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
 from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.moments import next_morning
@@ -18,10 +17,13 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon
 
 MINUTE_S = 60
+# What is asked for is imported when it is asked: the window is painted before it.
 
 
 def pause(bridge: Bridge, minutes: float | None = None) -> None:
     """Freeze all tasks, for so many minutes or until resumed."""
+    from hivemind_worker.model.events import PauseAsked  # noqa: PLC0415
+
     now_s = time.time()
     until_s = None if minutes is None else now_s + minutes * MINUTE_S
     bridge.ask(PauseAsked(at_s=now_s, until_s=until_s))
@@ -29,17 +31,23 @@ def pause(bridge: Bridge, minutes: float | None = None) -> None:
 
 def pause_until_tomorrow(bridge: Bridge) -> None:
     """Freeze all tasks until six in the morning."""
+    from hivemind_worker.model.events import PauseAsked  # noqa: PLC0415
+
     until_s = next_morning(datetime.now().astimezone()).timestamp()
     bridge.ask(PauseAsked(at_s=time.time(), until_s=until_s))
 
 
 def resume(bridge: Bridge) -> None:
     """Go on, and take work again."""
+    from hivemind_worker.model.events import ResumeAsked  # noqa: PLC0415
+
     bridge.ask(ResumeAsked(at_s=time.time()))
 
 
 def finish(bridge: Bridge, *, quit_after: bool = False) -> None:
     """Take no new task; pause or quit after the last one."""
+    from hivemind_worker.model.events import FinishAsked  # noqa: PLC0415
+
     bridge.ask(FinishAsked(at_s=time.time(), quit_after=quit_after))
 
 
