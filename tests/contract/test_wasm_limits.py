@@ -17,8 +17,8 @@ import pytest
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.runtimes import quota
 from hivemind_worker.runtimes.quota import measure
-from hivemind_worker.runtimes.wasm import quota
 from tests.contract.stage import MIB, Played, Stage, session_sandbox, small_sandbox
 
 BUSY = "print('on')\nwhile True: pass\n"
