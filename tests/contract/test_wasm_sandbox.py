@@ -72,7 +72,8 @@ async def test_the_child_knows_nothing_of_the_workers_environment_or_files(stage
         if entry
     }
     assert names <= {b"LD_LIBRARY_PATH"}
-    assert Path(f"/proc/{played.pid}/stat").read_text().rsplit(")", 1)[1].split()[16] == str(min(os.nice(0) + 10, 19))
+    niceness = Path(f"/proc/{played.pid}/stat").read_text().rsplit(")", 1)[1].split()[16]
+    assert int(niceness) == min(os.nice(0) + 10, 19)
     assert os.getpgid(played.pid) == played.pid
 
 
