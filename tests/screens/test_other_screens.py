@@ -128,7 +128,7 @@ def test_the_checks_are_shown_with_what_to_do(tmp_path: Path, node: FakeNode) ->
         ]  # fmt: skip
         stand.press("Run all checks")
         assert stand.says("1 fails, 1 could be better")
-        assert stand.says("Disk: 0.1 GiB free")
+        assert stand.says("0.1 GiB free")
         stand.press("Repair")
         assert ("autostart", True) in node.care.asked
 

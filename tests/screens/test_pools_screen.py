@@ -45,6 +45,18 @@ def test_the_active_pool_is_told_with_its_account(tmp_path: Path, node: FakeNode
         assert stand.says(f"The pool at {ACTIVE} cannot be reached.")
 
 
+def test_an_active_pool_without_a_login_offers_to_sign_in(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "pools", node) as stand:
+        assert not stand.screen.active.button.isVisible()  # type: ignore[attr-defined]
+        node.picture = replace(node.picture, pool=replace(node.picture.pool, link=LinkState.NOT_LOGGED_IN))
+        stand.look()
+        stand.screen.active.button.click()  # type: ignore[attr-defined]
+        dialog = stand.screen.dialog  # type: ignore[attr-defined]
+        assert isinstance(dialog, SignIn)
+        assert (dialog.address.text(), dialog.user.text()) == (ACTIVE, "mira")
+        dialog.reject()
+
+
 def test_kept_pools_say_whether_they_can_be_switched_to(tmp_path: Path, node: FakeNode) -> None:
     with standing(tmp_path, "pools", node) as stand:
         assert stand.says(OTHER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -23,13 +23,13 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
-from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, row, scrolled
+from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, line, row, scrolled
 from hivemind_worker.ui.parts.side_by_side import SideBySide
-from hivemind_worker.ui.parts.text import Label
+from hivemind_worker.ui.parts.text import Label, Shape
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
 
-RIGHT_PX = 356
+RIGHT_PX, NAME_PX = 356, 128
 LOOKS = {
     CheckState.OK: ("working", "check"),
     CheckState.WARN: ("warning", "warning"),
@@ -65,6 +65,39 @@ def _gpu(sample: Sample) -> Fact:
     tone, icon = LOOKS[CheckState.OK if can_use_a_gpu(sample.gpus) else CheckState.NOT_NEEDED]
     text = gpu_words(sample.gpus)
     return Fact(name=_("GPU"), text=text, look=Look(tone=tone, icon=icon, word=""))
+
+
+class CheckRow(QWidget):
+    """One finding: its shape, what was looked at, what was found, and what to do."""
+
+    def __init__(self, repair: Callable[[], object]) -> None:
+        super().__init__()
+        self.mark, self.name = Shape(), Label("", "body", wrap=True)
+        self.text, self.next_step = Label("", "second", wrap=True), Label("", "small", wrap=True)
+        self.button = Button(_("Repair"), kind="small", pressed=repair)
+        self.name.setFixedWidth(round(NAME_PX * min(1.5, theme().scale)))
+        words = column(1)
+        words.addWidget(self.text)
+        words.addWidget(self.next_step)
+        inside = row(10, margins=(16, 6, 16, 6))
+        top = Qt.AlignmentFlag.AlignTop
+        inside.addWidget(self.mark, 0, top)
+        inside.addWidget(self.name, 0, top)
+        inside.addLayout(words, 1)
+        inside.addWidget(self.button)
+        self.setLayout(inside)
+
+    def show_check(self, check: Check) -> None:
+        """Take the values of a finding."""
+        tone, icon = LOOKS[check.state]
+        ink = "text-2" if tone == "offline" else f"state-{tone}-ink"
+        self.mark.show_icon(icon, ink, check_word(check.state))
+        self.name.setText(check.name)
+        self.text.setText(check.text)
+        self.next_step.setText(check.next_step)
+        self.next_step.setVisible(bool(check.next_step))
+        self.button.setVisible(check.remedy == REPAIR_AUTOSTART)
+        self.setAccessibleName(f"{check_word(check.state)}: {check.name}: {check.text} {check.next_step}")
 
 
 class Preview(Dialog):
@@ -103,11 +136,12 @@ class Doctor(Screen):
         self._costs: tuple[float, float] | None = None
         self.last_run = Label("", "small")
         self.run_button = Button(_("Run all checks"), "doctor", "primary", self.run)
-        self.panel, self.rows = Panel(_("Checks")), FactRows(left=40)
+        self.panel, self.rows = Panel(_("Checks")), list[CheckRow]()
+        self._list = column()
         self.waiting = Label(_("A test program runs in the sandbox. This takes some seconds."), "hint")
         self.waiting.setContentsMargins(16, 12, 16, 12)
         self.panel.body.addWidget(self.waiting)
-        self.panel.body.addWidget(self.rows)
+        self.panel.body.addLayout(self._list)
         self.live, self.live_rows = Panel(_("Now")), FactRows(left=40)
         self.live.body.addWidget(self.live_rows)
         self.report = self._report_panel()
@@ -179,19 +213,20 @@ class Doctor(Screen):
             "last run {time}, took {seconds} s", time=clock_time(time.time(), seconds=True),
             seconds=f"{time.monotonic() - began_s:.1f}",
         ))  # fmt: skip
-        self.rows.show_lines([self._line(check) for check in checks])
+        self._show_checks(checks)
 
     # --- what is shown ------------------------------------------------------------------------
 
-    def _line(self, check: Check) -> FactLine:
-        tone, icon = LOOKS[check.state]
-        text = f"{check.name}: {check.text}"
-        if check.next_step:
-            text = f"{text}. {check.next_step}".replace("..", ".")
-        look = Look(tone=tone, icon=icon, word=check_word(check.state))
-        if check.remedy == REPAIR_AUTOSTART:
-            return FactLine(look=look, text=text, link=_("Repair"), pressed=self._repair)
-        return FactLine(look=look, text=text)
+    def _show_checks(self, checks: tuple[Check, ...]) -> None:
+        while len(self.rows) < len(checks):
+            made = CheckRow(self._repair)
+            self._list.addWidget(line())
+            self._list.addWidget(made)
+            self.rows.append(made)
+        for number, made in enumerate(self.rows):
+            made.setVisible(number < len(checks))
+            if number < len(checks):
+                made.show_check(checks[number])
 
     def render_picture(self, snapshot: Snapshot) -> None:
         sample = self.bridge.sample

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QPlainTextEdit, QWidget
 
 from hivemind_worker.model.pools import KeptPool, Leaving
 from hivemind_worker.model.sending import Sending, SendStep
-from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
@@ -50,15 +50,15 @@ RIGHT_WIDTH = 356
 class ActivePool(Panel):
     """The pool that work comes from."""
 
-    def __init__(self) -> None:
+    def __init__(self, screen: Pools) -> None:
         super().__init__()
+        self._screen, self._address, self._user = screen, "", ""
         set_kind(self, "panel", active="true")
         self.badge = StateBadge(36)
         self.title, self.word = Sentence("", "title"), Label("", "strong")
         self.detail = Sentence("", "second")
         self.facts = FactColumns(4)
-        self.button = Button("", "")
-        self.button.hide()
+        self.button = Button(_("Sign in…"), kind="primary", pressed=self._sign_in)
         head = row(12)
         head.addWidget(self.title, 1)
         head.addWidget(self.word)
@@ -82,6 +82,11 @@ class ActivePool(Panel):
         self.detail.setText(card.detail)
         self.facts.show_facts(card.facts)
         self.setAccessibleName(f"{card.title}: {card.look.word}")
+        self._address, self._user = snapshot.pool.address, snapshot.pool.user
+        self.button.setVisible(snapshot.pool.link in (LinkState.NOT_LOGGED_IN, LinkState.LOGIN_REFUSED))
+
+    def _sign_in(self) -> None:
+        self._screen.sign_in(self._address, self._user)
 
 
 class KeptRow(QWidget):
@@ -277,7 +282,7 @@ class Pools(Screen):
             Button(_("Stay"), pressed=self._stay),
         )
         self.switching.hide()
-        self.active, self.kept, self.demo = ActivePool(), KeptPools(self), TryHere(self)
+        self.active, self.kept, self.demo = ActivePool(self), KeptPools(self), TryHere(self)
         self.told, self.told_facts = Panel(_("What the pool is told about this computer")), Facts()
         self.told.body.addWidget(self.told_facts)
         self.send_panel = Panel(_("Send a task"))

@@ -51,7 +51,7 @@ class Legend(QWidget):
     def sizeHint(self) -> QSize:
         metrics = QFontMetrics(theme().font("caption"))
         width = sum(
-            metrics.horizontalAdvance(word) + self.MARK + 7 + self.SPACE for _kind, word in self.parts
+            metrics.horizontalAdvance(word) + self.MARK + 9 + self.SPACE for _kind, word in self.parts
         )
         return QSize(width, metrics.height() + 2)
 
