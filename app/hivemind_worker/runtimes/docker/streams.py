@@ -18,7 +18,7 @@ from hivemind_worker.runtimes.docker.engine import EngineError, Trouble
 from hivemind_worker.runtimes.docker.frames import Chunks
 
 HEAD_MOST_BYTES = 64 * 1024
-READ_BYTES = 1 << 20
+READ_BYTES = 256 << 10
 TROUBLES = {404: Trouble.GONE, 409: Trouble.CONFLICT}
 
 
