@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -198,6 +199,65 @@ async def test_pause_freezes_and_resume_thaws_through_the_runtime(tmp_path: Path
         await worker.engine.tell(PauseAsked(at_s=1))
         await worker.engine.tell(ResumeAsked(at_s=2))
         await worker.until(lambda: worker.runtime.calls == [("pause", key), ("resume", key)])
+
+
+class Outliving(ScriptedRuntime):
+    """A runtime whose programs outlive the worker: a later life hears the rest of this output."""
+
+    name = "docker"
+    rest = b"two\nthree\n"
+
+    async def adopt(
+        self, order: RunOrder, where: str, mark: bytes, output: Callable[..., Awaitable[None]]
+    ) -> Outcome | None:
+        self.calls.append(("adopt", order.key))
+        self.marks = [mark]
+        await output(self.rest, b"the end")
+        return OK
+
+
+async def says_one(order: RunOrder, output: Callable[..., Awaitable[None]]) -> Outcome:
+    await output(b"one\n", b"after one")
+    await asyncio.sleep(0.3)  # so that it is in the log, with its mark
+    await output(b"tw")  # in the log, but behind the last mark
+    await asyncio.Event().wait()
+    return OK
+
+
+async def test_a_run_that_outlived_a_crash_goes_on_behind_its_mark_before_it_hears_wishes(
+    tmp_path: Path,
+) -> None:
+    key, link = key_of(TaskId("a")), FakeLink()
+    async with rig(tmp_path, Outliving(says_one), link) as worker:
+        await worker.offer("a", zip_of())
+        log = worker.folders.log(key)
+        await worker.until(lambda: log.exists() and log.read_bytes() == b"one\ntw")
+        await worker.engine.tell(PauseAsked(at_s=time.time()))
+        await worker.until(lambda: worker.runtime.calls == [("pause", key)])
+    runtime = Outliving()
+    async with rig(tmp_path, runtime, link) as again:
+        archive = await again.delivered("a")
+        assert [call for call in runtime.calls if call[0] != "forget"] == [("adopt", key), ("pause", key)]
+        assert runtime.marks == [b"after one"]
+        assert archive.read("task_logs.txt") == b"one\ntwo\nthree\n"
+        assert "Status: COMPLETED" in archive.read("execution_log.txt").decode()
+        told = link.output[TaskId("a")]
+        assert [told.count(line) for line in ("one\n", "two\n", "three\n")] == [1, 1, 1]
+
+
+async def test_a_run_of_which_nothing_outlived_the_crash_is_reported(tmp_path: Path) -> None:
+    class Gone(Outliving):
+        async def adopt(self, *_: object) -> Outcome | None:  # type: ignore[override]
+            return None
+
+    async with rig(tmp_path, Outliving(says_one)) as worker:
+        await worker.offer("a", zip_of())
+        await worker.until(lambda: worker.folders.log(key_of(TaskId("a"))).exists())
+    async with rig(tmp_path, Gone()) as again:
+        archive = await again.delivered("a")
+        report = archive.read("execution_log.txt").decode()
+        assert "(interrupted)" in report
+        assert b"one" in archive.read("task_logs.txt")
 
 
 async def test_the_owners_wish_survives_a_restart(tmp_path: Path) -> None:

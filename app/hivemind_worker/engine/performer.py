@@ -101,10 +101,13 @@ class Performer:
         self._packing = asyncio.Semaphore(PACKING_AT_ONCE)
         self._chains: dict[str, asyncio.Lock] = {}
         self._controls: dict[str, asyncio.Lock] = {}
+        self._adopting: dict[str, asyncio.Event] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
 
     def perform(self, effect: AnyEffect) -> None:
         """Start carrying out the order; returns at once."""
+        if isinstance(effect, Adopt):
+            self._adopting[effect.key] = asyncio.Event()
         match effect:
             case Quit():
                 self._quit_asked()
@@ -150,6 +153,7 @@ class Performer:
                 return
         task = self._task(effect.key)
         if task is None or task.attempt != effect.attempt:
+            self._let_wishes_in(effect.key)
             return
         match effect:
             case StartRun():
@@ -164,6 +168,8 @@ class Performer:
                 assert_never(effect)
 
     async def _control(self, effect: PauseRun | ResumeRun | LimitRun | StopRun) -> None:
+        if (adopting := self._adopting.get(effect.key)) is not None:
+            await adopting.wait()  # the runtime must know the run before it hears a wish about it
         match effect:
             case PauseRun():
                 await self._runtime.pause(effect.key, effect.attempt)
@@ -219,14 +225,21 @@ class Performer:
     async def _adopt(self, task: Task) -> None:
         """Go on with what an earlier life started; nothing of its output is missed or comes twice."""
         bookmark = Bookmark(self._folders.bookmark(task.key))
-        await self._files.call(bookmark.take_up, self._folders.log(task.key))
-        output = self._output(task, bookmark)
+        try:
+            await self._files.call(bookmark.take_up, self._folders.log(task.key))
+            output = self._output(task, bookmark)
+        finally:
+            self._let_wishes_in(task.key)  # they go on once the runtime, which the next line calls, waits
         outcome = await self._to_its_end(self._adopted(task, bookmark, output), output, bookmark)
         if outcome is not None:
             await self._ended(task, outcome, output)
             return
         output.abandon()
         await self._tell(RunLost(at_s=self._clock(), key=task.key, attempt=task.attempt))
+
+    def _let_wishes_in(self, key: TaskKey) -> None:
+        if (adopting := self._adopting.pop(key, None)) is not None:
+            adopting.set()
 
     def _output(self, task: Task, bookmark: Bookmark) -> TaskOutput:
         return TaskOutput(
