@@ -41,7 +41,7 @@ from hivemind_worker.ui.theme import theme
 LENGTHS = (("7", mark("7 days")), ("14", mark("14 days")), ("30", mark("30 days")))
 MOST_TASKS = 5000
 LEDGER_ROWS = 300
-RIGHT_PX = 456
+RIGHT_PX = 440
 
 
 class BarsPart(QWidget):
@@ -110,7 +110,7 @@ class History(Screen):
         head.addStretch(1)
         head.addWidget(self.csv)
         head.addWidget(self.json)
-        both = SideBySide(right_px=RIGHT_PX, least_left_px=400)
+        both = SideBySide(right_px=RIGHT_PX, least_left_px=380)
         both.add((self.days, self.culprits), (self.ledger_panel,))
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
