@@ -35,7 +35,8 @@ LIMIT_S = 20.0
 NEEDS_NO_FRONT_END = [
     "gui",
     "run", "demo", "pool", "submit", "status", "tasks", "logs", "story", "stop", "pause", "resume", "snooze",
-    "finish", "dashboard", "user", "login", "logout", "doctor", "config", "sandbox", "image", "version",
+    "finish", "dashboard", "user", "login", "logout", "doctor", "config", "sandbox", "image", "receipt",
+    "rules", "mode", "version",
 ]  # fmt: skip
 
 
