@@ -235,6 +235,39 @@ async def test_damage_met_while_working_costs_one_try_and_the_journal_is_another
     thread.close()
 
 
+def hide_a_row(path: Path) -> None:
+    """A leaf of the tasks with one cell less than it has: no reading meets anything wrong."""
+    content = bytearray(path.read_bytes())
+    with closing(sqlite3.connect(path)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name='tasks'").fetchone()[0]
+    at = (root - 1) * 4096
+    assert content[at] in (2, 10)  # a branch or a leaf of an index tree
+    content[at + 3 : at + 5] = (int.from_bytes(content[at + 3 : at + 5], "big") - 1).to_bytes(2, "big")
+    path.write_bytes(content)
+
+
+async def test_rows_that_damage_hides_without_a_word_are_found_missing_by_a_look_at_the_whole(
+    tmp_path: Path,
+) -> None:
+    path, told = tmp_path / "j", list[str]()
+    write_rows(path)
+    hide_a_row(path)
+    connection, wrong = open_or_salvage(path, "x")
+    assert not wrong
+    thread = NamedThread("journal")
+    journal = SqliteJournal(connection, thread, renewer(path, lambda: "y", told.append))
+    await journal.examine(thread)
+    assert len(told) == 1
+    assert "kept as j.damaged-y" in told[0]
+    with pytest.raises(RenewedError):  # so that all that is open is written again
+        await journal.commit(JournalEntry(node=NodeState()))
+    await journal.commit(JournalEntry(node=NodeState()))
+    await journal.examine(thread)
+    assert len(told) == 1
+    await journal.close()
+    thread.close()
+
+
 def test_no_bit_of_the_layout_costs_a_row(tmp_path: Path) -> None:
     """A column of another name, a table that SQLite takes for none: the first page is known beforehand."""
     path, chance = tmp_path / "j.sqlite3", random.Random(1)

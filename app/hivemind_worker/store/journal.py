@@ -7,6 +7,7 @@ of starting does not grow with history. Damage is handled by `store.salvage`.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sqlite3
 from collections.abc import Callable
@@ -211,8 +212,10 @@ class SqliteJournal:
         self, connection: sqlite3.Connection, thread: NamedThread, renew: Renew | None = None
     ) -> None:
         self._connection = connection
+        self._path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
         self._thread = thread
         self._renew = renew
+        self._is_another = False  # since the last commit, and the engine does not know it yet
 
     async def _read(self, work: Callable[..., Result], *args: object) -> Result:
         """As `_work`; what was in the way of reading has been moved out of it by the second time."""
@@ -233,9 +236,22 @@ class SqliteJournal:
         except sqlite3.Error as error:
             if self._renew is None or primary_code(error) not in DAMAGE:
                 raise OSError(_errno(error), f"the journal cannot be used: {error}") from error
-            self._connection.close()
-            self._connection = self._renew(str(error))
+            self._set_aside(str(error), self._renew)
             raise RenewedError(f"the journal was damaged: {error}") from error
+
+    def _set_aside(self, reason: str, renew: Renew) -> None:
+        self._connection.close()
+        self._connection = renew(reason)
+        self._is_another = True
+
+    async def examine(self, thread: NamedThread) -> None:
+        """Look through the whole file, in `thread`, for damage that hides rows without a word; renew it then.
+
+        Readings and commits go on meanwhile. Raises OSError when the file cannot be read just now.
+        """
+        wrong = await thread.call(_hidden_damage, self._path)
+        if wrong and self._renew is not None:
+            await self._thread.call(self._set_aside, wrong, self._renew)
 
     async def commit(self, entry: JournalEntry) -> None:
         """Make the entry durable.
@@ -244,7 +260,17 @@ class SqliteJournal:
             OSError: it could not be written, and nothing of it was; after a RenewedError the journal is
                 another one, to which all that is open should be written again.
         """
-        await self._thread.call(self._work, write, entry)
+        await self._thread.call(self._commit, entry)
+
+    def _commit(self, entry: JournalEntry) -> None:
+        known, self._is_another = not self._is_another, False
+        if not known:
+            raise RenewedError("the journal was damaged and has been replaced")
+        try:
+            self._work(write, entry)
+        except RenewedError:
+            self._is_another = False
+            raise
 
     async def find(self, key: TaskKey) -> Task | None:
         """The row of this key, or what is left of a damaged one.
@@ -287,6 +313,18 @@ class SqliteJournal:
     async def close(self) -> None:
         """Fold the write-ahead log in and close the file."""
         await self._thread.call(self._connection.close)
+
+
+def _hidden_damage(path: Path) -> str:
+    """What SQLite's own check of every page finds first, or ""; reads through a connection of its own."""
+    try:
+        with contextlib.closing(open_to_read(path)) as connection:
+            found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        if primary_code(error) in DAMAGE:
+            return str(error)
+        raise OSError(_errno(error), f"the journal cannot be examined: {error}") from error
+    return "" if found == "ok" else found
 
 
 def _find(connection: sqlite3.Connection, key: TaskKey) -> Task | None:

@@ -89,6 +89,13 @@ class WorkerNode(Front):
         parts.build_engine(self.node_id, open_tasks, node, self.facts.around.blocker, self._hooks())
         return None
 
+    async def _examine_journal(self) -> None:
+        """Beside the work: its time grows with history, and the start must not wait for it."""
+        try:
+            await self.parts.journal.examine(self.parts.files)
+        except OSError as error:
+            log.warning("%s", error.strerror or error)
+
     def _journal_renewed(self, wrong: str) -> None:
         """Called in the journal's thread: damage was met while working."""
         self.recovery = recovery_words((), wrong)
@@ -133,6 +140,7 @@ class WorkerNode(Front):
         if problem is not None:
             return problem
         nursery.start("pool", self.parts.link.run())
+        nursery.start("journal", self._examine_journal())
         self.facts.start()
         self.rules.start()
         await self.sending.start()
