@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hivemind_worker.core.judge import Memory, judge
 from hivemind_worker.core.simulate import simulate, usual_day
+from hivemind_worker.machine.benchmark import measure
 from hivemind_worker.machine.probes.facts import FactProbe, usual
 from hivemind_worker.machine.probes.x11 import X11Session
 from hivemind_worker.model.events import RulesChanged
@@ -37,6 +38,10 @@ LOOKS_S = 20
 
 async def run(report: Report, folder: Path) -> None:
     judging(report)
+    scores = [measure(1).one_core for _ in range(5)]
+    report.add(
+        "processor's score, five times: largest to smallest", max(scores) / min(scores), "times", most=1.05
+    )
     looking(report, folder)
     if missing_desk():
         print(f"not measured: first input to all frozen ({missing_desk()})")

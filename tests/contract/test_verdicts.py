@@ -22,6 +22,7 @@ from hivemind_worker.presentation.health import status_word, verdicts
 from hivemind_worker.presentation.rule_rows import rule_lines
 from tests.contract.test_presentation import CONDITIONS
 from tests.core.test_giving_way import NOON_S, Life, running
+from tests.core.test_guard import end
 from tests.core.test_rules import ALL, FORCED
 
 
@@ -82,6 +83,15 @@ ROWS: list[tuple[str, Way, dict[str, object], int]] = [
     ("memory_pausing", nothing, {"memory_percent": 92.0}, 1),
     ("memory_stopping", nothing, {"memory_percent": 97.0}, 1),
 ]  # fmt: skip
+
+
+def failing(life: Life) -> None:
+    for number in range(3):
+        end(life, number)
+    life.state = replace(life.state, tasks={})
+
+
+ROWS.append(("image_held_back", failing, {}, 1))
 REMARKS: list[tuple[str, Way, dict[str, object], int]] = [
     ("gpu_too_hot", nothing, {"gpu_celsius": 99.0}, 1),
     ("gpu_paused", gpu_paused, {}, 1),
@@ -143,6 +153,8 @@ def follow(life: Life, action: str) -> None:
         case "resume":
             assert args.gpu
             life.tell(events.GpuPauseAsked(at_s=life.at_s, paused=False))
+        case "retry":
+            life.tell(events.RetryAsked(at_s=life.at_s))
         case "rules" if hasattr(args, "changes"):
             rules, problems = change_rules(life.state.rules, dict(c.split("=") for c in args.changes))
             assert problems == ()

@@ -20,6 +20,7 @@ from hivemind_worker.model.events import (
     GpuPauseAsked,
     PauseAsked,
     ResumeAsked,
+    RetryAsked,
     RunModeAsked,
     StopAsked,
 )  # fmt: skip
@@ -321,6 +322,8 @@ class FakeNode:
             case ConditionReported():
                 others = tuple(c for c in node.conditions if c.name != command.condition.name)
                 node = replace(node, conditions=(*others, command.condition))
+            case RetryAsked():
+                node = replace(node, failures=())
             case StopAsked():
                 return self._stop(command)
         self.picture = replace(self.picture, node=node)

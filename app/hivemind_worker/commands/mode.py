@@ -27,6 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     pause.add_argument("--gpu", action="store_true", help="hold the graphics card's tasks alone")
     pause.set_defaults(func=lambda args: _pause_or_resume(args, "pause"))
     resume.set_defaults(func=lambda args: _pause_or_resume(args, "resume"))
+    retry = subparsers.add_parser("retry", help="try again now what failures in a row have put on hold")
+    retry.set_defaults(func=lambda args: _wish("retry", args.json))
     mode = subparsers.add_parser("mode", help="work by the rules, or whatever they say")
     mode.add_argument("mode", choices=["run", "rules"], help="run: whatever the rules say; rules: by them")
     mode.add_argument("--for", dest="time", metavar="TIME", help=SNOOZE_HELP)
@@ -37,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     finish = subparsers.add_parser("finish", help="take no new task; when the running ones have ended, pause")
     finish.add_argument("--quit", action="store_true", help="end the worker instead of pausing it")
     finish.set_defaults(func=lambda args: _wish("finish", args.json, {"quit": args.quit}))
-    for parser in (pause, resume, snooze, finish, mode):
+    for parser in (pause, resume, snooze, finish, mode, retry):
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

@@ -41,6 +41,7 @@ from hivemind_worker.model.events import (
     PauseAsked,
     Restarted,
     ResumeAsked,
+    RetryAsked,
     RulesChanged,
     RunModeAsked,
     ShutdownAsked,
@@ -83,7 +84,14 @@ def decide(state: State, event: AnyEvent) -> Decision:
         case FactsChanged():
             most = draft.state.max_tasks if event.max_tasks is None else event.max_tasks
             draft.state = replace(draft.state, total=event.total, blocker=event.blocker, max_tasks=most)
-        case FactsSeen() | RulesChanged() | RunModeAsked() | GpuPauseAsked() | ConditionReported():
+        case (
+            FactsSeen()
+            | RulesChanged()
+            | RunModeAsked()
+            | GpuPauseAsked()
+            | ConditionReported()
+            | RetryAsked()
+        ):
             about_rules(draft, event)
         case ShutdownAsked():
             _shutdown(draft, event)

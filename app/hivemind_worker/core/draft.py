@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from hivemind_worker.core import trust
+from hivemind_worker.core import guard, trust
 from hivemind_worker.core.state import State
 from hivemind_worker.core.transitions import Step
 from hivemind_worker.model.effects import AnyEffect, Reply
@@ -55,7 +55,8 @@ class Draft:
             return task
         score = self.state.node.trust_score
         moved = trust.moved(score, task.state)
-        self.set_node(replace(self.state.node, trust_score=moved))
+        failures = guard.after_end(self.state.node.failures, task, task.ended_at_s or 0.0)
+        self.set_node(replace(self.state.node, trust_score=moved, failures=failures))
         return replace(task, trust_change=moved - score)
 
     def done(self, reply: Reply | None = None) -> Decision:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from hivemind_worker.core import policy
+from hivemind_worker.core import guard, policy
 from hivemind_worker.core.draft import Draft
 from hivemind_worker.core.judge import judge
 from hivemind_worker.core.latch import DWELL_S
@@ -18,6 +18,7 @@ from hivemind_worker.model.events import (
     ConditionReported,
     FactsSeen,
     GpuPauseAsked,
+    RetryAsked,
     RulesChanged,
     RunModeAsked,
     StopAsked,
@@ -33,7 +34,7 @@ CLOCK_SLACK_S = 60.0
 SHARE_STEP = 0.02
 """Cores by which a share must change to be ordered anew."""
 
-RulesEvent = FactsSeen | RulesChanged | RunModeAsked | GpuPauseAsked | ConditionReported
+RulesEvent = FactsSeen | RulesChanged | RunModeAsked | GpuPauseAsked | ConditionReported | RetryAsked
 
 
 def about_rules(draft: Draft, event: RulesEvent) -> None:
@@ -48,6 +49,8 @@ def about_rules(draft: Draft, event: RulesEvent) -> None:
         case GpuPauseAsked():
             node = replace(draft.state.node, gpu_paused=event.paused, gpu_until_s=event.until_s)
             draft.set_node(node)
+        case RetryAsked():
+            draft.set_node(replace(draft.state.node, failures=guard.tried_again(draft.state.node.failures)))
         case ConditionReported():
             _condition_reported(draft, event)
         case _:
@@ -72,6 +75,12 @@ def without_what_ended(node: NodeState, at_s: float) -> NodeState:
         node = replace(node, gpu_paused=False, gpu_until_s=None)
     if any(_is_over(each, at_s) for each in node.conditions):
         node = replace(node, conditions=tuple(c for c in node.conditions if not _is_over(c, at_s)))
+    if any(run.until_s is not None and at_s >= run.until_s for run in node.failures):
+        ended = (
+            replace(r, until_s=None) if r.until_s is not None and at_s >= r.until_s else r
+            for r in node.failures
+        )
+        node = replace(node, failures=tuple(ended))
     return node
 
 

@@ -29,6 +29,8 @@ def objection(state: State) -> Problem | None:
         return Problem(code=FaultCode.NOT_ACCEPTING, about=_WORDS[state.node.mode])
     if (rule := state.judgement.refuses) is not None:
         return Problem(code=FaultCode.NOT_ACCEPTING, about=f"a rule of its owner ({rule.code.value})")
+    if any(run.until_s is not None for run in state.node.failures[-1:]):
+        return Problem(code=FaultCode.NOT_ACCEPTING, about="tasks in a row have failed; it tries again later")
     return state.blocker
 
 

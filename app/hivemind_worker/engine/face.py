@@ -14,6 +14,7 @@ from hivemind_worker.model.events import (
     GpuPauseAsked,
     PauseAsked,
     ResumeAsked,
+    RetryAsked,
     RunModeAsked,
     StopAsked,
 )  # fmt: skip
@@ -34,7 +35,14 @@ from hivemind_worker.model.yields import YieldTimes
 __all__ = ["Command", "LogEntry", "NodeFace", "RulesFace", "Sample"]
 
 Command = (
-    StopAsked | PauseAsked | ResumeAsked | FinishAsked | RunModeAsked | GpuPauseAsked | ConditionReported
+    StopAsked
+    | PauseAsked
+    | ResumeAsked
+    | FinishAsked
+    | RunModeAsked
+    | GpuPauseAsked
+    | ConditionReported
+    | RetryAsked
 )
 
 

@@ -186,6 +186,11 @@ class ConditionReported(Event):
     condition: Condition
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAsked(Event):
+    """The owner ends what the failure guard holds back."""
+
+
 AnyEvent = (
     Restarted
     | TaskOffered
@@ -209,4 +214,5 @@ AnyEvent = (
     | RunModeAsked
     | GpuPauseAsked
     | ConditionReported
+    | RetryAsked
 )

@@ -33,6 +33,19 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRun:
+    """Failures in a row of one image (or of the built-in sandbox), and the hold that they led to."""
+
+    image: str
+    count: int = 0
+    holds: int = 0  # how often it was held back since it last worked
+    since_s: float = 0.0
+    until_s: float | None = None
+    last_code: str = ""
+    last_task: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeState:
     """The owner's wishes and the node's standing, kept in the journal."""
 
@@ -46,6 +59,7 @@ class NodeState:
     gpu_paused: bool = False
     gpu_until_s: float | None = None
     conditions: tuple[Condition, ...] = ()
+    failures: tuple[FailureRun, ...] = ()  # the image that failed last is the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

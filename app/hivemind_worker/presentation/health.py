@@ -17,7 +17,7 @@ from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.pulling import pull_words
-from hivemind_worker.presentation.rule_words import rule_remarks, rule_verdicts
+from hivemind_worker.presentation.rule_words import held_back, rule_remarks, rule_verdicts
 from hivemind_worker.presentation.verdict import Verdict
 
 RESUME = mark("Resume with: hivemind-worker resume")
@@ -211,7 +211,12 @@ def _results_waiting(snapshot: Snapshot) -> Verdict | None:
 
 
 def _waiting(snapshot: Snapshot) -> Verdict | None:
-    wanted = snapshot.node.mode is Mode.RUN and snapshot.blocker is None and not snapshot.judgement.refuses
+    wanted = (
+        snapshot.node.mode is Mode.RUN
+        and snapshot.blocker is None
+        and not snapshot.judgement.refuses
+        and held_back(snapshot) is None
+    )
     if not wanted or snapshot.pool.link not in CONNECTED or any(_active(snapshot)):
         return None
     text = _("Connected to {pool}. Waiting for work.", pool=snapshot.pool.address)
@@ -230,6 +235,7 @@ CHECKS: tuple[Callable[[Snapshot], Verdict | tuple[Verdict, ...] | None], ...] =
     _full,
     _owner_wish,
     rule_verdicts,
+    held_back,
     _blocked,
     _link,
     _loopback_only,

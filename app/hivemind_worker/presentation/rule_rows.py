@@ -13,7 +13,7 @@ from hivemind_worker.model.rules import DAYS, PRESETS, Level, Rules
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.yields import YieldTimes
 from hivemind_worker.presentation.amounts import duration_words, iso
-from hivemind_worker.presentation.catalogue import _, mark
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.rule_words import LEVELS, WORDS, amount_words
 
 PRESET_NAMES = {
@@ -49,12 +49,12 @@ class _Line:
 
 
 _LINES = (
-    _Line(codes=(RuleCode.IN_USE,), icon="pointer", edits=("idle_start_after_min",)),
+    _Line(codes=(RuleCode.IN_USE,), icon="idle", edits=("idle_start_after_min",)),
     _Line(codes=(RuleCode.LOAD,), icon="cpu", edits=("load_percent", "load_for_s", "load_back_s")),
-    _Line(codes=(RuleCode.HEAT, RuleCode.GPU_HEAT), icon="thermometer",
+    _Line(codes=(RuleCode.HEAT, RuleCode.GPU_HEAT), icon="temperature",
           edits=("heat_cpu_c", "heat_gpu_c", "heat_back_c")),
-    _Line(codes=(RuleCode.PROGRAM,), icon="window", edits=("programs", "programs_gpu_only")),
-    _Line(codes=(RuleCode.FULL_SCREEN,), icon="window"),
+    _Line(codes=(RuleCode.PROGRAM,), icon="apps", edits=("programs", "programs_gpu_only")),
+    _Line(codes=(RuleCode.FULL_SCREEN,), icon="apps"),
     _Line(codes=(RuleCode.DISK,), icon="disk", edits=("disk_free_gb",)),
     _Line(codes=(RuleCode.MEMORY_ACCEPT, RuleCode.MEMORY_PAUSE, RuleCode.MEMORY_STOP), icon="memory",
           title=mark("Memory"),
@@ -218,9 +218,9 @@ def replay_words(preview: Preview) -> str:
     """31 of 168 hours, paused 14 times."""
     if not preview.spans:
         return _("Nothing is remembered yet: facts are kept every five minutes while the worker runs.")
-    return _(
-        "{hours} of {whole} hours, paused {count} times",
-        hours=f"{preview.works_s / 3600:.0f}", whole=f"{preview.whole_s / 3600:.0f}", count=preview.pauses,
+    return translate_many(
+        "{hours} of {whole} hours, paused {count} time", "{hours} of {whole} hours, paused {count} times",
+        preview.pauses, hours=f"{preview.works_s / 3600:.0f}", whole=f"{preview.whole_s / 3600:.0f}",
     )  # fmt: skip
 
 
@@ -235,10 +235,11 @@ def yield_words(times: YieldTimes) -> str:
     """How fast the computer is given back, for the About page."""
     if not times.count or times.p95_ms is None or times.median_ms is None:
         return _("No input has met a running task yet.")
-    return _(
+    return translate_many(
+        "From your first input to all tasks frozen: {median} ms, once.",
         "From your first input to all tasks frozen: {median} ms in the middle, {p95} ms at most in 95 of 100"
         " ({count} times).",
-        median=f"{times.median_ms:.0f}", p95=f"{times.p95_ms:.0f}", count=times.count,
+        times.count, median=f"{times.median_ms:.0f}", p95=f"{times.p95_ms:.0f}",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from hivemind_worker.model.judgement import Follows, Judgement, RuleCode, RuleVi
 from hivemind_worker.model.rules import Amount, Level
 from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.presentation.amounts import duration_words
-from hivemind_worker.presentation.catalogue import _, mark
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.verdict import Verdict
 
 RUN_ANYWAY = mark("Work anyway for an hour: hivemind-worker mode run --for 1h")
@@ -142,6 +142,21 @@ def rule_verdicts(snapshot: Snapshot) -> tuple[Verdict, ...]:
     return tuple(_verdict(rule) for rule in found)
 
 
+def held_back(snapshot: Snapshot) -> Verdict | None:
+    """The failure guard: too many failures in a row of the image that was used last."""
+    last = snapshot.node.failures[-1] if snapshot.node.failures else None
+    if last is None or last.until_s is None or snapshot.node.mode is Mode.STOPPING:
+        return None
+    text = _(
+        "{count} tasks in a row have failed in {image} ({reason}): new work is on hold.",
+        count=last.count, image=last.image, reason=last.last_code,
+    )  # fmt: skip
+    return Verdict(
+        code="image_held_back", text=text, since_s=last.since_s, ends_at_s=last.until_s,
+        action=_("Try again now: hivemind-worker retry"),
+    )  # fmt: skip
+
+
 def _verdict(rule: RuleView) -> Verdict:
     words = WORDS[rule.code]
     return Verdict(
@@ -243,7 +258,9 @@ def amount_words(amount: Amount) -> str:
     """What a level lends: "2 cores at 50 %, 4 GiB, no GPU, 1 task"."""
     if not amount.cpu_percent:
         return _("nothing runs")
-    cores = _("{count} cores", count=f"{amount.cores:g}") if amount.cores else _("all lent cores")
+    cores = _("all lent cores")
+    if amount.cores:
+        cores = _("1 core") if amount.cores == 1 else _("{count} cores", count=f"{amount.cores:g}")
     parts = [
         cores
         if amount.cpu_percent >= 100
@@ -252,5 +269,5 @@ def amount_words(amount: Amount) -> str:
     parts.append(f"{amount.memory_gb:g} GiB" if amount.memory_gb else _("all lent memory"))
     parts.append(_("GPU") if amount.gpu else _("no GPU"))
     if amount.tasks:
-        parts.append(_("tasks: {count}", count=amount.tasks))
+        parts.append(translate_many("{count} task", "{count} tasks", amount.tasks))
     return ", ".join(parts)

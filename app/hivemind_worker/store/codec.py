@@ -11,7 +11,7 @@ from typing import Any
 from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import Resources
-from hivemind_worker.model.snapshot import Mode, NodeState
+from hivemind_worker.model.snapshot import FailureRun, Mode, NodeState
 from hivemind_worker.model.task import (
     Delivery,
     Phase,
@@ -94,7 +94,8 @@ def decode_node(text: str) -> NodeState:
     try:
         row = _checked(text)
         conditions = tuple(Condition(**each) for each in row.get("conditions", ()))
-        return NodeState(**{**row, "mode": Mode(row["mode"]), "conditions": conditions})
+        failures = tuple(FailureRun(**each) for each in row.get("failures", ()))
+        return NodeState(**{**row, "mode": Mode(row["mode"]), "conditions": conditions, "failures": failures})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRowError(f"node row: {error!r}") from error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from hivemind_worker.model.events import ConditionReported, GpuPauseAsked, RunModeAsked
+from hivemind_worker.model.events import ConditionReported, GpuPauseAsked, RetryAsked, RunModeAsked
 from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.rules import PRESETS, Rules, change_rules, rule_rows
@@ -29,6 +29,7 @@ from hivemind_worker.web.schemas import (
     MAYBE_TEXT,
     MAYBE_TIME,
     NO_CONTROLS,
+    NOTHING,
     NUMBER,
     TEXT,
     Schema,
@@ -108,6 +109,8 @@ class RuleRoutes:
                   doc=doc("Something outside says whether work is welcome, until its end", DONE, told)),
             Route(method="POST", path=f"{ACTIONS}mode", handler=self.mode, access=Access.OWNER,
                   doc=doc("Work whatever the rules say (for a while), or by them", DONE, run)),
+            Route(method="POST", path=f"{ACTIONS}retry", handler=self.retry, access=Access.OWNER,
+                  doc=doc("Try again now what failures in a row have put on hold", DONE, NOTHING)),
             Route(method="POST", path=f"{ACTIONS}gpu", handler=self.gpu, access=Access.OWNER,
                   doc=doc("Hold the tasks that use a graphics card, or let them go on", DONE, gpu)),
         ]  # fmt: skip
@@ -186,6 +189,13 @@ class RuleRoutes:
             request,
             RunModeAsked(at_s=self._clock(), ignores_rules=ignores, until_s=until if ignores else None),
         )
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """End what the failure guard holds back."""
+        body = await object_of(request, ())
+        if isinstance(body, Refusal):
+            return refuse(request.path, body)
+        return await self._wish(request, RetryAsked(at_s=self._clock()))
 
     async def gpu(self, request: web.Request) -> web.Response:
         """{"paused": true} or false, with "minutes" for a while."""

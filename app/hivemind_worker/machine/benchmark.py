@@ -1,0 +1,101 @@
+"""The processor's score: 100 is one core of the reference computer, the same scale that pools count cores by.
+
+Five small programs, each the kind of work that tasks do, timed by the processor time that they took, so
+that other programs disturb them little; the best of several rounds counts. The score is the geometric mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ROUNDS = 15
+REFERENCE = "one core of an AMD EPYC server of 2026 with CPython 3.11"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """`one_core` and `whole` (all lent cores) with 100 for one reference core; `parts` by program.
+
+    `spread_percent` is how far the best three rounds lie apart, in the mean over the programs.
+    """
+
+    one_core: float
+    whole: float
+    spread_percent: float
+    parts: dict[str, float]
+
+
+def whole_numbers() -> int:
+    """Whole numbers and branches."""
+    state = found = 1
+    for _ in range(60_000):
+        state = (state * 1_103_515_245 + 12_345) & 0x7FFFFFFF
+        if state & 1:
+            found ^= state
+    return found
+
+
+def real_numbers() -> float:
+    """Floating point."""
+    total = 0.0
+    for number in range(1, 50_000):
+        total += math.sin(number) * math.sqrt(number)
+    return total
+
+
+def digests() -> str:
+    """What C does at its best."""
+    found = hashlib.sha256()
+    block = bytes(1 << 16)
+    for _ in range(64):
+        found.update(block)
+    return found.hexdigest()
+
+
+def memory() -> int:
+    """Moving bytes about."""
+    block = bytearray(1 << 22)
+    for _ in range(4):
+        block = block[1:] + block[:1]
+    return len(block)
+
+
+def packing() -> int:
+    """Text in and out of a packed form."""
+    text = json.dumps([{"number": number, "name": f"row {number}"} for number in range(3000)]).encode()
+    return len(json.loads(zlib.decompress(zlib.compress(text, 6))))
+
+
+PROGRAMS: dict[str, tuple[Callable[[], object], float]] = {
+    "whole_numbers": (whole_numbers, 0.00712),
+    "real_numbers": (real_numbers, 0.00434),
+    "digests": (digests, 0.00233),
+    "memory": (memory, 0.00775),
+    "packing": (packing, 0.00307),
+}
+"""Each with the seconds that one core of the reference takes for it."""
+
+
+def measure(cores: float, clock: Callable[[], float] = time.thread_time, rounds: int = ROUNDS) -> Score:
+    """The score of this computer; takes about a second."""
+    timed = {name: sorted(_timed(program, clock, rounds)) for name, (program, _s) in PROGRAMS.items()}
+    parts = {name: 100 * PROGRAMS[name][1] / max(times[0], 1e-9) for name, times in timed.items()}
+    one_core = statistics.geometric_mean(parts.values())
+    spread = statistics.fmean(100 * (times[min(2, rounds - 1)] / times[0] - 1) for times in timed.values())
+    return Score(one_core=one_core, whole=one_core * cores, spread_percent=spread, parts=parts)
+
+
+def _timed(program: Callable[[], object], clock: Callable[[], float], rounds: int) -> list[float]:
+    taken = []
+    for _ in range(rounds):
+        began = clock()
+        program()
+        taken.append(clock() - began)
+    return taken
