@@ -123,6 +123,8 @@ class WorkerNode(Front):
 
     def _note_balance(self, view: PoolView) -> None:
         book = self.parts.balances
+        if self._quit.is_set():  # its thread may be closed already
+            return
         if view.balance is not None and view.user and book.is_news(view.address, view.user, view.balance):
             balance = Balance(at_s=view.last_heard_s or time.time(), amount=view.balance)
             self.parts.nursery.start("balance", book.note(view.address, view.user, balance))
