@@ -26,7 +26,7 @@ from hivemind_worker.ui.parts.text import Sentence
 from hivemind_worker.ui.setup.step import Step
 from hivemind_worker.ui.task_pane import Pairs
 
-LOOK_S, JOIN_LIMIT_S, LIMIT_S = 0.1, 30.0, 170.0
+LOOK_S, JOIN_LOOK_S, JOIN_LIMIT_S, LIMIT_S = 0.1, 0.3, 120.0, 170.0
 
 
 class Trial(Step):
@@ -98,12 +98,18 @@ class Trial(Step):
             self.changed.emit()
 
     async def _joined(self, node: NodeFace) -> None:
-        """Until the worker has left its pool for the built-in one; a task sent earlier would go elsewhere."""
+        """Until the worker has left its pool for the built-in one; a task sent earlier would go elsewhere.
+
+        On a computer where the sandbox is still being prepared that takes as long as this does.
+        """
         async with asyncio.timeout(JOIN_LIMIT_S):
-            while not (  # noqa: ASYNC110 - the picture tells, a few times a second
-                node.pools.demo_runs and node.snapshot().pool.link is LinkState.REGISTERED
-            ):
-                await asyncio.sleep(LOOK_S)
+            while True:
+                picture = node.snapshot()
+                if node.pools.demo_runs and picture.pool.link is LinkState.REGISTERED:
+                    return
+                if picture.blocker is None:
+                    node.reconnect()  # it stays silent while it could take no work
+                await asyncio.sleep(JOIN_LOOK_S)
 
     async def _watch(self, node: NodeFace, task_id: str) -> None:
         async with asyncio.timeout(LIMIT_S):
