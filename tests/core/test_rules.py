@@ -13,7 +13,7 @@ import pytest
 
 from hivemind_worker.core.judge import TABLE, Memory, judge
 from hivemind_worker.core.latch import DWELL_S
-from hivemind_worker.core.simulate import judgements, simulate
+from hivemind_worker.core.simulate import judgements, simulate, usual_day
 from hivemind_worker.core.week import level_ends, slot_at
 from hivemind_worker.model.facts import Condition, RuleFacts, Zone
 from hivemind_worker.model.judgement import Follows, Judgement, RuleCode
@@ -399,3 +399,30 @@ def test_a_simulated_trace_is_judged_the_same_when_it_is_cut_into_live_steps() -
         for moment, simulated in zip(trace, judgements(ALL, trace), strict=True):
             live, memory = judge(ALL, moment.facts, memory, at_s=moment.at_s)
             assert live == simulated
+
+
+def test_a_time_in_which_the_worker_did_not_run_counts_neither_as_work_nor_as_a_pause() -> None:
+    moments = [MONDAY_S + n * 300 for n in range(12)] + [MONDAY_S + 7 * 3600 + n * 300 for n in range(12)]
+    trace = [Moment(at_s=at_s, facts=replace(FREE, steady_s=at_s)) for at_s in moments]
+    preview = simulate(Rules(), trace)
+    assert [span.here for span in preview.spans] == [True, False, True]
+    assert preview.whole_s == 8 * 3600
+    assert preview.works_s == 55 * 60 + 1800 + 3600
+    assert preview.pauses == 0
+
+
+def test_the_day_ahead_goes_by_what_was_usual_at_the_same_hour() -> None:
+    rules = replace(Rules(), idle_on=True)
+    days = [MONDAY_S - day * 86400 for day in range(1, 8)]
+    history = [
+        Moment(
+            at_s=day + n * 300, facts=replace(FREE, steady_s=0.0, idle_s=5.0 if 108 <= n < 216 else 9000.0)
+        )
+        for day in days
+        for n in range(288)
+    ]
+    preview = simulate(rules, usual_day(history, Moment(at_s=MONDAY_S, facts=FREE)))
+    causes = [span.cause for span in preview.spans]
+    assert causes == [None, RuleCode.IN_USE, None]
+    assert preview.spans[1].from_s == MONDAY_S + 9 * 3600
+    assert preview.spans[1].to_s == MONDAY_S + 18 * 3600
