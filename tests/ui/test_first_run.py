@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from PySide6.QtCore import QSettings
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from hivemind_worker.model.events import ConditionReported
+from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.sending import SendStep
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.nursery import Nursery
@@ -29,6 +32,15 @@ def press(key: str) -> None:
     target = QApplication.focusWidget()
     assert target is not None, "nothing has the focus"
     QTest.keySequence(target, key)
+
+
+def rules_forbid() -> ConditionReported:
+    """A word from outside that holds all work back."""
+    now_s = time.time()
+    return ConditionReported(
+        at_s=now_s,
+        condition=Condition(name="sun", ok=False, reason="cloudy", since_s=now_s, ends_at_s=now_s + 600),
+    )
 
 
 @pytest.mark.slow
@@ -50,6 +62,7 @@ async def test_the_first_run_by_keyboard_alone_ends_with_a_real_task(
         shell.start(hidden=False)
         shell.complete()
         assert await node.start() is None
+        await node.ask(rules_forbid())  # as they do for everybody who sits at the computer
         bridge.attach(node)
         shell.started()
         await _through(shell)
@@ -58,6 +71,7 @@ async def test_the_first_run_by_keyboard_alone_ends_with_a_real_task(
         await _finished(trial)
         result = Path(trial.sending.result)
         assert json.loads((result / "result.json").read_text())["400000"] == 33860
+        assert not node.snapshot().node.ignores_rules
         assert "33,860" in trial.output.toPlainText()
         press("Return")
         async with asyncio.timeout(5):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from PySide6.QtWidgets import QCheckBox
 
 from hivemind_worker.engine.face import NodeFace
 from hivemind_worker.model.checkup import Autostart
+from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pools import Leaving
 from hivemind_worker.model.sending import Sending
@@ -80,6 +82,13 @@ class Trial(Step):
         self.bridge.start("first task", self._run(node))
 
     async def _run(self, node: NodeFace) -> None:
+        # Who runs this step sits at the computer: its rules would have the task wait until they are gone.
+        by_rules = not node.snapshot().node.ignores_rules
+        if by_rules:
+            now_s = time.time()
+            await node.ask(
+                RunModeAsked(at_s=now_s, ignores_rules=True, until_s=now_s + JOIN_LIMIT_S + LIMIT_S)
+            )
         try:
             problem = None if node.pools.demo_runs else await node.pools.start_demo(Leaving.STOP)
             if problem is None:
@@ -93,6 +102,8 @@ class Trial(Step):
         except TimeoutError:
             self._say(Problem(code=FaultCode.POOL_MUTE, about=node.snapshot().pool.address))
         finally:
+            if by_rules:
+                await node.ask(RunModeAsked(at_s=time.time(), ignores_rules=False))
             self._runs = False
             self.again.show()
             self.changed.emit()
