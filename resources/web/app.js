@@ -205,8 +205,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-function act(action, { minutes, until }) {
+function act(action, { minutes, until, mode }) {
   const values = minutes ? { minutes: Number(minutes) } : until ? { until: tomorrow(Number(until)) } : {};
+  if (mode) values.mode = mode;
   write(`/api/v1/actions/${action}`, values);
 }
 

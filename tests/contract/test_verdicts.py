@@ -19,6 +19,7 @@ from hivemind_worker.model.judgement import RuleCode
 from hivemind_worker.model.rules import DAYS, Level, change_rules, painted
 from hivemind_worker.model.snapshot import LinkState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.presentation.health import status_word, verdicts
+from hivemind_worker.presentation.page_words import buttons, headline
 from hivemind_worker.presentation.rule_rows import rule_lines
 from tests.contract.test_presentation import CONDITIONS
 from tests.core.test_giving_way import NOON_S, Life, running
@@ -213,3 +214,16 @@ def test_each_line_of_the_screen_has_its_value_its_live_fact_and_its_verdict() -
     for line in lines.values():
         assert line.value
         assert line.verdict
+
+
+def test_where_a_rule_is_the_cause_a_button_works_anyway_for_an_hour() -> None:
+    life = Life()
+    life.see(20)
+    assert not [button for button in buttons(shown(life)) if button.action == "anyway"]
+    condition(life)
+    life.see(1)
+    assert buttons(shown(life))[0].action == "anyway"
+    assert headline(shown(life)).action == ""  # the button says it
+    life.tell(events.RunModeAsked(at_s=life.at_s, ignores_rules=True, until_s=life.at_s + 3600))
+    life.see(12)
+    assert not [button for button in buttons(shown(life)) if button.action == "anyway"]

@@ -16,6 +16,7 @@ from hivemind_worker.model.task import TaskState
 from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import status_word, unended, verdicts
+from hivemind_worker.presentation.rule_words import RUN_ANYWAY
 from hivemind_worker.presentation.status import HEALTHY, health_report
 from hivemind_worker.presentation.verdict import Verdict
 
@@ -184,7 +185,8 @@ def _look_of(kind: tuple[str, str]) -> Look:
 
 def _own_action(verdict: Verdict) -> str:
     """The next step in words; where a button does it, the button alone."""
-    return "" if verdict.code in ("paused", "snoozed", "finishing") else verdict.action
+    has_button = verdict.code in ("paused", "snoozed", "finishing") or _can_run_anyway(verdict)
+    return "" if has_button else verdict.action
 
 
 def buttons(snapshot: Snapshot) -> tuple[Button, ...]:
@@ -202,7 +204,14 @@ def buttons(snapshot: Snapshot) -> tuple[Button, ...]:
         snapshot.pool.link is LinkState.CONNECTING and snapshot.pool.problem is not None
     ):
         found.insert(0, Button(action="reconnect", label=_("Try now"), icon="refresh", main=True))
+    if _can_run_anyway(verdicts(snapshot)[0]):
+        found.insert(0, Button(action="anyway", label=_("Work anyway for an hour"), icon="play", main=True))
     return tuple(found)
+
+
+def _can_run_anyway(verdict: Verdict) -> bool:
+    """Whether a rule of the owner's is the cause, and the mode Run would not heed it."""
+    return verdict.action == _(RUN_ANYWAY)
 
 
 def places_words(snapshot: Snapshot) -> str:

@@ -16,7 +16,7 @@ from hivemind_worker.presentation.window_words import SNOOZES_MIN, until_tomorro
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon
 
-MINUTE_S = 60
+MINUTE_S, HOUR_S = 60, 3600
 # What is asked for is imported when it is asked: the window is painted before it.
 
 
@@ -42,6 +42,14 @@ def resume(bridge: Bridge) -> None:
     from hivemind_worker.model.events import ResumeAsked  # noqa: PLC0415
 
     bridge.ask(ResumeAsked(at_s=time.time()))
+
+
+def run_anyway(bridge: Bridge) -> None:
+    """Work for an hour whatever the rules say."""
+    from hivemind_worker.model.events import RunModeAsked  # noqa: PLC0415
+
+    now_s = time.time()
+    bridge.ask(RunModeAsked(at_s=now_s, ignores_rules=True, until_s=now_s + HOUR_S))
 
 
 def finish(bridge: Bridge, *, quit_after: bool = False) -> None:

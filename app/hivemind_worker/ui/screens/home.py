@@ -81,6 +81,7 @@ class Verdicts(Panel):
         return {
             "resume": lambda: wishes.resume(bridge),
             "finish": lambda: wishes.finish(bridge),
+            "anyway": lambda: wishes.run_anyway(bridge),
             "reconnect": lambda: bridge.node.reconnect() if bridge.node is not None else None,
         }
 
