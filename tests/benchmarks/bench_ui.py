@@ -146,13 +146,13 @@ def cost(processes: list[psutil.Process], seconds: float) -> tuple[float, float]
 
 @contextmanager
 def boinc_at_rest(display: str, folder: Path) -> Iterator[list[psutil.Process]]:
-    """Client and manager, no project, the window minimised away."""
+    """Client and manager, no project; with --systray the manager ends at once on this screen."""
     folder.mkdir(parents=True)
     env = {**os.environ, "DISPLAY": display, "HOME": str(folder)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     client = subprocess.Popen(["boinc", "--dir", str(folder)], env=env, **quiet)
     time.sleep(2)
-    manager = subprocess.Popen(["boincmgr", "--systray", f"--datadir={folder}"], env=env, **quiet)
+    manager = subprocess.Popen(["boincmgr", f"--datadir={folder}"], env=env, **quiet)
     try:
         yield [psutil.Process(client.pid), psutil.Process(manager.pid)]
     finally:
