@@ -271,11 +271,11 @@ def test_the_numbers_of_a_rule_are_edited_and_a_contradiction_is_refused(
 def test_the_day_ahead_follows_the_simulation(tmp_path: Path, node: FakeNode) -> None:
     with standing(tmp_path, "rules", node) as stand:
         assert stand.says("20 hours of work, 4 hours paused")
-        assert stand.says("Last 7 days: 20 of 24 hours, paused 1 times")
+        assert stand.says("Last 7 days: 20 of 24 hours, paused 1 time")
         node.rules.preview = Preview()
         stand.screen.opened()
         stand.look()
-        assert stand.says("Not enough is known yet.")
+        assert stand.says("Nothing is remembered yet")
 
 
 def test_the_run_mode_is_the_engines(tmp_path: Path, node: FakeNode) -> None:
