@@ -6,6 +6,7 @@ share of pixels that differ clearly; HIVEMIND_PICTURES_RENEW=1 writes these anew
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -74,9 +75,9 @@ async def taken(desk: Desk, place: str) -> QImage:
     desk.shell.window.open(place)
     await desk.settle()
     await desk.until(lambda: desk.bridge.sample is not None)
-    for _turn in range(3):
+    for _turn in range(3):  # never processEvents() here: it would enter other tasks from within this one
         await desk.settle()
-        QApplication.processEvents()
+        await asyncio.sleep(0)
     return desk.shell.window.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
 
 
