@@ -5,18 +5,11 @@ Disposable, as the other figures over time: a damaged file is begun anew.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from hivemind_worker.model.pools import Balance
-from hivemind_worker.nursery import NamedThread
-
-log = logging.getLogger(__name__)
-Result = TypeVar("Result")
+from hivemind_worker.store.side_file import SideFile
 
 FILE_NAME = "balances.sqlite3"
 EVERY_S = 600
@@ -33,9 +26,7 @@ class BalanceBook:
     """The balances. Nothing it does can fail its caller; calls run in a thread of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / FILE_NAME
-        self._thread = NamedThread("balances")
-        self._connection: sqlite3.Connection | None = None
+        self._file = SideFile(folder / FILE_NAME, "balances", "the balances over time", _prepare)
         self._latest: dict[tuple[str, str], int] = {}
 
     def is_news(self, pool: str, user: str, amount: int) -> bool:
@@ -45,68 +36,29 @@ class BalanceBook:
     async def note(self, pool: str, user: str, balance: Balance) -> None:
         """Keep a balance; within ten minutes the later one counts."""
         self._latest[pool, user] = balance.amount
-        await self._thread.call(
-            self._guarded, lambda connection: _note(connection, pool, user, balance), None
-        )
+        await self._file.call(lambda connection: _note(connection, pool, user, balance), None)
 
     async def read(self, pool: str, user: str, from_s: float) -> tuple[Balance, ...]:
         """The balances from a moment on, oldest first, with the last one before it as the first."""
-        return await self._thread.call(
-            self._guarded, lambda connection: _read(connection, pool, user, from_s), ()
-        )
+        return await self._file.call(lambda connection: _read(connection, pool, user, from_s), ())
 
     async def close(self) -> None:
         """Close the file and end the thread."""
-        await self._thread.call(self._drop)
-        self._thread.close(wait=False)
-
-    # --- in the thread ------------------------------------------------------------------------
-
-    def _guarded(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        try:
-            return work(self._open())
-        except (sqlite3.Error, OSError) as error:
-            log.warning("the balances over time cannot be kept or read: %s", error)
-            self._drop()
-            return otherwise
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            try:
-                self._connection = _connect(self._file)
-            except sqlite3.DatabaseError:
-                for end in ("", "-journal"):
-                    Path(f"{self._file}{end}").unlink(missing_ok=True)
-                self._connection = _connect(self._file)
-        return self._connection
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        await self._file.close()
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    file.touch(mode=0o600)
-    connection = sqlite3.connect(file, check_same_thread=False)
-    try:
-        connection.executescript(SCHEMA)
-        connection.execute("SELECT max(at_s) FROM balances").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.executescript(SCHEMA)
+    connection.execute("SELECT max(at_s) FROM balances").fetchone()
 
 
 def _note(connection: sqlite3.Connection, pool: str, user: str, balance: Balance) -> None:
     slot = int(balance.at_s // EVERY_S)
-    with connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?, ?)",
-            (pool, user, slot, balance.at_s, balance.amount),
-        )
-        connection.execute("DELETE FROM balances WHERE at_s < ?", (balance.at_s - KEPT_S,))
+    connection.execute(
+        "INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?, ?)",
+        (pool, user, slot, balance.at_s, balance.amount),
+    )
+    connection.execute("DELETE FROM balances WHERE at_s < ?", (balance.at_s - KEPT_S,))
 
 
 def _read(connection: sqlite3.Connection, pool: str, user: str, from_s: float) -> tuple[Balance, ...]:

@@ -6,16 +6,13 @@ Points of seconds stay in memory until their minute is over, so that there is on
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hivemind_worker.model.metrics import COLUMNS, KEPT, Point, Step, Value
-from hivemind_worker.nursery import NamedThread
+from hivemind_worker.store.side_file import SideFile
 
-log = logging.getLogger(__name__)
 FILE_NAME = "metrics.sqlite3"
 NAMES = ", ".join(COLUMNS)
 MARKS = ", ".join("?" for _ in COLUMNS)
@@ -32,9 +29,7 @@ class MetricHistory:
     """The rings. `add` never waits; nothing it does can fail its caller."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / FILE_NAME
-        self._thread = NamedThread("metrics")
-        self._connection: sqlite3.Connection | None = None
+        self._file = SideFile(folder / FILE_NAME, "metrics", "figures over time", _prepare)
         self._minute: dict[int, tuple[Value, ...]] = {}
 
     def add(self, at_s: float, values: Sequence[Value]) -> Iterable[Point] | None:
@@ -52,11 +47,13 @@ class MetricHistory:
 
     async def write(self, points: Iterable[Point]) -> None:
         """Keep a minute's points; what cannot be written is dropped."""
-        await self._thread.call(self._write, tuple(points))
+        if kept := tuple(points):
+            await self._file.call(lambda connection: _write(connection, kept), None)
 
     async def read(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
         """The points from a moment on, oldest first; the newest when there are more than `most`."""
-        kept = await self._thread.call(self._read, step, from_s, most)
+        nothing: tuple[Point, ...] = ()
+        kept = await self._file.call(lambda connection: _read(connection, step, from_s, most), nothing)
         if step is not Step.SECOND:
             return kept
         fresh = {point.at_s: point for point in (*kept, *self._points()) if point.at_s >= from_s}
@@ -64,71 +61,15 @@ class MetricHistory:
 
     async def close(self) -> None:
         """Write what is pending and close the file."""
-        await self._thread.call(self._close, self._points())
-        self._thread.close(wait=False)
-
-    # --- in the thread ------------------------------------------------------------------------
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            try:
-                self._connection = _connect(self._file)
-            except sqlite3.DatabaseError:
-                for end in ("", "-journal"):
-                    Path(f"{self._file}{end}").unlink(missing_ok=True)
-                self._connection = _connect(self._file)
-        return self._connection
-
-    def _write(self, points: tuple[Point, ...]) -> None:
-        if not points:
-            return
-        try:
-            connection = self._open()
-            with connection:
-                _insert(connection, points)
-                _fold(connection, points[0].at_s)
-                _forget(connection, points[-1].at_s)
-        except (sqlite3.Error, OSError) as error:
-            log.warning("the figures of a minute could not be kept: %s", error)
-            self._drop()
-
-    def _read(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
-        query = (
-            f"SELECT at_s, {NAMES} FROM points WHERE step=? AND at_s >= ?"  # noqa: S608 - our own names
-            " ORDER BY at_s DESC LIMIT ?"
-        )
-        try:
-            rows = self._open().execute(query, (int(step), from_s, most)).fetchall()
-        except (sqlite3.Error, OSError) as error:
-            log.warning("the kept figures cannot be read: %s", error)
-            self._drop()
-            return ()
-        return tuple(Point(at_s=row[0], values=tuple(row[1:])) for row in reversed(rows))
-
-    def _drop(self) -> None:
-        """Have the file looked at anew the next time."""
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
-
-    def _close(self, points: tuple[Point, ...]) -> None:
-        self._write(points)
-        self._drop()
+        await self.write(self._points())
+        await self._file.close()
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    file.touch(mode=0o600)
-    connection = sqlite3.connect(file, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(SCHEMA)
-        _add_missing_columns(connection)
-        connection.execute("SELECT max(at_s) FROM points").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.executescript(SCHEMA)
+    _add_missing_columns(connection)
+    connection.execute("SELECT max(at_s) FROM points").fetchone()
 
 
 def _add_missing_columns(connection: sqlite3.Connection) -> None:
@@ -137,6 +78,21 @@ def _add_missing_columns(connection: sqlite3.Connection) -> None:
     for name in COLUMNS:
         if name not in present:
             connection.execute(f"ALTER TABLE points ADD COLUMN {name} REAL")
+
+
+def _write(connection: sqlite3.Connection, points: tuple[Point, ...]) -> None:
+    _insert(connection, points)
+    _fold(connection, points[0].at_s)
+    _forget(connection, points[-1].at_s)
+
+
+def _read(connection: sqlite3.Connection, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
+    query = (
+        f"SELECT at_s, {NAMES} FROM points WHERE step=? AND at_s >= ?"  # noqa: S608 - our own names
+        " ORDER BY at_s DESC LIMIT ?"
+    )
+    rows = connection.execute(query, (int(step), from_s, most)).fetchall()
+    return tuple(Point(at_s=row[0], values=tuple(row[1:])) for row in reversed(rows))
 
 
 def _insert(connection: sqlite3.Connection, points: tuple[Point, ...]) -> None:

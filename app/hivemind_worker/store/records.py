@@ -5,21 +5,18 @@ Disposable: the journal holds what must not be lost. A damaged file is begun ane
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hivemind_worker.model.facts import RuleFacts, Zone
 from hivemind_worker.model.preview import Moment
 from hivemind_worker.model.yields import Yielding
-from hivemind_worker.nursery import NamedThread
+from hivemind_worker.store.side_file import SideFile
 
-log = logging.getLogger(__name__)
 FILE_NAME = "records.sqlite3"
 MOMENTS_KEPT_S = 8 * 86400.0
 YIELDS_KEPT = 1000
@@ -27,16 +24,13 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS moments (at_s REAL PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS yields (at_s REAL NOT NULL, tasks INTEGER NOT NULL, took_ms REAL NOT NULL);
 """
-Result = TypeVar("Result")
 
 
 class Records:
     """The file. Nothing it does fails its caller: what cannot be kept is dropped with a line in the log."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / FILE_NAME
-        self._thread = NamedThread("records")
-        self._connection: sqlite3.Connection | None = None
+        self._file = SideFile(folder / FILE_NAME, "records", "records of the past", _prepare)
 
     async def add_moment(self, moment: Moment) -> None:
         """Keep the facts of a moment."""
@@ -47,12 +41,12 @@ class Records:
             limits = (moment.at_s - MOMENTS_KEPT_S, moment.at_s + 86400)  # the clock may have been ahead
             connection.execute("DELETE FROM moments WHERE at_s < ? OR at_s > ?", limits)
 
-        await self._do(write, None)
+        await self._file.call(write, None)
 
     async def moments(self, from_s: float) -> tuple[Moment, ...]:
         """Facts from a moment on, oldest first."""
         query = "SELECT at_s, facts FROM moments WHERE at_s >= ? ORDER BY at_s"
-        rows: Sequence[Any] = await self._do(lambda c: c.execute(query, (from_s,)).fetchall(), [])
+        rows: Sequence[Any] = await self._file.call(lambda c: c.execute(query, (from_s,)).fetchall(), [])
         return tuple(Moment(at_s=at_s, facts=decoded_facts(text)) for at_s, text in rows)
 
     async def add_yielding(self, yielding: Yielding) -> None:
@@ -64,61 +58,23 @@ class Records:
             last = "(SELECT rowid FROM yields ORDER BY rowid DESC LIMIT ?)"
             connection.execute(f"DELETE FROM yields WHERE rowid NOT IN {last}", (YIELDS_KEPT,))  # noqa: S608
 
-        await self._do(write, None)
+        await self._file.call(write, None)
 
     async def yieldings(self) -> tuple[Yielding, ...]:
         """The last thousand, oldest first."""
         query = "SELECT at_s, tasks, took_ms FROM yields ORDER BY rowid"
-        rows: Sequence[Any] = await self._do(lambda c: c.execute(query).fetchall(), [])
+        rows: Sequence[Any] = await self._file.call(lambda c: c.execute(query).fetchall(), [])
         return tuple(Yielding(at_s=row[0], tasks=row[1], took_ms=row[2]) for row in rows)
 
     async def close(self) -> None:
         """Close the file."""
-        await self._thread.call(self._drop)
-        self._thread.close(wait=False)
-
-    async def _do(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        return await self._thread.call(self._done, work, otherwise)
-
-    def _done(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
-        """Runs in the thread."""
-        try:
-            connection = self._opened()
-            with connection:
-                return work(connection)
-        except (sqlite3.Error, OSError, ValueError) as error:
-            log.warning("records: %s", error)
-            self._drop()
-            return otherwise
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            try:
-                self._connection = _connect(self._file)
-            except sqlite3.DatabaseError:
-                for end in ("", "-journal"):
-                    Path(f"{self._file}{end}").unlink(missing_ok=True)
-                self._connection = _connect(self._file)
-        return self._connection
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        await self._file.close()
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    file.touch(mode=0o600)
-    connection = sqlite3.connect(file, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.executescript(SCHEMA)
-        connection.execute("SELECT max(at_s) FROM moments").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.executescript(SCHEMA)
+    connection.execute("SELECT max(at_s) FROM moments").fetchone()
 
 
 def encoded_facts(facts: RuleFacts) -> str:
