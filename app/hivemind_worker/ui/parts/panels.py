@@ -63,6 +63,15 @@ def scrolled(content: QWidget) -> QScrollArea:
     return area
 
 
+def fill_page(screen: QWidget, inside: QVBoxLayout) -> None:
+    """Make `inside` the screen's one scrolling page, its parts at the top."""
+    inside.addStretch(1)
+    page, whole = QWidget(), column()
+    page.setLayout(inside)
+    whole.addWidget(scrolled(page))
+    screen.setLayout(whole)
+
+
 class Panel(QFrame):
     """A bordered frame; `head` is its first line, with something at the right of it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
 
 from hivemind_worker.model.pools import Balance, KeptPool
 from hivemind_worker.model.snapshot import Snapshot
@@ -16,7 +15,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Dialog, Question
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
-from hivemind_worker.ui.parts.panels import Panel, column, line, row, scrolled
+from hivemind_worker.ui.parts.panels import Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, Sentence, StateBadge
@@ -81,12 +80,7 @@ class Account(Screen):
         inside.addLayout(head)
         inside.addWidget(self.panel)
         inside.addWidget(both)
-        inside.addStretch(1)
-        page = QWidget()
-        page.setLayout(inside)
-        whole = column()
-        whole.addWidget(scrolled(page))
-        self.setLayout(whole)
+        fill_page(self, inside)
 
     # --- what is asked ------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
-from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, line, row, scrolled
+from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, Shape
 from hivemind_worker.ui.screens import Screen
@@ -176,12 +176,7 @@ class Doctor(Screen):
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
         inside.addWidget(both)
-        inside.addStretch(1)
-        page = QWidget()
-        page.setLayout(inside)
-        whole = column()
-        whole.addWidget(scrolled(page))
-        self.setLayout(whole)
+        fill_page(self, inside)
 
     # --- what is asked ------------------------------------------------------------------------
 

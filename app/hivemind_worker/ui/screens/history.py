@@ -31,7 +31,7 @@ from hivemind_worker.presentation.page_words import Look, trust
 from hivemind_worker.ui.bars import Bar, DayBars
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button, Segments
-from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, row, scrolled
+from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, fill_page, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Figure, Label
@@ -116,12 +116,7 @@ class History(Screen):
         inside.addLayout(head)
         inside.addWidget(Columns(self.credits, self.hours))
         inside.addWidget(both)
-        inside.addStretch(1)
-        page = QWidget()
-        page.setLayout(inside)
-        whole = column()
-        whole.addWidget(scrolled(page))
-        self.setLayout(whole)
+        fill_page(self, inside)
 
     # --- what is asked ------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
 
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.snapshot import Snapshot
@@ -21,7 +20,7 @@ from hivemind_worker.presentation.page_words import Cause, buttons, causes, head
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button
-from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, row, scrolled
+from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, fill_page, row
 from hivemind_worker.ui.parts.text import Label, StateBadge
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.screens.last_hour import LastHour
@@ -138,12 +137,7 @@ class Home(Screen):
         tiles = Columns(self.running, self.earned, self.trust)
         for part in (self.verdicts, tiles, self.last_hour, self.latest):
             inside.addWidget(part)
-        inside.addStretch(1)
-        page = QWidget()
-        page.setLayout(inside)
-        whole = column()
-        whole.addWidget(scrolled(page))
-        self.setLayout(whole)
+        fill_page(self, inside)
 
     def _go(self, place: str) -> None:
         self.bridge.place_wanted.emit(place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
 
 from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.snapshot import Snapshot
@@ -15,7 +14,7 @@ from hivemind_worker.presentation.page_words import Look
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
-from hivemind_worker.ui.parts.panels import Callout, Panel, column, line, row, scrolled
+from hivemind_worker.ui.parts.panels import Callout, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, StateBadge
@@ -76,12 +75,7 @@ class Network(Screen):
         inside.addLayout(top)
         inside.addWidget(self.trouble)
         inside.addWidget(both)
-        inside.addStretch(1)
-        page = QWidget()
-        page.setLayout(inside)
-        whole = column()
-        whole.addWidget(scrolled(page))
-        self.setLayout(whole)
+        fill_page(self, inside)
 
     def opened(self) -> None:
         self.bridge.query("network", lambda node: node.care.network(), self._got)

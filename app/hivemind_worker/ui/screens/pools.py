@@ -35,7 +35,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Dialog, Question
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import FactColumns, Facts
-from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, line, row, scrolled
+from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape, StateBadge, set_kind
 from hivemind_worker.ui.screens import Screen
@@ -310,12 +310,7 @@ class Pools(Screen):
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
         inside.addWidget(columns)
-        inside.addStretch(1)
-        page = QWidget()
-        page.setLayout(inside)
-        whole = column()
-        whole.addWidget(scrolled(page))
-        self.setLayout(whole)
+        fill_page(self, inside)
 
     # --- what is asked ------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from hivemind_worker.presentation.rule_rows import (
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button, MenuButton, Segments, Switch
-from hivemind_worker.ui.parts.panels import Panel, column, line, row, scrolled
+from hivemind_worker.ui.parts.panels import Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
@@ -213,12 +213,7 @@ class Rules(Screen):
         inside.addLayout(head)
         for part in (plan, self.panel, day):
             inside.addWidget(part)
-        inside.addStretch(1)
-        page = QWidget()
-        page.setLayout(inside)
-        whole = column()
-        whole.addWidget(scrolled(page))
-        self.setLayout(whole)
+        fill_page(self, inside)
 
     # --- what is asked ------------------------------------------------------------------------
 
