@@ -62,11 +62,6 @@ class Notices:
         """Say nothing until then."""
         self._muted_until_s = until_s
 
-    @property
-    def muted_until_s(self) -> float:
-        """When the muting ends; in the past when nothing is muted."""
-        return self._muted_until_s
-
     def look(
         self, snapshot: Snapshot, ended: Sequence[Task], sendings: Sequence[Sending], settings: Settings,
     ) -> tuple[Notice, ...]:  # fmt: skip

@@ -25,7 +25,7 @@ class RailItem(QAbstractButton):
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
-        self._badge, self._mark = "", ("", "")
+        self._badge = ""
         self._narrow = False
         self.setCheckable(True)
         self.setText(_(place.title))
@@ -45,13 +45,6 @@ class RailItem(QAbstractButton):
         if text != self._badge:
             self._badge = text
             self.setAccessibleDescription(text)
-            self.update()
-
-    def set_mark(self, icon: str, colour: str, word: str = "") -> None:
-        """A state's shape at the right; "" for none."""
-        if (icon, colour) != self._mark:
-            self._mark = icon, colour
-            self.setAccessibleDescription(word)
             self.update()
 
     def sizeHint(self) -> QSize:
@@ -91,13 +84,6 @@ class RailItem(QAbstractButton):
 
     def _draw_badge(self, painter: QPainter) -> None:
         look = theme()
-        name, colour = self._mark
-        if name:
-            px = look.icon_px("icon_small") - 2
-            x = self.width() - px - (2 if self._narrow else 9)
-            y = 2 if self._narrow else (self.height() - px) // 2
-            painter.drawPixmap(x, y, pixmap(name, colour, px, self.devicePixelRatioF()))
-            return
         if not self._badge:
             return
         painter.setFont(look.font("small"))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, QPoint, Qt, QTimer
-from PySide6.QtGui import QAction, QCursor, QIcon
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
 
 from hivemind_worker.model.snapshot import Snapshot
@@ -141,7 +141,3 @@ class Tray(QObject):
             QSystemTrayIcon.ActivationReason.DoubleClick, QSystemTrayIcon.ActivationReason.MiddleClick,
         ):  # fmt: skip
             self._show()
-
-    def pop_up(self, at: QPoint | None = None) -> None:
-        """Open the menu at the pointer."""
-        self.menu.popup(at or QCursor.pos())

@@ -38,11 +38,6 @@ class SideBySide(QWidget):
                 layout.addWidget(part)
             layout.addStretch(1)
 
-    @property
-    def is_narrow(self) -> bool:
-        """Whether the columns stand below one another."""
-        return self._both.direction() is QBoxLayout.Direction.TopToBottom
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._place(event.size().width())
