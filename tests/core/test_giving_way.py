@@ -219,7 +219,7 @@ def test_facts_write_nothing_into_the_journal_while_nothing_changes() -> None:
 # --- properties ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_simulator_and_the_live_policy_agree_on_ten_thousand_random_traces() -> None:
     random_ = random.Random(20261128)
     frozen = 0

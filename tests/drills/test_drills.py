@@ -1,4 +1,4 @@
-"""The fault drills as tests: a minute of them in `make test`, all of them in `make test-release`."""
+"""The fault drills as tests: a minute of them in `make test`; `make drills` plays all of them at length."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.fakes.link import FakeLink
 ARMED = {"HIVEMIND_TEST_BUILD": "1", "HIVEMIND_CRASH_AT": "packed"}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 async def test_a_worker_that_acts_before_it_writes_is_found_out_by_the_kills() -> None:
     drill = functools.partial(kills, count=6, tasks=6, last_s=5, changes="hurry,effects-first")
     sheet = await play("kills", drill, 1)
@@ -26,7 +26,7 @@ async def test_a_worker_that_acts_before_it_writes_is_found_out_by_the_kills() -
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 async def test_a_worker_that_sends_a_result_only_once_is_found_out_when_the_pool_was_away() -> None:
     drill = functools.partial(f5, tries=1, down_s=1, back_s=8, changes="hurry,impatient,no-retry")
     sheet = await play("F5", drill, 1)

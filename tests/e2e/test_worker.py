@@ -259,6 +259,7 @@ async def test_a_port_in_use_is_an_error_with_the_settings_name(
     assert "NODE_PORT" in err
 
 
+@pytest.mark.release  # its look at the kept login comes after half a minute
 async def test_without_login_or_pool_the_worker_starts_and_says_so(tmp_path: Path) -> None:
     async with worker(tmp_path, "127.0.0.1:9") as made:
         assert (await made.status())["verdicts"][0]["code"] == "not_logged_in"

@@ -102,7 +102,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield Client(stand)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_thousand_generated_requests_find_no_server_error_and_no_undocumented_answer(
     client: Client,
 ) -> None:
@@ -177,7 +177,7 @@ def _stream_answers_as_documented(client: Client) -> int:
         return int(stream.status == 200)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_the_walk_asked_for_has_left_the_worker_alive(client: Client, tmp_path: Path) -> None:
     assert requests.get(f"{client.stand.url}/livez", timeout=10).json() == {"ok": True}
     assert client.stand.process.poll() is None
