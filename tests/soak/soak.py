@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from hivemind_worker.runtimes.wasm.spares import SPARE_LIFE_S
 from hivemind_worker.store.history import FILE_NAME
 from tests.e2e.process import WorkerProcess, keep_login, until, worker
 from tests.engine.harness import zip_of
@@ -26,6 +28,7 @@ LOOKS, LOOK_S = 5, 0.4
 MEMORY_SHARE = 0.05
 OFFER_LIMIT_S = 120.0
 REST_LIMIT_S, FIGURES_LIMIT_S = 60.0, 150.0
+SPARE_GONE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,15 @@ class Soak:
         return Held(**middle)
 
     async def _rest(self) -> None:
-        """Until nothing is open."""
+        """Until nothing is open, and the child that waits for a next task has been given up."""
         async with asyncio.timeout(REST_LIMIT_S):
             while (await self.made.status())["running_tasks"] or self._workspaces():
                 await asyncio.sleep(0.2)
+        process = psutil.Process(self.made.process.pid)
+        with contextlib.suppress(TimeoutError):  # a child that stays is for the look to tell
+            async with asyncio.timeout(SPARE_LIFE_S + SPARE_GONE_S):
+                while process.children():
+                    await asyncio.sleep(0.2)
 
     def _workspaces(self) -> int:
         places = self.made.places
