@@ -174,6 +174,16 @@ async def test_the_owner_breaks_a_fetch_off_and_those_who_wait_are_told(
     shelf.cancel()
     told = await asyncio.wait_for(waiting, FAST_S)
     assert told == Problem(code=FaultCode.IMAGE_NOT_FETCHED, about="it was broken off")
+    resting = await shelf.look()
+    assert isinstance(resting, Problem)
+    assert resting.code is FaultCode.IMAGE_MISSING  # not begun again by itself
+    line.rate_bytes_s = None
+    shelf.fetch()  # the owner thinks again
+    shelf.fetch()
+    async with asyncio.timeout(SLOW_S):
+        while not isinstance(found := await shelf.look(), ImageFacts):
+            assert found.code is FaultCode.SANDBOX_PREPARING
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.slow

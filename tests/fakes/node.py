@@ -269,6 +269,7 @@ class FakeNode:
         self.log: list[LogEntry] = []
         self.asked: list[Command] = []
         self.reconnects = 0
+        self.fetches: list[str] = []
         self.links = 0
         self.refuse_with: Problem | None = None
         self.points: dict[Step, list[Point]] = {}
@@ -295,6 +296,12 @@ class FakeNode:
 
     def reconnect(self) -> None:
         self.reconnects += 1
+
+    def fetch_image(self) -> None:
+        self.fetches.append("fetch")
+
+    def stop_fetch(self) -> None:
+        self.fetches.append("stop")
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         self.watchers.append(changed)

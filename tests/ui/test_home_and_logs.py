@@ -11,6 +11,7 @@ from hivemind_worker.model.machine import LogEntry
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import Problem, TaskState
+from hivemind_worker.model.work import PullProgress
 from hivemind_worker.ui.screens.home import Home
 from hivemind_worker.ui.screens.logs import Logs
 from tests.fakes.node import NOW_S, make_task
@@ -50,6 +51,20 @@ async def test_trouble_is_a_verdict_with_its_next_step(desk: Desk, home: Home) -
     assert desk.node.reconnects == 1
     desk.node.picture = replace(desk.node.picture, blocker=Problem(code=FaultCode.DISK_FULL, about="/x"))
     await desk.until(lambda: "disk" in home.verdicts.headline.text().lower())
+
+
+async def test_a_fetch_can_be_broken_off_and_begun_again(desk: Desk, home: Home) -> None:
+    pull = PullProgress(image="tasks:1", layers=3, total_bytes=90 << 20)
+    fetching = replace(desk.node.picture.runtime, pull=pull)
+    preparing = Problem(code=FaultCode.SANDBOX_PREPARING, about="image tasks:1 is fetched")
+    desk.node.picture = replace(desk.node.picture, runtime=fetching, blocker=preparing)
+    await desk.until(lambda: "0 of 3 layers" in home.verdicts.headline.text())
+    home.verdicts._buttons["stop-fetch"].click()
+    missing = Problem(code=FaultCode.IMAGE_MISSING, about="tasks:1 is not here")
+    desk.node.picture = replace(desk.node.picture, runtime=replace(fetching, pull=None), blocker=missing)
+    await desk.until(lambda: not home.verdicts._buttons["stop-fetch"].isVisibleTo(home))
+    home.verdicts._buttons["fetch-image"].click()
+    assert desk.node.fetches == ["stop", "fetch"]
 
 
 async def test_the_tiles_say_what_the_engine_says(desk: Desk, home: Home) -> None:

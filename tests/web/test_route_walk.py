@@ -68,8 +68,8 @@ class Watched:
     async def look(self) -> Any:
         users, node = self._served.users, self._served.node
         return (
-            node.asked[:], dict(node.kept), node.settings, node.reconnects, await users.accounts(),
-            await users.sessions(NOW_S), await users.tokens(), self._served.api._live.readers,
+            node.asked[:], dict(node.kept), node.settings, node.reconnects, node.fetches[:],
+            await users.accounts(), await users.sessions(NOW_S), await users.tokens(), self._served.api._live.readers,
         )  # fmt: skip
 
     async def begin(self) -> None:

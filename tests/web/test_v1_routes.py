@@ -247,6 +247,13 @@ async def test_forty_callers_at_once_are_all_answered(served: Served) -> None:
     assert {answer.status for answer in answers} == {200}
 
 
+async def test_the_fetch_of_an_image_is_begun_and_broken_off_as_often_as_asked(served: Served) -> None:
+    for action in ("fetch-image", "stop-fetch", "stop-fetch"):
+        done = await served.post(f"/api/v1/actions/{action}")
+        assert done.status == 200
+    assert served.node.fetches == ["fetch", "stop", "stop"]
+
+
 async def test_reconnect_has_the_node_look_at_its_login_now(served: Served) -> None:
     done = await served.post("/api/v1/actions/reconnect")
     assert done.status == 200

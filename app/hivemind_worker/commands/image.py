@@ -27,7 +27,7 @@ Work = Callable[[argparse.Namespace, Resolved, "Engine"], Awaitable[int]]
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare `image build`, `pull`, `list` and `clean`."""
+    """Declare `image build`, `pull`, `stop`, `list` and `clean`."""
     parser = subparsers.add_parser("image", help="the images that tasks in Docker run in")
     verbs = parser.add_subparsers(dest="image_verb", required=True)
     build = verbs.add_parser("build", help="make one on this computer; nothing is pulled on Debian")
@@ -48,10 +48,27 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verbs.add_parser(
         "clean", help="remove fetched images that have not been used for longest, down to the quota"
     )
+    stop = verbs.add_parser("stop", help="have the running worker break off the fetching of an image")
+    stop.add_argument("--json", action="store_true")
+    stop.set_defaults(func=stop_fetch)
     works: dict[str, Work] = {"build": _build, "pull": _pull, "list": _list, "clean": _clean}
     for word, work in works.items():
         verbs.choices[word].add_argument("--json", action="store_true")
         verbs.choices[word].set_defaults(func=partial(run, work=work))
+
+
+def stop_fetch(args: argparse.Namespace) -> int:
+    """Have the running worker break off its fetch; 0 also when there was none."""
+    from hivemind_worker.commands.remote import ask_worker
+
+    told = ask_worker("/api/v1/actions/stop-fetch", post=True)
+    if isinstance(told, Problem):
+        return fail(told, args.json)
+    if args.json:
+        say_json({"stopped": True})
+    else:
+        say("No image is being fetched now. hivemind-worker image pull fetches it.")
+    return 0
 
 
 def run(args: argparse.Namespace, work: Work) -> int:

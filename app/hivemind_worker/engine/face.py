@@ -212,6 +212,14 @@ class NodeFace(Protocol):
         """Look at the kept login and at the pool now."""
         ...
 
+    def fetch_image(self) -> None:
+        """Begin to fetch the image that containers need; without Docker nothing happens."""
+        ...
+
+    def stop_fetch(self) -> None:
+        """Break that off; it is not begun again for a while by itself."""
+        ...
+
     async def sample(self) -> Sample:
         """Figures of the computer, at most a second old."""
         ...

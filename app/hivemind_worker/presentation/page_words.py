@@ -89,6 +89,7 @@ LOOKS = {
 GROUP_WORDS = {"low": mark("Low"), "medium": mark("Medium"), "high": mark("High")}
 FINE, NOTE, TROUBLE = ("working", "check"), ("waiting", "info"), ("warning", "warning")
 CALM_CODES = frozenset({"working", "waiting_for_work"})
+IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
 NOTE_CODES = frozenset(
     {"full", "connecting", "stopping", "paused", "snoozed", "finishing", "results_waiting", "recovered",
      FaultCode.SANDBOX_PREPARING.value}
@@ -204,6 +205,10 @@ def buttons(snapshot: Snapshot) -> tuple[Button, ...]:
         snapshot.pool.link is LinkState.CONNECTING and snapshot.pool.problem is not None
     ):
         found.insert(0, Button(action="reconnect", label=_("Try now"), icon="refresh", main=True))
+    if snapshot.runtime.pull is not None:
+        found.append(Button(action="stop-fetch", label=_("Stop fetching the image"), icon="stop"))
+    elif snapshot.blocker is not None and snapshot.blocker.code in IMAGE_FAULTS:
+        found.insert(0, Button(action="fetch-image", label=_("Fetch the image"), icon="download", main=True))
     if _can_run_anyway(verdicts(snapshot)[0]):
         found.insert(0, Button(action="anyway", label=_("Work anyway for an hour"), icon="play", main=True))
     return tuple(found)

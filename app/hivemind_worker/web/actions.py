@@ -34,7 +34,7 @@ PAUSE = closed(until_s={**UNTIL, "type": ["string", "number", "null"]})
 
 
 class ActionRoutes:
-    """pause, resume, snooze, finish, reconnect."""
+    """pause, resume, snooze, finish, reconnect, fetch-image, stop-fetch."""
 
     def __init__(self, node: NodeFace, clock: Callable[[], float]) -> None:
         self._node = node
@@ -49,6 +49,8 @@ class ActionRoutes:
             ("snooze", self.snooze, "Freeze all tasks for a while", SNOOZE, DONE),
             ("finish", self.finish, "Take no new task; pause (or end) after the last", FINISH, DONE),
             ("reconnect", self.reconnect, "Look at the kept login and at the pool now", NOTHING, state),
+            ("fetch-image", self.fetch_image, "Begin to fetch the image that tasks need", NOTHING, state),
+            ("stop-fetch", self.stop_fetch, "Break off the fetching of an image", NOTHING, state),
         )  # fmt: skip
         return [
             Route(
@@ -95,10 +97,21 @@ class ActionRoutes:
 
     async def reconnect(self, request: web.Request) -> web.Response:
         """Look at the login and at the pool now: `login` and `logout` call this."""
+        return await self._have_done(request, self._node.reconnect)
+
+    async def fetch_image(self, request: web.Request) -> web.Response:
+        """Begin to fetch the image; how far it is stands in the state."""
+        return await self._have_done(request, self._node.fetch_image)
+
+    async def stop_fetch(self, request: web.Request) -> web.Response:
+        """Break off a fetch; without one nothing happens."""
+        return await self._have_done(request, self._node.stop_fetch)
+
+    async def _have_done(self, request: web.Request, act: Callable[[], None]) -> web.Response:
         body = await object_of(request, ())
         if isinstance(body, Refusal):
             return refuse(request.path, body)
-        self._node.reconnect()
+        act()
         return answer(state_report(self._node.snapshot()))
 
     async def finish(self, request: web.Request) -> web.Response:

@@ -93,6 +93,14 @@ class Front:
     def reconnect(self) -> None:
         self.parts.link.wake()
 
+    def fetch_image(self) -> None:
+        if self.parts.docker is not None:
+            self.parts.docker.images.fetch()
+
+    def stop_fetch(self) -> None:
+        if self.parts.docker is not None:
+            self.parts.docker.images.cancel()
+
     async def sample(self) -> Sample:
         return await self.facts.sample()
 

@@ -174,6 +174,12 @@ class ImageShelf:
             self._rests_until_s = time.monotonic() + REST_MOST_S
             self._fetching.cancel()
 
+    def fetch(self) -> None:
+        """Begin to fetch the image of the settings now, whatever went before; again is harmless."""
+        self._is_wanted, self._rests_until_s = True, 0.0
+        self._begin()
+        self._changed()
+
     async def pull(self) -> ImageFacts | Problem:
         """Fetch the image of the settings now, also when it is here: there may be a newer one."""
         return await _ended(self._begin()) or await self._find()
