@@ -69,7 +69,8 @@ class Watched:
         users, node = self._served.users, self._served.node
         return (
             node.asked[:], dict(node.kept), node.settings, node.reconnects, node.fetches[:],
-            await users.accounts(), await users.sessions(NOW_S), await users.tokens(), self._served.api._live.readers,
+            await users.accounts(), await users.sessions(NOW_S), await users.tokens(),
+            self._served.api._live.readers,
         )  # fmt: skip
 
     async def begin(self) -> None:
