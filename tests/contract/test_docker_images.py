@@ -250,8 +250,6 @@ async def test_F17_a_disk_too_small_for_the_image_is_said_before_it_is_full(
     assert not is_here(api, name)
 
 
-# The SDK lets go of its socket without closing it when nothing answers there.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_engine_that_is_away_is_a_problem_and_no_exception(tmp_path: Path) -> None:
     engine = Engine(lambda: Endpoint(url=f"unix://{tmp_path}/none.sock", source="the tests"))
     shelf = ImageShelf(engine, tmp_path / "images", ImageRules(name=IMAGE, pulls=True))
