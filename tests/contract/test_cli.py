@@ -21,7 +21,7 @@ import pytest
 from hivemind_worker.cli import VERBS, help_text
 from hivemind_worker.commands.layout import aligned, short
 from hivemind_worker.commands.mode import snooze_end
-from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked
+from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, StopAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.task import Problem, TaskState
@@ -144,7 +144,7 @@ async def test_an_unknown_word_is_usage_and_names_the_nearest(
 
 
 @pytest.mark.parametrize(
-    "words", [["snooze"], ["logs"], ["pause", "now"], ["\x1b[31m"], ["config", "bogus"], ["-"], [""]]
+    "words", [["snooze"], ["logs"], ["finish", "now"], ["\x1b[31m"], ["config", "bogus"], ["-"], [""]]
 )
 async def test_wrong_usage_is_two_with_a_sentence_and_no_trace(tmp_path: Path, words: list[str]) -> None:
     done = await run(tmp_path, *words)
@@ -244,6 +244,20 @@ async def test_stop_takes_any_id_and_an_unknown_one_is_refused(worker: Running) 
     for name in ("nobody", ""):
         unknown = await worker.run("stop", name)
         assert (unknown.code, unknown.err.splitlines()[0]) == (4, "No such task is known here.")
+
+
+async def test_one_task_is_paused_and_resumed_by_the_same_words(worker: Running) -> None:
+    worker.node.picture = make_snapshot(make_task("mine"), make_task("other"))
+    paused = await worker.run("pause", "mine")
+    assert (paused.code, paused.out) == (0, "Task mine is paused until you resume it.\n")
+    assert "1 task is paused by you, alone." in (await worker.run("status")).out
+    key = make_task("mine").key
+    assert (await worker.run("resume", key[:8])).out.startswith("Task mine goes on")
+    assert worker.node.asked[-1] == TaskPauseAsked(at_s=worker.node.asked[-1].at_s, key=key, paused=False)
+    unknown = await worker.run("pause", "nobody")
+    assert (unknown.code, unknown.err.splitlines()[0]) == (4, "No such task is known here.")
+    both = await worker.run("pause", "mine", "--gpu")
+    assert (both.code, both.err.splitlines()[0]) == (2, "Name a task or --gpu, not both.")
 
 
 async def test_a_refusal_of_the_engine_keeps_its_words_and_code(worker: Running) -> None:

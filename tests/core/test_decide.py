@@ -119,7 +119,7 @@ def test_every_state_and_task_event_has_a_cell() -> None:
         for kind in vars(events).values()
         if isinstance(kind, type) and issubclass(kind, events.TaskEvent)
     }
-    assert set(TABLE) == (task_events - {events.TaskEvent}) | {events.StopAsked}
+    assert set(TABLE) == (task_events - {events.TaskEvent}) | {events.StopAsked, events.TaskPauseAsked}
     assert all(set(row) == set(TaskState) for row in TABLE.values())
 
 
@@ -490,3 +490,47 @@ def test_effects_are_keyed_by_task_and_attempt() -> None:
     walk.run()
     walk.see(events.PauseAsked(at_s=1))
     assert walk.last.effects == (effects.PauseRun(key=key_of(TaskId("a")), attempt=1),)
+
+
+def hold(walk: Walk, task_id: str = "a", *, paused: bool = True) -> Decision:
+    return walk.see(events.TaskPauseAsked(at_s=walk.at_s, key=key_of(TaskId(task_id)), paused=paused))
+
+
+def test_a_task_that_is_paused_alone_waits_while_the_others_run() -> None:
+    walk = Walk()
+    walk.run("a")
+    walk.run("b")
+    assert kinds(hold(walk)) == ["PauseRun"]
+    assert [walk.task(name).state for name in "ab"] == [TaskState.PAUSED, TaskState.RUNNING]
+    assert kinds(hold(walk)) == []  # the wish again changes nothing
+    walk.see(events.PauseAsked(at_s=walk.at_s))
+    walk.see(events.ResumeAsked(at_s=walk.at_s))
+    assert [walk.task(name).state for name in "ab"] == [TaskState.PAUSED, TaskState.RUNNING]
+    assert kinds(hold(walk, paused=False)) == ["ResumeRun"]
+    assert walk.task().state is TaskState.RUNNING
+
+
+def test_a_task_that_is_paused_before_it_starts_is_frozen_at_its_start_and_can_be_stopped() -> None:
+    walk = Walk()
+    walk.offer()
+    hold(walk)
+    walk.about(events.Unpacked)
+    assert kinds(walk.about(events.RunStarted, runtime="wasm", where="1")) == ["PauseRun"]
+    walk.see(events.StopAsked(at_s=walk.at_s, key=walk.task().key, reason=StopReason.OWNER))
+    walk.end(exit_code=None, problem=Problem(code=FaultCode.TIMED_OUT))
+    assert walk.task().state is TaskState.STOPPED
+
+
+def test_a_container_that_was_paused_alone_stays_paused_after_a_restart() -> None:
+    walk = Walk()
+    walk.offer()
+    walk.about(events.Unpacked)
+    walk.about(events.RunStarted, runtime="docker", where="1")
+    hold(walk)
+    walk.see(events.Restarted(at_s=walk.at_s))
+    assert kinds(walk.last)[:2] == ["Adopt", "PauseRun"]
+    assert walk.task().state is TaskState.PAUSED
+
+
+def test_pausing_a_task_that_is_not_here_is_refused() -> None:
+    assert refusal(hold(Walk())) is FaultCode.UNKNOWN_TASK

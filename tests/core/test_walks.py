@@ -62,6 +62,7 @@ EVENTS = st.one_of(
     st.builds(events.ResultDelivered, **KEYED),
     st.builds(events.ResultRefused, problem=st.just(Problem(code=FaultCode.POOL_REFUSED)), **KEYED),
     st.builds(events.StopAsked, at_s=TIMES, key=IDS.map(key_of), reason=st.sampled_from(StopReason)),
+    st.builds(events.TaskPauseAsked, at_s=TIMES, key=IDS.map(key_of), paused=st.booleans()),
     st.builds(events.PauseAsked, at_s=TIMES, until_s=st.none() | TIMES),
     st.builds(events.ResumeAsked, at_s=TIMES),
     st.builds(events.FinishAsked, at_s=TIMES, quit_after=st.booleans()),

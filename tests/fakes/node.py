@@ -23,6 +23,7 @@ from hivemind_worker.model.events import (
     RetryAsked,
     RunModeAsked,
     StopAsked,
+    TaskPauseAsked,
 )  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
@@ -266,6 +267,7 @@ class FakeNode:
         self.ended: list[Task] = []
         self.lines: list[StoryLine] = []
         self.uses: dict[TaskKey, RunFigures] = {}
+        self.receipts: dict[TaskKey, Mapping[str, object]] = {}
         self.log: list[LogEntry] = []
         self.asked: list[Command] = []
         self.reconnects = 0
@@ -331,16 +333,20 @@ class FakeNode:
                 node = replace(node, conditions=(*others, command.condition))
             case RetryAsked():
                 node = replace(node, failures=())
-            case StopAsked():
-                return self._stop(command)
+            case StopAsked() | TaskPauseAsked():
+                return self._about_task(command)
         self.picture = replace(self.picture, node=node)
         return Accepted()
 
-    def _stop(self, command: StopAsked) -> Reply:
+    def _about_task(self, command: StopAsked | TaskPauseAsked) -> Reply:
         task = next((t for t in self.picture.tasks if t.key == command.key), None)
         if task is None:
             return Refused(problem=Problem(code=FaultCode.UNKNOWN_TASK))
-        self.put(replace(task, stop_reason=command.reason, phase=Phase.STOPPING))
+        if isinstance(command, StopAsked):
+            self.put(replace(task, stop_reason=command.reason, phase=Phase.STOPPING))
+        else:
+            state = TaskState.PAUSED if command.paused else TaskState.RUNNING
+            self.put(replace(task, held=command.paused, state=state))
         return Accepted()
 
     def put(self, task: Task) -> None:
@@ -407,6 +413,9 @@ class FakeNode:
 
     def output_log(self, key: TaskKey) -> Path:
         return self.folder / key / "output.log"
+
+    async def receipt(self, key: TaskKey) -> Mapping[str, object] | None:
+        return self.receipts.get(key)
 
     def result_archive(self, key: TaskKey) -> Path:
         return self.folder / f"{key}.zip"

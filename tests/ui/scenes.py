@@ -13,6 +13,7 @@ from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskState, Usage
+from hivemind_worker.model.work import RunFigures
 from tests.fakes.node import NOW_S, FakeNode, make_snapshot, make_task
 
 LENT = Resources(cpu=400.0, memory_gb=15.5)
@@ -57,7 +58,11 @@ def furnish(node: FakeNode, name: str) -> None:
         for day in range(20, -1, -1)
     ]
     node.log = [_entry(number) for number in range(1, 60)]
-    for task in node.picture.tasks:
+    for number, task in enumerate(node.picture.tasks):
+        node.uses[task.key] = RunFigures(
+            at_s=NOW_S, cores=(0.78, 0.99, 0.64)[number % 3], memory_bytes=(1450, 215, 900)[number % 3] << 20,
+            memory_limit_bytes=2 << 30, disk_bytes=0,
+        )  # fmt: skip
         lines = (
             f"14:{n // 60:02d}:{n % 60:02d}  step {109_270 + 370 * n}/150000  loss 0.42" for n in range(80)
         )

@@ -10,10 +10,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-from hivemind_worker.model.events import StopAsked
+from hivemind_worker.model.events import StopAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.task import Problem, Task, TaskState
+from hivemind_worker.model.work import RunFigures
 from hivemind_worker.ui.screens.tasks import FINISHED, RUNNING, WAITING, Tasks
 from hivemind_worker.ui.task_models import PAGE, PAGES_KEPT
 from tests.fakes.node import NOW_S, make_task
@@ -41,7 +42,11 @@ def cells(screen: Tasks, row: int = 0) -> list[str]:
 async def test_every_cell_of_a_running_task_follows_the_engine(desk: Desk, tasks: Tasks) -> None:
     desk.node.put(make_task("render 7"))
     await desk.until(lambda: tasks.running.rowCount() == 1)
-    assert cells(tasks) == ["Running", "render 7", "Built-in", "0:08", "23:59:52", "1", "1 GiB", "8 seconds"]
+    assert cells(tasks) == ["Running", "render 7", "Built-in", "0:08", "23:59:52", "–", "1 GiB", "8 seconds"]
+    desk.node.uses[make_task("render 7").key] = RunFigures(
+        at_s=NOW_S, cores=0.784, memory_bytes=256 << 20, memory_limit_bytes=1 << 30, disk_bytes=0
+    )
+    await desk.until(lambda: cells(tasks)[5:7] == ["78 %", "0.25 / 1 GiB"])
     desk.node.put(make_task("render 7", TaskState.PAUSED, started_at_s=NOW_S - 65))
     await desk.until(lambda: cells(tasks)[0] == "Paused")
     assert cells(tasks)[3:5] == ["1:05", "23:58:55"]
@@ -76,6 +81,53 @@ async def test_a_selected_row_stays_selected_while_others_come_and_go(desk: Desk
     )
     await desk.until(lambda: tasks.running.rowCount() == 6)
     assert [task.task_id for task in table.selected()] == ["task 6"]
+
+
+async def test_tasks_are_paused_and_resumed_one_by_one_by_key_button_and_details(
+    desk: Desk, tasks: Tasks
+) -> None:
+    desk.node.picture = replace(desk.node.picture, tasks=(make_task("a"), make_task("b")))
+    await desk.until(lambda: tasks.running.rowCount() == 2)
+    button = tasks.buttons["hold"]
+    assert not button.isEnabled()  # nothing is chosen
+    tasks.table().selectRow(0)
+    tasks.table().setFocus()
+    chosen = tasks.table().selected()[0].key
+    desk.press("Space")
+    await desk.until(lambda: button.text() == "Resume")
+    assert {cells(tasks, row)[0] for row in range(2)} == {"Paused", "Running"}
+    button.click()
+    await desk.until(lambda: button.text() == "Pause")
+    tasks.open_pane()
+    tasks.pane.hold_button.click()
+    await desk.until(lambda: tasks.pane.hold_button.text() == "Resume")
+    wanted = [(True, chosen), (False, chosen), (True, chosen)]
+    asked = [each for each in desk.node.asked if isinstance(each, TaskPauseAsked)]
+    assert [(each.paused, each.key) for each in asked] == wanted
+    tasks.table().selectAll()
+    button.click()  # one of the two runs: it is paused, too
+    await desk.until(lambda: all(task.held for task in desk.node.picture.tasks))
+
+
+async def test_the_receipt_of_an_ended_task_is_shown_with_its_files(desk: Desk, tasks: Tasks) -> None:
+    task = make_task("over", TaskState.COMPLETED, exit_code=0)
+    desk.node.ended = [task]
+    tasks.refresh()
+    tasks.tabs.setCurrentIndex(FINISHED)
+    await desk.until(lambda: tasks.ended.rowCount() == 1 and tasks.ended.task_at(0) is not None)
+    tasks.table().selectRow(0)
+    tasks.show_receipt()
+    await desk.until(lambda: tasks.selection.text().startswith("No receipt"))
+    files = [{"name": "evil\x1b[2J.txt", "bytes": 2048, "sha256": "ab" * 32}]
+    receipt = {"task_id": "over", "state": "COMPLETED", "limits": {"cores": 1.0}, "files_out": files}
+    desk.node.receipts[task.key] = {"receipt": receipt, "public_key": "aa", "signature": "bb"}
+    tasks.buttons["receipt"].click()
+    await desk.until(lambda: tasks._receipt is not None)
+    assert tasks._receipt is not None
+    assert "2.0 KiB" in tasks._receipt.files.toPlainText()
+    assert "\x1b" not in tasks._receipt.files.toPlainText()
+    tasks._receipt.accept()
+    await desk.until(lambda: tasks._receipt is None)
 
 
 async def test_stopping_says_what_is_lost_and_asks_for_each(desk: Desk, tasks: Tasks) -> None:
@@ -197,7 +249,7 @@ async def test_the_filter_and_the_columns_and_the_order(desk: Desk, tasks: Tasks
     tasks.table().sortByColumn(3, Qt.SortOrder.AscendingOrder)
     assert [cells(tasks, row)[1] for row in range(5)] == [f"render {n}" for n in range(5)]
     menu = tasks.table().column_menu()
-    next(action for action in menu.actions() if action.text() == "Cores").trigger()
+    next(action for action in menu.actions() if action.text() == "Would lose").trigger()
     menu.close()
     assert len(cells(tasks)) == 7
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hivemind_worker.engine.face import LogEntry
-from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
+from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.task import Problem, TaskState
@@ -133,6 +133,33 @@ async def test_a_piece_that_cannot_be_is_refused(served: Served, query: str) -> 
     served.node.put(make_task())
     answer = await served.get(f"/api/v1/tasks/task_1/logs?{query}")
     assert (answer.status, answer.values["code"]) == (400, "bad_usage")
+
+
+async def test_one_task_is_paused_and_goes_on_and_an_ended_one_is_told_so(served: Served) -> None:
+    served.node.put(make_task("mine"))
+    served.node.ended = [make_task("over", TaskState.COMPLETED)]
+    paused = (await served.post("/api/v1/tasks/mine/pause")).values
+    assert paused["message"] == "Task mine is paused until you resume it."
+    assert paused["verdicts"][0]["code"] == "task_paused"
+    assert (await served.get("/api/v1/tasks/mine")).values["held"] is True
+    assert (await served.get("/api/v1/state")).values["status"] == "paused"
+    resumed = await served.post("/api/v1/tasks/mine/resume")
+    assert "goes on" in resumed.values["message"]
+    ended = await served.post("/api/v1/tasks/over/pause")
+    assert (ended.status, ended.values["message"]) == (200, "Task over had ended before: COMPLETED.")
+    assert (await served.post("/api/v1/tasks/nobody/pause")).status == 404
+    assert served.node.asked == [
+        TaskPauseAsked(at_s=NOW_S, key=make_task("mine").key, paused=wish) for wish in (True, False)
+    ]
+
+
+async def test_a_receipt_is_given_as_it_was_signed_and_its_absence_says_why(served: Served) -> None:
+    task = make_task("over", TaskState.COMPLETED)
+    served.node.ended = [task]
+    missing = await served.get("/api/v1/tasks/over/receipt")
+    assert (missing.status, missing.values["code"]) == (404, "no_receipt")
+    served.node.receipts[task.key] = {"receipt": {"task_id": "over"}, "public_key": "aa", "signature": "bb"}
+    assert (await served.get("/api/v1/tasks/over/receipt")).values == served.node.receipts[task.key]
 
 
 async def test_a_result_comes_whole_as_a_file_to_save(served: Served) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
 
 from hivemind_worker.commands.printing import plain
 
@@ -37,10 +36,3 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         for row in rows
     )
     return ["  ".join(cells).rstrip() for cells in padded]
-
-
-def local_time(moment: object, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """An ISO 8601 moment on this computer's clock; a dash for none."""
-    if not isinstance(moment, str):
-        return ABSENT
-    return datetime.fromisoformat(moment).astimezone().strftime(form)

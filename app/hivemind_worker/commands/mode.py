@@ -6,12 +6,11 @@ import argparse
 import re
 from datetime import datetime, timedelta
 
-from hivemind_worker.commands.layout import local_time
 from hivemind_worker.commands.printing import fail, say, say_json
-from hivemind_worker.commands.remote import Values, ask_worker
+from hivemind_worker.commands.remote import Values, ask_worker, task_path
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.presentation.moments import next_morning
+from hivemind_worker.presentation.moments import local_time, next_morning
 
 _LENGTH = re.compile(r"([0-9]{1,4})([mh])")
 SNOOZE_HELP = "how long: 15m, 1h, 4h, any number of m or h, or tomorrow (06:00)"
@@ -19,12 +18,16 @@ SNOOZE_HELP = "how long: 15m, 1h, 4h, any number of m or h, or tomorrow (06:00)"
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare them."""
-    pause = subparsers.add_parser("pause", help="freeze all tasks until resumed")
-    resume = subparsers.add_parser("resume", help="go on, and take work again")
+    pause = subparsers.add_parser("pause", help="freeze all tasks until resumed, or one alone")
+    resume = subparsers.add_parser("resume", help="go on, and take work again; or let one task go on")
     resume.add_argument(
         "--gpu", action="store_true", help="let the graphics card's tasks go on, nothing else"
     )
     pause.add_argument("--gpu", action="store_true", help="hold the graphics card's tasks alone")
+    for parser in (pause, resume):
+        parser.add_argument(
+            "id", metavar="ID", nargs="?", help="one task alone: its id, its key, or 8 digits of its key"
+        )
     pause.set_defaults(func=lambda args: _pause_or_resume(args, "pause"))
     resume.set_defaults(func=lambda args: _pause_or_resume(args, "resume"))
     retry = subparsers.add_parser("retry", help="try again now what failures in a row have put on hold")
@@ -66,9 +69,25 @@ def _snooze(args: argparse.Namespace) -> int:
 
 
 def _pause_or_resume(args: argparse.Namespace, action: str) -> int:
+    if args.gpu and args.id is not None:
+        about = "Name a task or --gpu, not both."
+        return fail(Problem(code=FaultCode.BAD_USAGE, about=about), args.json)
+    if args.id is not None:
+        return _one_task(args, action)
     if args.gpu:
         return _wish("gpu", args.json, {"paused": action == "pause"})
     return _wish(action, args.json)
+
+
+def _one_task(args: argparse.Namespace, action: str) -> int:
+    answer = ask_worker(task_path(args.id, f"/{action}"), post=True)
+    if isinstance(answer, Problem):
+        return fail(answer, args.json)
+    if args.json:
+        say_json(answer)
+    else:
+        say(str(answer["message"]))
+    return 0
 
 
 def _mode(args: argparse.Namespace) -> int:

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hivemind_worker.commands.layout import ABSENT, aligned, local_time, short
+from hivemind_worker.commands.layout import aligned, short
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.resolve import home_places
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem, TaskId, key_of
-from hivemind_worker.presentation.amounts import size_words
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.receipt_words import receipt_files, receipt_rows
 
 MIN_DIGITS = 8
 SHOWN_FILES = 20
@@ -70,31 +70,11 @@ def _show(args: argparse.Namespace) -> int:
 
 def lines_of(receipt: dict[str, Any]) -> list[str]:
     """The receipt as plain text."""
-    used, limits = receipt.get("used", {}), receipt.get("limits", {})
-    rows = [
-        (_("Task"), short(str(receipt.get("task_id")), 80)),
-        (_("State"), f"{receipt.get('state')} {receipt.get('reason') or ''}".strip()),
-        (_("Code (SHA-256)"), str(receipt.get("code_sha256"))),
-        (_("Sandbox"), f"{receipt.get('sandbox') or ABSENT} {receipt.get('image') or ''}".strip()),
-        (_("Limits"), ", ".join(f"{name} {value:g}" for name, value in limits.items()) or ABSENT),
-        (_("Started"), local_time(receipt.get("started"))),
-        (_("Ended"), local_time(receipt.get("ended"))),
-        (_("Processor"), f"{used.get('cpu_s', 0):.2f} s"),
-        (_("Largest memory"), size_words(int(used.get("peak_memory_bytes", 0)))),
-        (_("Exit code"), ABSENT if receipt.get("exit_code") is None else str(receipt["exit_code"])),
-        (_("Trust"), f"{receipt.get('trust_change', 0):+d}"),
-    ]
-    return [*aligned(rows), *_files(_("Files in"), receipt.get("files_in", [])),
-            *_files(_("Files out"), receipt.get("files_out", []))]  # fmt: skip
-
-
-def _files(title: str, files: list[dict[str, Any]]) -> list[str]:
-    rows = [
-        (f"  {short(str(f['name']), 50)}", size_words(int(f["bytes"])), str(f.get("sha256", ABSENT))[:16])
-        for f in files[:SHOWN_FILES]
-    ]
-    more = [_("  and {count} more", count=len(files) - SHOWN_FILES)] if len(files) > SHOWN_FILES else []
-    return [f"{title}: {len(files)}", *(aligned(rows) if rows else []), *more]
+    lines = aligned([(name, short(text, 120)) for name, text in receipt_rows(receipt)])
+    for title, files in receipt_files(receipt, SHOWN_FILES):
+        rows = [(f"  {short(name, 50)}", size, digits) for name, size, digits in files]
+        lines += [title, *(aligned(rows) if rows else [])]
+    return lines
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from hivemind_worker.commands.layout import ABSENT, aligned, local_time, short
+from hivemind_worker.commands.layout import ABSENT, aligned, short
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.remote import ask_worker, task_path
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.amounts import clock
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.moments import local_time
 
 ID_WIDTH = 40
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from hivemind_worker.commands.layout import aligned, local_time
+from hivemind_worker.commands.layout import aligned
 from hivemind_worker.commands.login import read_password
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.resolve import home_places
@@ -20,6 +20,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.amounts import iso
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.moments import local_time
 
 if TYPE_CHECKING:
     from hivemind_worker.store.users import SqliteUsers

@@ -12,10 +12,10 @@ from hivemind_worker.core import admission
 from hivemind_worker.core.draft import Decision, Draft
 from hivemind_worker.core.giving_way import (
     about_rules,
+    about_task,
     end_long_pauses,
     set_mode,
     settle,
-    stop,
     without_what_ended,
 )
 from hivemind_worker.core.state import State
@@ -48,6 +48,7 @@ from hivemind_worker.model.events import (
     StopAsked,
     TaskEvent,
     TaskOffered,
+    TaskPauseAsked,
 )  # fmt: skip
 from hivemind_worker.model.snapshot import Mode, NodeState
 from hivemind_worker.model.task import (
@@ -69,8 +70,8 @@ def decide(state: State, event: AnyEvent) -> Decision:
     match event:
         case TaskOffered():
             reply = _offered(draft, event)
-        case StopAsked():
-            reply = stop(draft, event)
+        case StopAsked() | TaskPauseAsked():
+            reply = about_task(draft, event)
         case TaskEvent():
             _task_event(draft, event)
         case PauseAsked():
@@ -226,7 +227,7 @@ def _finish_when_empty(draft: Draft, at_s: float) -> None:
 def _shutdown(draft: Draft, event: ShutdownAsked) -> None:
     draft.state = replace(draft.state, stopping=True)
     for task in draft.state.unended():
-        stop(draft, StopAsked(at_s=event.at_s, key=task.key, reason=StopReason.SHUTDOWN))
+        about_task(draft, StopAsked(at_s=event.at_s, key=task.key, reason=StopReason.SHUTDOWN))
 
 
 def _restarted(draft: Draft, event: Restarted) -> None:

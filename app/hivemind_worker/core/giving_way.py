@@ -22,6 +22,7 @@ from hivemind_worker.model.events import (
     RulesChanged,
     RunModeAsked,
     StopAsked,
+    TaskPauseAsked,
 )  # fmt: skip
 from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.faults import FaultCode
@@ -57,7 +58,8 @@ def about_rules(draft: Draft, event: RulesEvent) -> None:
             assert_never(event)
 
 
-def stop(draft: Draft, event: StopAsked) -> Reply:
+def about_task(draft: Draft, event: StopAsked | TaskPauseAsked) -> Reply:
+    """A wish about one task; about one that has ended it changes nothing."""
     task = draft.state.tasks.get(event.key)
     if task is None:
         return Refused(problem=Problem(code=FaultCode.UNKNOWN_TASK))
@@ -93,7 +95,7 @@ def end_long_pauses(draft: Draft, at_s: float) -> None:
     limit_s = draft.state.rules.pause_ends_task_h * 3600
     for task in tuple(draft.state.tasks.values()):
         if limit_s and task.paused_at_s is not None and at_s - task.paused_at_s >= limit_s:
-            stop(draft, StopAsked(at_s=at_s, key=task.key, reason=StopReason.PAUSE))
+            about_task(draft, StopAsked(at_s=at_s, key=task.key, reason=StopReason.PAUSE))
 
 
 # --- rules ------------------------------------------------------------------------------------
@@ -129,7 +131,7 @@ def _ladder(draft: Draft, event: FactsSeen) -> None:
     started = [task for task in state.unended() if task.stop_reason is None]
     if stopping and started:
         newest = max(started, key=lambda task: (task.accepted_at_s, task.key))
-        stop(draft, StopAsked(at_s=event.at_s, key=newest.key, reason=StopReason.MEMORY))
+        about_task(draft, StopAsked(at_s=event.at_s, key=newest.key, reason=StopReason.MEMORY))
         draft.state = replace(draft.state, ladder_moved_s=steady_s)
     wanted = min(state.ladder_held + 1, len(started)) if pausing else max(0, state.ladder_held - 1)
     if wanted != state.ladder_held:

@@ -71,7 +71,7 @@ def held(state: State) -> frozenset[TaskKey]:
     started = [task for task in state.tasks.values() if task.state in (TaskState.RUNNING, TaskState.PAUSED)]
     if state.node.mode is Mode.PAUSED or state.judgement.freezes:
         return frozenset(task.key for task in started)
-    keys = {task.key for task in started if task.demand.gpu > 0 and gpu_is_held(state)}
+    keys = {task.key for task in started if task.held or (task.demand.gpu > 0 and gpu_is_held(state))}
     left = sorted((task for task in started if task.key not in keys), key=_age)
     keep = max(0, min(most_tasks(state), len(left) - state.ladder_held))
     return frozenset(keys.union(task.key for task in left[keep:]))

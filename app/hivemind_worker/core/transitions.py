@@ -31,6 +31,7 @@ from hivemind_worker.model.events import (
     RunPrepared,
     RunStarted,
     StopAsked,
+    TaskPauseAsked,
     Unpacked,
 )  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
@@ -198,6 +199,13 @@ def _stop(task: Task, event: StopAsked, _paused: bool) -> Step | None:
     )
 
 
+def _hold(task: Task, event: TaskPauseAsked, _paused: bool) -> Step | None:
+    """Only the wish is noted here: who runs and who does not is settled for all tasks at once."""
+    if task.held is event.paused or task.stop_reason is not None:
+        return None
+    return Step(task=replace(task, held=event.paused), text="pause" if event.paused else "resume")
+
+
 def _row(allocated: Cell, running: Cell, ended: Cell) -> dict[TaskState, Cell]:
     return {
         TaskState.ALLOCATED: allocated,
@@ -220,4 +228,5 @@ TABLE: dict[type[Event], dict[TaskState, Cell]] = {
     ResultDelivered: _row(_same, _same, _delivered),
     ResultRefused: _row(_same, _same, _refused),
     StopAsked: _row(_stop, _stop, _same),
+    TaskPauseAsked: _row(_hold, _hold, _same),
 }

@@ -17,6 +17,7 @@ from hivemind_worker.model.events import (
     RetryAsked,
     RunModeAsked,
     StopAsked,
+    TaskPauseAsked,
 )  # fmt: skip
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
@@ -36,6 +37,7 @@ __all__ = ["Command", "LogEntry", "NodeFace", "RulesFace", "Sample"]
 
 Command = (
     StopAsked
+    | TaskPauseAsked
     | PauseAsked
     | ResumeAsked
     | FinishAsked
@@ -270,6 +272,10 @@ class NodeFace(Protocol):
 
     def output_log(self, key: TaskKey) -> Path:
         """Where the task's output is written; may not exist (yet, or any more)."""
+        ...
+
+    async def receipt(self, key: TaskKey) -> Mapping[str, object] | None:
+        """The signed receipt of an ended task; None while there is none, or any more."""
         ...
 
     def result_archive(self, key: TaskKey) -> Path:

@@ -112,6 +112,14 @@ class StopAsked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPauseAsked(Event):
+    """The owner pauses one task alone, or lets it go on."""
+
+    key: TaskKey
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PauseAsked(Event):
     """The owner pauses everything, until `until_s` (a snooze) or until resumed."""
 
@@ -203,6 +211,7 @@ AnyEvent = (
     | ResultDelivered
     | ResultRefused
     | StopAsked
+    | TaskPauseAsked
     | PauseAsked
     | ResumeAsked
     | FinishAsked

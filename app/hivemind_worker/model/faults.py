@@ -98,6 +98,7 @@ class FaultCode(StrEnum):
     UNAUTHORISED = "unauthorised"
     FORBIDDEN = "forbidden"
     NO_RESULT = "no_result"
+    NO_RECEIPT = "no_receipt"
     WORKER_MUTE = "worker_mute"
     BAD_USAGE = "bad_usage"
     BUG = "bug"
@@ -410,6 +411,11 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.NO_RESULT: _owner(
         "No result of this task is kept here.",
         "Results are kept for a week after their delivery.",
+        exit_code=4,
+    ),
+    FaultCode.NO_RECEIPT: _owner(
+        "No receipt of this task is kept here.",
+        "It is written when the task has ended.",
         exit_code=4,
     ),
     FaultCode.WORKER_MUTE: _host(

@@ -125,6 +125,7 @@ class Task:
     paused_at_s: float | None = None
     ended_at_s: float | None = None
     stop_reason: StopReason | None = None
+    held: bool = False  # its owner has paused this one alone
     exit_code: int | None = None
     problem: Problem | None = None
     usage: Usage = Usage()

@@ -43,8 +43,8 @@ def status_word(snapshot: Snapshot) -> str:
         return wish[snapshot.node.mode]
     if snapshot.judgement.freezes:
         return "paused"
-    if unended(snapshot):
-        return "running"
+    if tasks := unended(snapshot):
+        return "paused" if all(task.held for task in tasks) else "running"
     if snapshot.pool.link in CONNECTED:
         return "idle"
     if snapshot.pool.link is LinkState.CONNECTING and snapshot.pool.last_heard_s is None:
@@ -96,7 +96,7 @@ def _stopping(snapshot: Snapshot) -> Verdict | None:
 def _active(snapshot: Snapshot) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
     """Tasks that run, and tasks that are about to; none counts while the worker pauses or stops."""
     running = tuple(task for task in snapshot.tasks if task.state is TaskState.RUNNING)
-    starting = tuple(task for task in snapshot.tasks if task.state is TaskState.ALLOCATED)
+    starting = tuple(task for task in snapshot.tasks if task.state is TaskState.ALLOCATED and not task.held)
     if snapshot.node.mode is Mode.STOPPING:
         return (), ()
     held = snapshot.node.mode is Mode.PAUSED or snapshot.judgement.freezes
@@ -136,6 +136,21 @@ def _owner_wish(snapshot: Snapshot) -> Verdict | None:
         return Verdict(code="paused", text=text, since_s=since_s, action=_(RESUME))
     text = _("Snoozed: work resumes in {time}.", time=duration_words(until_s - snapshot.at_s))
     return Verdict(code="snoozed", text=text, since_s=since_s, ends_at_s=until_s, action=_(RESUME))
+
+
+def _held_alone(snapshot: Snapshot) -> Verdict | None:
+    """Tasks that their owner has paused one by one; the pause of everything says enough for them."""
+    held = [task for task in unended(snapshot) if task.held]
+    if not held or snapshot.node.mode is Mode.PAUSED:
+        return None
+    text = translate_many(
+        "{count} task is paused by you, alone.", "{count} tasks are paused by you, one by one.", len(held)
+    )
+    return Verdict(
+        code="task_paused",
+        text=text,
+        action=_("Let it go on: hivemind-worker resume {id}", id=held[0].key[:8]),
+    )
 
 
 def _finishing(snapshot: Snapshot) -> Verdict:
@@ -234,6 +249,7 @@ CHECKS: tuple[Callable[[Snapshot], Verdict | tuple[Verdict, ...] | None], ...] =
     _working,
     _full,
     _owner_wish,
+    _held_alone,
     rule_verdicts,
     held_back,
     _blocked,

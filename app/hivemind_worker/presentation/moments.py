@@ -86,3 +86,10 @@ def moment_words(at_s: float, now_s: float) -> str:
 def next_morning(now: datetime) -> datetime:
     """Six in the morning of the next day by the clock on the wall, however many hours that day has."""
     return datetime.combine(now.date() + timedelta(days=1), MORNING).astimezone()
+
+
+def local_time(moment: object, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """An ISO 8601 moment on this computer's clock; a dash for none."""
+    if not isinstance(moment, str):
+        return "–"
+    return datetime.fromisoformat(moment).astimezone().strftime(form)

@@ -91,8 +91,8 @@ FINE, NOTE, TROUBLE = ("working", "check"), ("waiting", "info"), ("warning", "wa
 CALM_CODES = frozenset({"working", "waiting_for_work"})
 IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
 NOTE_CODES = frozenset(
-    {"full", "connecting", "stopping", "paused", "snoozed", "finishing", "results_waiting", "recovered",
-     FaultCode.SANDBOX_PREPARING.value}
+    {"full", "task_paused", "connecting", "stopping", "paused", "snoozed", "finishing", "results_waiting",
+     "recovered",     FaultCode.SANDBOX_PREPARING.value}
 )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ def v1_task(task: Task, now_s: float) -> dict[str, object]:
         "started_at": iso(task.started_at_s),
         "ended_at": iso(task.ended_at_s),
         "delivered_at": iso(task.delivered_at_s),
+        "held": task.held,
         "stop_reason": task.stop_reason.value if task.stop_reason else None,
         "where": task.where,
         "image": task.image,

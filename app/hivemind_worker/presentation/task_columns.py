@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hivemind_worker.model.task import Phase, Task, TaskState
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
+from hivemind_worker.model.task import Phase, Task, TaskKey, TaskState
+from hivemind_worker.model.work import RunFigures
 from hivemind_worker.presentation.amounts import clock, duration_words, size_words
 from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.moments import when
@@ -16,6 +18,7 @@ from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.rows import elapsed_s
 
 SHORT_CHARS = 21
+GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class Facts:
 
     now_s: float
     time_limit_s: float
+    uses: Mapping[TaskKey, RunFigures] = field(default_factory=dict)
+    """What running tasks use now, where that is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,8 @@ class Column:
     figure: bool = False
     shown: bool = True
     mono: bool = False
+    share: Callable[[Task, Facts], float | None] | None = None
+    """A part of one, drawn as a bar before the figure."""
 
 
 def _elapsed(task: Task, facts: Facts) -> float:
@@ -54,6 +61,19 @@ def _loss(task: Task, facts: Facts) -> float:
     return _elapsed(task, facts) if task.started_at_s is not None else 0.0
 
 
+def _cpu_share(task: Task, facts: Facts) -> float | None:
+    """The processor that it uses, as a part of what it asked for."""
+    used = facts.uses.get(task.key)
+    cores = task.demand.cpu / CPU_SCORE_PER_CORE
+    return None if used is None or not cores else used.cores / cores
+
+
+def _memory_now(task: Task, facts: Facts) -> str:
+    used = facts.uses.get(task.key)
+    asked = f"{task.demand.memory_gb:g} GiB"
+    return asked if used is None else f"{used.memory_bytes / GIB:.2f} / {asked}"
+
+
 def short_id(task: Task) -> str:
     """The requester's name for it, shortened in the middle so that both ends can be told apart."""
     name = shown_line(task.task_id)
@@ -68,7 +88,7 @@ def _text_or_dash(value: object) -> str:
 
 
 STATUS = Column(
-    key="status", title=mark("Status"), chars=12,
+    key="status", title=mark("Status"), chars=10,
     text=lambda task, _facts: task_look(task).word,
     order=lambda task, _facts: (list(TaskState).index(task.state), task.phase.value),
 )  # fmt: skip
@@ -77,7 +97,7 @@ NAME = Column(
     text=lambda task, _facts: short_id(task), order=lambda task, _facts: task.task_id.lower(),
 )  # fmt: skip
 RUNTIME = Column(
-    key="runtime", title=mark("Runtime"), chars=11,
+    key="runtime", title=mark("Runtime"), chars=9,
     text=lambda task, _facts: _(RUNTIMES.get(task.runtime, ("", task.runtime))[1]) or ABSENT,
     order=lambda task, _facts: task.runtime,
 )  # fmt: skip
@@ -89,6 +109,10 @@ MEMORY = Column(
     key="memory", title=mark("Memory"), chars=8, figure=True,
     text=lambda task, _facts: f"{task.demand.memory_gb:g} GiB",
     order=lambda task, _facts: task.demand.memory_gb,
+)  # fmt: skip
+IMAGE = Column(
+    key="image", title=mark("Image"), chars=22, shown=False,
+    text=lambda task, _facts: task.image or ABSENT, order=lambda task, _facts: task.image,
 )  # fmt: skip
 STARTED = Column(
     key="started", title=mark("Started"), chars=11, figure=True, shown=False,
@@ -103,19 +127,31 @@ ACCEPTED = Column(
 OPEN = (
     STATUS, NAME, RUNTIME,
     Column(
-        key="elapsed", title=mark("Elapsed"), chars=9, figure=True,
+        key="elapsed", title=mark("Elapsed"), chars=8, figure=True,
         text=lambda task, facts: clock(_elapsed(task, facts)), order=_elapsed,
     ),
     Column(
-        key="left", title=mark("Limit left"), chars=10, figure=True,
+        key="left", title=mark("Limit left"), chars=9, figure=True,
         text=lambda task, facts: _text_or_dash(
             None if (left := _limit_left(task, facts)) is None else clock(left)
         ),
         order=lambda task, facts: _limit_left(task, facts) or 0.0,
     ),
-    CORES, MEMORY, STARTED, replace(ACCEPTED, shown=False),
     Column(
-        key="loss", title=mark("Would lose"), chars=15, figure=True,
+        key="cpu_now", title=mark("CPU of limit"), chars=12, figure=True, share=_cpu_share,
+        text=lambda task, facts: (
+            ABSENT if (share := _cpu_share(task, facts)) is None else f"{100 * share:.0f} %"
+        ),
+        order=lambda task, facts: _cpu_share(task, facts) or 0.0,
+    ),
+    Column(
+        key="memory_now", title=mark("Memory"), chars=12, figure=True,
+        text=_memory_now,
+        order=lambda task, facts: used.memory_bytes if (used := facts.uses.get(task.key)) else 0,
+    ),
+    replace(CORES, shown=False), STARTED, replace(ACCEPTED, shown=False), IMAGE,
+    Column(
+        key="loss", title=mark("Would lose"), chars=12, figure=True,
         text=lambda task, facts: duration_words(_loss(task, facts)), order=_loss,
     ),
 )  # fmt: skip
@@ -158,7 +194,7 @@ ENDED = (
         text=lambda task, _facts: _(DELIVERIES[task.delivery]),
         order=lambda task, _facts: task.delivery.value,
     ),
-    replace(CORES, shown=False), replace(MEMORY, shown=False), STARTED,
+    replace(CORES, shown=False), replace(MEMORY, shown=False), STARTED, IMAGE,
 )  # fmt: skip
 """Of those that have ended, the last few are hidden until they are asked for."""
 
@@ -182,3 +218,13 @@ def is_waiting(task: Task) -> bool:
 def can_stop(task: Task) -> bool:
     """Whether stopping it means anything."""
     return not task.state.has_ended and task.phase is not Phase.STOPPING
+
+
+def can_pause(task: Task) -> bool:
+    """Whether pausing it alone means anything."""
+    return can_stop(task) and not task.held
+
+
+def can_resume(task: Task) -> bool:
+    """Whether it was paused alone."""
+    return can_stop(task) and task.held

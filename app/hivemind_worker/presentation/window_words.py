@@ -122,6 +122,14 @@ def pause_label(snapshot: Snapshot | None) -> tuple[str, str]:
     return _("Pause"), "pause"
 
 
+def hold_label(tasks: Sequence[Task]) -> tuple[str, str]:
+    """The word and the icon of the button that pauses these tasks alone, or lets them go on."""
+    open_tasks = [task for task in tasks if not task.state.has_ended]
+    if open_tasks and all(task.held for task in open_tasks):
+        return _("Resume"), "play"
+    return _("Pause"), "pause"
+
+
 def until_tomorrow() -> str:
     """The last of the snooze lengths."""
     return _("Until tomorrow {time}", time="06:00")

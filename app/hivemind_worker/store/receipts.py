@@ -165,6 +165,14 @@ def read_receipt(path: Path) -> dict[str, Any]:
     return document
 
 
+def kept_receipt(path: Path) -> dict[str, Any] | None:
+    """The receipt in this file; None while there is none that can be read."""
+    try:
+        return read_receipt(path)
+    except (OSError, ValueError):
+        return None
+
+
 def is_genuine(document: Mapping[str, Any], public_key: str = "") -> bool:
     """Whether nothing was changed since it was signed, by `public_key` where one is expected."""
     named = document.get("public_key")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLineEdit, QStackedWidget, QTabBar, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QStackedWidget, QTabBar, QWidget
 
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.settings import Settings
@@ -18,45 +18,19 @@ from hivemind_worker.presentation.page_tasks import task_look
 from hivemind_worker.presentation.page_words import Look
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.story import story_report
+from hivemind_worker.presentation.task_columns import can_stop
 from hivemind_worker.presentation.task_details import about, limits, outcome, permissions, trouble
+from hivemind_worker.presentation.window_words import hold_label
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.log_view import Follower, LogView
 from hivemind_worker.ui.parts.buttons import ToolButton
+from hivemind_worker.ui.parts.pairs import Pairs
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, box, column, line, row, scrolled
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape
 from hivemind_worker.ui.text_file import save_copy
 from hivemind_worker.ui.theme import theme
 
 SIDE_PX, WIDE_PX = 270, 860
-
-
-class Pairs(QWidget):
-    """Names and values in two columns, filled anew in place."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout()
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(16)
-        self._grid.setVerticalSpacing(3)
-        self._grid.setColumnStretch(1, 1)
-        self._rows: list[tuple[Label, Sentence]] = []
-        self.setLayout(self._grid)
-
-    def show_rows(self, rows: tuple[tuple[str, str], ...]) -> None:
-        """Show exactly these."""
-        while len(self._rows) < len(rows):
-            made = (Label("", "second"), Sentence())
-            for number, widget in enumerate(made):
-                self._grid.addWidget(widget, len(self._rows), number)
-            self._rows.append(made)
-        for number, (name, text) in enumerate(self._rows):
-            there = number < len(rows)
-            name.setVisible(there)
-            text.setVisible(there)
-            if there:
-                name.setText(rows[number][0])
-                text.setText(rows[number][1])
 
 
 class LogPane(QWidget):
@@ -114,12 +88,16 @@ class LogPane(QWidget):
 
 
 class TaskPane(QWidget):
-    """Shows one task; `closed` is called when it is put away."""
+    """Shows one task; `closed` puts it away, `hold` pauses it alone or lets it go on."""
 
-    def __init__(self, bridge: Bridge, thread: NamedThread, closed: Callable[[], object]) -> None:
+    def __init__(
+        self, bridge: Bridge, thread: NamedThread, closed: Callable[[], object],
+        hold: Callable[[Sequence[Task]], object],
+    ) -> None:  # fmt: skip
         super().__init__()
         self.bridge = bridge
         self.task: Task | None = None
+        self._hold = hold
         self.log = LogPane(bridge, thread)
         self._build_head(closed)
         self.callout = Callout()
@@ -161,12 +139,14 @@ class TaskPane(QWidget):
     def _build_head(self, closed: Callable[[], object]) -> None:
         self.shape, self.name, self.about = Shape(), Sentence("", "mono"), Sentence("", "small")
         self.copy_id = ToolButton(_("Copy the task's name"), "copy", "icon", self._copy_name)
+        self.hold_button = ToolButton(*hold_label(()), "quiet", self._pressed_hold)
         self.close_button = ToolButton(_("Close the details"), "cross", "icon", closed)
         inner = row(10, margins=(theme().size("gutter"), 4, 12, 4))
         inner.addWidget(self.shape)
         inner.addWidget(self.name, 2)
         inner.addWidget(self.copy_id)
         inner.addWidget(self.about, 3)
+        inner.addWidget(self.hold_button)
         inner.addWidget(self.close_button)
         self._head = box("clear", inner)
 
@@ -212,6 +192,7 @@ class TaskPane(QWidget):
         self.shape.show_icon(look.icon, f"state-{look.tone}-ink", look.word)
         self.name.setText(shown_line(task.task_id))
         self.about.setText(about(task, now_s))
+        self._show_hold(task)
         self.limits.show_rows(limits(task, settings, now_s))
         found = outcome(task, now_s)
         self.outcome.show_rows(found)
@@ -223,6 +204,17 @@ class TaskPane(QWidget):
         if fresh or ended_now:
             self._follow(task)
             self.bridge.query("story", lambda node: node.story(task.key), self._tell)
+
+    def _show_hold(self, task: Task) -> None:
+        word, icon_name = hold_label((task,))
+        self.hold_button.setVisible(can_stop(task))
+        self.hold_button.setText(word)
+        self.hold_button.setAccessibleName(word)
+        self.hold_button.set_icon(icon_name)
+
+    def _pressed_hold(self) -> None:
+        if self.task is not None:
+            self._hold((self.task,))
 
     def _follow(self, task: Task) -> None:
         node = self.bridge.node

@@ -24,7 +24,7 @@ from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.task_models import TASK, AnyIndex, TaskModel
 from hivemind_worker.ui.theme import appearance, theme
 
-EDGE, PAD = 20, 8
+EDGE, PAD, BAR_PX = 20, 8, 54
 _SELECTED = QStyle.StateFlag.State_Selected
 
 
@@ -52,6 +52,8 @@ class TaskDelegate(QStyledItemDelegate):
         inside = box.adjusted(EDGE if index.column() == 0 else PAD, 0, -PAD, -1)
         if task is not None and column.key in ("status", "runtime"):
             inside = self._draw_shape(painter, inside, task, column.key, selected=selected)
+        if task is not None and column.share is not None:
+            self._draw_share(painter, inside, column.share(task, self._model.facts))
         painter.setFont(self._mono if column.mono else self._body)
         painter.setPen(look.colour("on-select" if selected else "text"))
         text = str(index.data() or "")
@@ -59,6 +61,15 @@ class TaskDelegate(QStyledItemDelegate):
             text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inside.width())
         flag = Qt.AlignmentFlag.AlignRight if column.figure else Qt.AlignmentFlag.AlignLeft
         painter.drawText(inside, flag | Qt.AlignmentFlag.AlignVCenter, text)
+
+    def _draw_share(self, painter: QPainter, inside: QRect, share: float | None) -> None:
+        if share is None:
+            return
+        look = theme()
+        bar = QRect(inside.left(), inside.center().y() - 2, min(BAR_PX, inside.width() // 2), 5)
+        painter.fillRect(bar, look.colour("line"))
+        bar.setWidth(round(bar.width() * min(1.0, share)))
+        painter.fillRect(bar, look.colour("accent-edge"))
 
     def _draw_shape(self, painter: QPainter, inside: QRect, task: Task, key: str, *, selected: bool) -> QRect:
         look, px = theme(), theme().icon_px("icon_small") - 2
@@ -90,7 +101,9 @@ class TaskTable(QTableView):
 
     def __init__(self, model: TaskModel, shown: Any, memory: QSettings, name: str) -> None:
         super().__init__()
-        self.source, self._memory, self._name = model, memory, name
+        self.source, self._memory = model, memory
+        # With their number: what was kept for other columns would show and hide the wrong ones.
+        self._key = f"columns/{name}-{len(model.columns)}"
         self.setModel(shown)
         self.setItemDelegate(TaskDelegate(model, self))
         self.setAccessibleName(_("Tasks"))
@@ -124,7 +137,7 @@ class TaskTable(QTableView):
         for number, column in enumerate(self.source.columns):
             header.resizeSection(number, column.chars * digit + 2 * PAD + (EDGE if number == 0 else 4))
             header.setSectionHidden(number, not column.shown)
-        kept = self._memory.value(f"columns/{self._name}")
+        kept = self._memory.value(self._key)
         if kept is not None:
             header.restoreState(kept)
 
@@ -156,7 +169,7 @@ class TaskTable(QTableView):
 
     def remember(self) -> None:
         """Keep which columns are shown, how wide and in which order."""
-        self._memory.setValue(f"columns/{self._name}", self.horizontalHeader().saveState())
+        self._memory.setValue(self._key, self.horizontalHeader().saveState())
 
     # --- rows ---------------------------------------------------------------------------------
 

@@ -69,7 +69,8 @@ SEED_TASK: dict[str, Schema] = {
 TASK: dict[str, Schema] = {
     **SEED_TASK, "attempt": COUNT, "accepted_at": MAYBE_TIME, "started_at": MAYBE_TIME,
     "ended_at": MAYBE_TIME, "delivered_at": MAYBE_TIME,
-    "stop_reason": {"enum": [*StopReason, None]}, "where": TEXT, "image": TEXT, "result_bytes": MAYBE_WHOLE,
+    "held": FLAG, "stop_reason": {"enum": [*StopReason, None]},
+    "where": TEXT, "image": TEXT, "result_bytes": MAYBE_WHOLE,
     "trust_change": WHOLE, "usage": record(cpu_s=NUMBER, wall_s=NUMBER, peak_memory_bytes=COUNT),
 }  # fmt: skip
 POOL = record(
@@ -140,6 +141,7 @@ SETTING = record(
 CHANGED = record(
     changed=listed(TEXT), restart_needed=listed(TEXT), overruled=listed(TEXT), settings=listed(ref("Setting"))
 )
+RECEIPT = record(receipt={"type": "object"}, public_key=TEXT, signature=TEXT)
 SEED_TASKS = record(
     tasks=listed(ref("SeedTask")), available_resources=ref("Resources"), total_resources=ref("Resources")
 )

@@ -22,8 +22,8 @@ from hivemind_worker.web.asked import object_of, task_id_of
 from hivemind_worker.web.document import Choice, Doc, Text, Whole, good
 from hivemind_worker.web.files import PIECE_BYTES, file_bytes, open_result, read_log
 from hivemind_worker.web.routes import Access, Route
-from hivemind_worker.web.schemas import DONE, LOG_PIECE, NOTHING, STORY, TASKS, ref
-from hivemind_worker.web.wishes import find_task, stop
+from hivemind_worker.web.schemas import DONE, LOG_PIECE, NOTHING, RECEIPT, STORY, TASKS, ref
+from hivemind_worker.web.wishes import find_task, pause, stop
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
@@ -72,6 +72,18 @@ class TaskRoutes:
                 method="GET", path=TASK + "/result", handler=self._of_task(self.result), stream=True,
                 doc=Doc(summary="The packed result", tag="tasks", problems=GONE,
                         answers=good("The archive.", BINARY, "application/zip"))),
+            *(
+                Route(method="POST", path=f"{TASK}/{word}", handler=self._of_task(handler),
+                      access=Access.OWNER, doc=Doc(
+                          summary=summary, tag="tasks", body=NOTHING, problems=(*GONE, HTTPStatus.CONFLICT),
+                          answers=good("Done, and durable.", DONE)))
+                for word, handler, summary in (
+                    ("pause", self.pause, "Freeze one task alone; no error when it has ended"),
+                    ("resume", self.resume, "Let one task go on that was paused alone"))
+            ),
+            Route(method="GET", path=TASK + "/receipt", handler=self._of_task(self.receipt), doc=Doc(
+                summary="What ran here, signed", tag="tasks", problems=GONE,
+                answers=good("The receipt.", RECEIPT))),
             Route(
                 method="POST", path=TASK + "/stop", handler=self._of_task(self.stop), access=Access.OWNER,
                 doc=Doc(summary="Have a task end; no error when it has", tag="tasks", body=NOTHING,
@@ -177,6 +189,30 @@ class TaskRoutes:
             async with asyncio.timeout(WRITE_LIMIT_S):
                 await response.write(piece)
         return response
+
+    async def receipt(self, request: web.Request, task: Task) -> web.Response:
+        """The signed receipt of an ended task."""
+        found = await self._node.receipt(task.key)
+        if found is None:
+            return refuse(request.path, refusal(HTTPStatus.NOT_FOUND, "", FaultCode.NO_RECEIPT))
+        return answer(found)
+
+    async def pause(self, request: web.Request, task: Task) -> web.Response:
+        """Freeze one task."""
+        return await self._pause_or_resume(request, task, paused=True)
+
+    async def resume(self, request: web.Request, task: Task) -> web.Response:
+        """Let one task go on."""
+        return await self._pause_or_resume(request, task, paused=False)
+
+    async def _pause_or_resume(self, request: web.Request, task: Task, *, paused: bool) -> web.Response:
+        body = await object_of(request, ())
+        done = (
+            body if isinstance(body, Refusal) else await pause(self._node, task, self._clock(), paused=paused)
+        )
+        if isinstance(done, Refusal):
+            return refuse(request.path, done)
+        return answer(done_report(self._node.snapshot(), done))
 
     async def stop(self, request: web.Request, task: Task) -> web.Response:
         """Have one task end."""

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.effects import Refused
-from hivemind_worker.model.events import StopAsked
+from hivemind_worker.model.events import StopAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import StopReason, Task, TaskId
 from hivemind_worker.presentation.catalogue import _
@@ -39,3 +39,15 @@ async def stop(node: NodeFace, task: Task, now_s: float) -> str | Refusal:
         return _("Task {id} had ended before: {state}.", id=task.task_id, state=task.state.value)
     refused = await wish(node, StopAsked(at_s=now_s, key=task.key, reason=StopReason.OWNER))
     return refused or _("Task {id} is being stopped.", id=task.task_id)
+
+
+async def pause(node: NodeFace, task: Task, now_s: float, *, paused: bool) -> str | Refusal:
+    """Have one task wait, or go on; one that has ended stays as it is. Returns the caller's sentence."""
+    if task.state.has_ended:
+        return _("Task {id} had ended before: {state}.", id=task.task_id, state=task.state.value)
+    refused = await wish(node, TaskPauseAsked(at_s=now_s, key=task.key, paused=paused))
+    if refused is not None:
+        return refused
+    if paused:
+        return _("Task {id} is paused until you resume it.", id=task.task_id)
+    return _("Task {id} goes on as soon as nothing else holds it.", id=task.task_id)

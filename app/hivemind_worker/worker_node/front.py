@@ -23,6 +23,7 @@ from hivemind_worker.model.work import RunFigures
 from hivemind_worker.places import resources
 from hivemind_worker.pool.address import parse_address
 from hivemind_worker.presentation.catalogue import use_language
+from hivemind_worker.store.receipts import kept_receipt
 from hivemind_worker.store.settings_file import change as change_settings_file
 from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.care import Care
@@ -168,6 +169,9 @@ class Front:
 
     def output_log(self, key: TaskKey) -> Path:
         return self.parts.folders.log(key)
+
+    async def receipt(self, key: TaskKey) -> Mapping[str, object] | None:
+        return await self.parts.files.call(kept_receipt, self.parts.places.receipts / f"{key}.json")
 
     def result_archive(self, key: TaskKey) -> Path:
         return self.parts.folders.result(key)

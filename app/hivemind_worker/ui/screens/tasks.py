@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, QSettings, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSplitter, QStackedWidget, QTabBar, QWidget
 
-from hivemind_worker.model.events import StopAsked
+from hivemind_worker.model.events import StopAsked, TaskPauseAsked
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.model.task import StopReason, Task
+from hivemind_worker.model.task import Problem, StopReason, Task, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import unended
 from hivemind_worker.presentation.page_words import cores_of
 from hivemind_worker.presentation.rows import v1_task
-from hivemind_worker.presentation.task_columns import ENDED, OPEN, Facts, as_tsv, can_stop, is_waiting
-from hivemind_worker.presentation.window_words import nothing_here, pause_label, stop_loss, stop_question
-from hivemind_worker.ui import wishes
+from hivemind_worker.presentation.task_columns import (
+    ENDED,
+    OPEN,
+    Facts,
+    as_tsv,
+    can_pause,
+    can_resume,
+    can_stop,
+    is_waiting,
+)  # fmt: skip
+from hivemind_worker.presentation.window_words import hold_label, nothing_here, stop_loss, stop_question
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Question
 from hivemind_worker.ui.icons import icon
 from hivemind_worker.ui.parts.buttons import Button, ToolButton
 from hivemind_worker.ui.parts.panels import box, column, row
 from hivemind_worker.ui.parts.text import Label, Sentence
+from hivemind_worker.ui.receipt_view import ReceiptView
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.task_models import EndedTasks, OpenTasks, Sorted
 from hivemind_worker.ui.task_pane import TaskPane
@@ -47,6 +58,7 @@ class Tasks(Screen):
         self._thread = NamedThread("window-files")
         self._unended: frozenset[str] = frozenset()
         self._question: Question | None = None
+        self._receipt: ReceiptView | None = None
         self.running, self.waiting = OpenTasks(OPEN), OpenTasks(OPEN)
         self.ended = EndedTasks(ENDED, bridge)
         self.sorted = Sorted(self.running), Sorted(self.waiting)
@@ -59,7 +71,7 @@ class Tasks(Screen):
         for table in self.tables[:FINISHED]:
             table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
         self.stack = QStackedWidget()
-        self.pane = TaskPane(bridge, self._thread, self.close_pane)
+        self.pane = TaskPane(bridge, self._thread, self.close_pane, self._hold)
         self.empty = _Empty()
         self._build()
         for table in self.tables:
@@ -71,7 +83,7 @@ class Tasks(Screen):
     def _connect(self, table: TaskTable) -> None:
         table.chosen.connect(self._chosen)
         table.opened.connect(self.open_pane)
-        table.hold.connect(lambda: wishes.toggle(self.bridge))
+        table.hold.connect(self.hold)
         table.stop.connect(self.ask_to_stop)
         table.copy.connect(self.copy_rows)
         table.customContextMenuRequested.connect(lambda at, table=table: self._menu(table, at))
@@ -133,10 +145,11 @@ class Tasks(Screen):
 
     def _action_table(self) -> tuple[tuple[str, str, str, Callable[[], object]], ...]:
         return (
-            ("hold", _("Pause all"), "pause", lambda: wishes.toggle(self.bridge)),
+            ("hold", *hold_label(()), self.hold),
             ("stop", _("Stop…"), "stop", self.ask_to_stop),
             ("details", _("Details"), "logs", self.open_pane),
             ("folder", _("Open folder"), "folder", self.open_folder),
+            ("receipt", _("Receipt"), "receipt", self.show_receipt),
             ("result", _("Save result…"), "download", self.save_result),
             ("copy", _("Copy as JSON"), "copy", self.copy_json),
         )
@@ -174,7 +187,11 @@ class Tasks(Screen):
     def _facts(self, snapshot: Snapshot) -> Facts:
         node = self.bridge.node
         limit_h = node.settings.task_time_limit_h if node is not None else 0.0
-        return Facts(now_s=snapshot.at_s, time_limit_s=limit_h * HOUR_S)
+        uses = {} if node is None else {
+            task.key: figures for task in snapshot.tasks
+            if task.state is TaskState.RUNNING and (figures := node.task_figures(task)) is not None
+        }  # fmt: skip
+        return Facts(now_s=snapshot.at_s, time_limit_s=limit_h * HOUR_S, uses=uses)
 
     def _ended_told(self, _total: int) -> None:
         self._show_counts()
@@ -197,16 +214,18 @@ class Tasks(Screen):
 
     def _show_actions(self, snapshot: Snapshot) -> None:
         chosen = self.table().selected()
-        word, icon_name = pause_label(snapshot)
+        word, icon_name = hold_label(chosen)
         hold = self.buttons["hold"]
-        hold.setText(_("Pause all") if icon_name == "pause" else word)
-        hold.setAccessibleName(hold.text())
+        hold.setText(word)
+        hold.setAccessibleName(word)
         hold.set_icon(icon_name)
+        hold.setEnabled(any(can_stop(task) for task in chosen))
         self.buttons["stop"].setEnabled(any(can_stop(task) for task in chosen))
         for key in ("details", "folder"):
             self.buttons[key].setEnabled(len(chosen) == 1)
         self.buttons["copy"].setEnabled(bool(chosen))
-        self.buttons["result"].setEnabled(len(chosen) == 1 and chosen[0].state.has_ended)
+        for key in ("result", "receipt"):
+            self.buttons[key].setEnabled(len(chosen) == 1 and chosen[0].state.has_ended)
         total = self.table().model().rowCount()
         said = _("{count} of {total} selected", count=f"{len(chosen):,}", total=f"{total:,}")
         self.selection.setText(said)
@@ -286,7 +305,9 @@ class Tasks(Screen):
             table.menu_at(at, self._fill_menu)
 
     def _fill_menu(self, menu: QMenu) -> None:
-        for key, word, icon_name, pressed in self._action_table():
+        for key, usual, usual_icon, pressed in self._action_table():
+            held = key == "hold"
+            word, icon_name = hold_label(self.table().selected()) if held else (usual, usual_icon)
             if key == "copy":
                 menu.addSeparator()
                 rows = menu.addAction(_("Copy rows"))
@@ -296,6 +317,32 @@ class Tasks(Screen):
             action.triggered.connect(lambda _checked=False, pressed=pressed: pressed())
 
     # --- what is done -------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Pause the selected tasks, these alone; where all of them are paused so, let them go on."""
+        self._hold(self.table().selected())
+
+    def _hold(self, tasks: Sequence[Task]) -> None:
+        pausing = any(can_pause(task) for task in tasks)
+        for task in filter(can_pause if pausing else can_resume, tasks):
+            self.bridge.ask(TaskPauseAsked(at_s=time.time(), key=task.key, paused=pausing))
+
+    def show_receipt(self) -> None:
+        """What ran here, signed."""
+        task = self.table().current_task()
+        if task is not None:
+            self.bridge.query("receipt", lambda node: node.receipt(task.key), self._show_receipt)
+
+    def _show_receipt(self, document: Mapping[str, object] | None) -> None:
+        if document is None:
+            self.selection.setText(words(Problem(code=FaultCode.NO_RECEIPT))[0])
+        elif self._receipt is None:
+            self._receipt = ReceiptView(self, document)
+            self._receipt.finished.connect(self._forget_receipt)
+            self._receipt.open()
+
+    def _forget_receipt(self) -> None:
+        self._receipt = None
 
     def ask_to_stop(self) -> None:
         """Stop the selected tasks, after saying what would be lost."""

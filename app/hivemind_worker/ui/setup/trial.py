@@ -23,10 +23,10 @@ from hivemind_worker.presentation.setup_words import trial_headline, trial_lines
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.log_view import LogView
 from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.pairs import Pairs
 from hivemind_worker.ui.parts.panels import Callout, Columns, FactLine, FactRows, Panel
 from hivemind_worker.ui.parts.text import Sentence
 from hivemind_worker.ui.setup.step import Step
-from hivemind_worker.ui.task_pane import Pairs
 
 LOOK_S, JOIN_LOOK_S, JOIN_LIMIT_S, LIMIT_S = 0.1, 0.3, 120.0, 170.0
 
