@@ -53,7 +53,7 @@ def until(holds: Callable[[], Any], limit_s: float = START_LIMIT_S) -> Any:
 @contextmanager
 def x_server() -> Iterator[str]:
     """An X server; its display's name."""
-    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             assert server.stdout is not None

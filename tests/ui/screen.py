@@ -25,6 +25,7 @@ def xvfb(width: int = 1280, height: int = 900) -> Iterator[tuple[str, subprocess
         pytest.skip("this system has no Xvfb")
     read, write = os.pipe()
     words = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
+    words.append("-noreset")  # else a client that comes while the last one leaves is thrown out
     process = subprocess.Popen(words, pass_fds=(write,), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(write)
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hivemind_worker.core.latch import DWELL_S, Latch, Lean, stepped
-from hivemind_worker.core.week import level_at, level_ends, slot_at
+from hivemind_worker.core.week import level_at, level_ends, month_ends, slot_at
 from hivemind_worker.model.facts import Condition, RuleFacts
 from hivemind_worker.model.judgement import Follows, Judgement, RuleCode, RuleView
 from hivemind_worker.model.rules import Amount, Level, Rules
@@ -252,7 +252,9 @@ def _heat(celsius: float | None, limit: float, back: float) -> Found:
 
 def _month(look: Look) -> Found:
     used, limit = look.facts.month_bytes / GB, look.rules.month_gb
-    return Found(lean=Lean(over=used >= limit, back=used < limit), value=used, limit=limit)
+    lean = Lean(over=used >= limit, back=used < limit)
+    ends_s = month_ends(look.at_s, look.facts.zone) if lean.over else None
+    return Found(lean=lean, value=used, limit=limit, ends_at_s=ends_s)
 
 
 def _disk(look: Look) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from hivemind_worker.model.facts import Zone
@@ -34,6 +35,14 @@ def level_ends(rules: Rules, at_s: float, zone: Zone) -> float | None:
     ends_local_s = local_s - local_s % SLOT_S + slots * SLOT_S
     ends_s = ends_local_s - zone.offset_at(at_s)
     return ends_local_s - zone.offset_at(ends_s)
+
+
+def month_ends(at_s: float, zone: Zone) -> float:
+    """When the next calendar month begins in local time, UTC."""
+    local = datetime.fromtimestamp(at_s + zone.offset_at(at_s), UTC)
+    first = datetime(local.year + local.month // 12, local.month % 12 + 1, 1, tzinfo=UTC)
+    ends_s = first.timestamp() - zone.offset_at(at_s)
+    return first.timestamp() - zone.offset_at(ends_s)
 
 
 @lru_cache(1024)

@@ -123,7 +123,7 @@ class Rules:
     power_saver_on: bool = _flag(True, "Pause while the system saves power.")
     metered_on: bool = _flag(True, "Take no new task on a metered network.")
     month_on: bool = _flag(False, "Take no new task when the month's transfers are used up.")
-    month_gb: float = _number(50.0, "Transfers for tasks a month at most.", 0.1, 1_000_000, "GB")
+    month_gb: float = _number(50.0, "Transfers for tasks a month at most.", 0.001, 1_000_000, "GB")
     disk_on: bool = _flag(True, "Pause when the disk gets too full.")
     disk_free_gb: float = _number(1.0, "Disk that stays free.", 0.1, 65536, "GiB")
     memory_on: bool = _flag(True, "Give way when the memory gets scarce.")

@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 import hivemind_worker.pool.polling  # noqa: F401
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.pool.wire import clean_words
 
 KEEPALIVE: tuple[tuple[str, int], ...] = (
@@ -106,8 +107,9 @@ def wants_login(outcome: object) -> bool:
 class Channel:
     """A connection to one checked address (`target`: IP and port). Close it when done."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, moved: Moved = uncounted) -> None:
         self.target = target
+        self._moved = moved
         self._secrets: deque[str] = deque(maxlen=REMEMBERED_SECRETS)
         self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
 
@@ -142,10 +144,14 @@ class Channel:
         try:
             async with self._own_line() if own_line else nullcontext(self._channel) as channel:
                 call = channel.unary_unary(path)(request, timeout=limit_s, metadata=metadata)
-                message = read(await call)
+                reply = await call
+                self._moved(len(reply), len(request))
+                message = read(reply)
                 around = (*_pairs(await call.initial_metadata()), *_pairs(await call.trailing_metadata()))
                 return Answer(message=message, metadata=around)
         except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:  # without a connection nothing has left
+                self._moved(0, len(request))
             return Failure(status=error.code(), words=self.discreet(error.details() or ""))
         except DecodeError:
             return Failure(status=grpc.StatusCode.INTERNAL, words="the answer cannot be read")

@@ -17,6 +17,7 @@ from pathlib import Path
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Problem, TaskId
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import Announcement, Sent
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.address import Interfaces, find_pool
@@ -46,7 +47,7 @@ class PoolClient:
         self, address: str, credentials: CredentialsSource, announcement: Callable[[], Announcement | None],
         on_change: Callable[[PoolView], None], *, files: NamedThread, interfaces: Callable[[], Interfaces],
         insist_plain_login: bool = False, machine_name: str = "", clock: Clock | None = None,
-        chance: random.Random | None = None, deadlines: Deadlines | None = None,
+        chance: random.Random | None = None, deadlines: Deadlines | None = None, moved: Moved = uncounted,
     ) -> None:  # fmt: skip
         """`announcement` answers None to stay silent (quirk 12); `machine_name` replaces the user's
         name at the pool, which then pays nobody (quirk 9)."""
@@ -61,6 +62,7 @@ class PoolClient:
         self._deadlines = deadlines or Deadlines()
         self._backoff = Backoff(chance or random.Random())  # noqa: S311 - jitter, not a secret
         self._delivery = Delivery(files)
+        self._moved = moved
         self._names = NamedThread("names")
         self._session: Session | None = None
         self._woken = asyncio.Event()
@@ -141,7 +143,7 @@ class PoolClient:
         target = await find_pool(address, self._interfaces(), self._names, insist_plain_login=insist)
         if isinstance(target, Problem):
             return target
-        session = await sign_in(target, credentials, self._clock, self._deadlines)
+        session = await sign_in(target, credentials, self._clock, self._deadlines, self._moved)
         if isinstance(session, Problem):
             return session
         if self._address != address:  # the pool was left while it answered

@@ -24,6 +24,7 @@ import hivemind_worker.pool.polling  # noqa: F401
 from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.faults import FAULTS, FaultCode, sentence
 from hivemind_worker.model.task import Offer, Problem, TaskKey, key_of
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.gate import PLACES, Gate
 from hivemind_worker.pool.peers import PeerCheck
@@ -77,9 +78,10 @@ class TaskDoor:
 
     def __init__(
         self, handler: TaskHandler, *, peers: Iterable[str], spool: Path, files: NamedThread,
-        places: int = PLACES,
+        places: int = PLACES, moved: Moved = uncounted,
     ) -> None:  # fmt: skip
         self._handler = handler
+        self._moved = moved
         self._spool = spool
         self._files = files
         self._gate = Gate(places)
@@ -159,6 +161,7 @@ class TaskDoor:
             if isinstance(raw, Problem):
                 return raw
             place.received = True
+            self._moved(len(raw), 0)
             taking = self._nursery.start("offer", self._take([raw], over))
             taking.add_done_callback(lambda _: self._gate.leave(place))
         finally:

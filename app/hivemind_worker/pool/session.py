@@ -17,6 +17,7 @@ import grpc
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.pool.bearer import Bearer, bearer
 from hivemind_worker.pool.channel import Answer, Channel, Failure, wants_login
 from hivemind_worker.pool.clock import Clock
@@ -153,10 +154,10 @@ class Session:
 
 
 async def sign_in(
-    target: str, credentials: Credentials, clock: Clock, deadlines: Deadlines
+    target: str, credentials: Credentials, clock: Clock, deadlines: Deadlines, moved: Moved = uncounted
 ) -> Session | Problem:
     """A logged-in session, or why not; nothing stays open then."""
-    channel = Channel(target)
+    channel = Channel(target, moved)
     session = Session(channel, credentials, clock, deadlines)
     try:
         if not await channel.ready(deadlines.connect_s):

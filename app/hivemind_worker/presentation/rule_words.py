@@ -45,7 +45,11 @@ def _figures(sentence: str) -> Callable[[RuleView], str]:
 
 
 def _short(value: float | None) -> str:
-    return "?" if value is None else f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
+    if value is None:
+        return "?"
+    if 0 < abs(value) < 0.1:
+        return f"{value:.2g}"
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
 
 
 def _in_use(rule: RuleView) -> str:

@@ -78,8 +78,9 @@ class Doors:
         if own.warning:
             log.warning("%s", own.warning)
         self._door = TaskDoor(
-            self._parts.intake, peers=self._peers(pool_ips), spool=places.spool, files=self._parts.files
-        )
+            self._parts.intake, peers=self._peers(pool_ips), spool=places.spool, files=self._parts.files,
+            moved=self._parts.traffic.moved,
+        )  # fmt: skip
         port = await self._door.open(own.bind, settings.node_port)
         if isinstance(port, Problem):
             return port

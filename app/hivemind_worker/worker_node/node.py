@@ -200,7 +200,13 @@ class WorkerNode(Front):
         doors = [*self.doors.closing(), parts.runtime.close(), self.pools.close()]
         for work in (
             doors,
-            [parts.users.close(), parts.history.close(), parts.balances.close(), parts.records.close()],
+            [
+                parts.users.close(),
+                parts.history.close(),
+                parts.balances.close(),
+                parts.records.close(),
+                parts.traffic.close(),
+            ],
         ):
             closing = Nursery("closing")
             await asyncio.wait({closing.start("part", part) for part in work}, timeout=CLOSE_S)

@@ -40,6 +40,7 @@ from hivemind_worker.store.journal import SqliteJournal
 from hivemind_worker.store.receipts import Receipts
 from hivemind_worker.store.records import Records
 from hivemind_worker.store.secrets import login_store
+from hivemind_worker.store.traffic import TrafficBook
 from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.store.worker_log import WorkerLog
 
@@ -89,6 +90,7 @@ class Parts:
         self.files = NamedThread("files", threads=2)
         self.probe = NamedThread("probe")
         self.sampler = Sampler(places.data)
+        self.traffic = TrafficBook(places.data)
         self.workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
         self.wasm = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
         self.docker = self._docker_runtime() if settings.docker_enabled else None
@@ -109,6 +111,7 @@ class Parts:
         return DockerRuntime(
             self.places.data / "docker", docker_rules(self.settings), seccomp=resources() / "seccomp.json",
             node_id=node_id_of(self.settings), is_open=self._is_open, changed=self._sandbox_changed,
+            moved=self.traffic.moved,
         )  # fmt: skip
 
     def _sandbox_changed(self) -> None:
@@ -157,7 +160,7 @@ class Parts:
         self.link = PoolClient(
             settings.master_address, hooks.credentials, hooks.announcement, hooks.pool_changed,
             files=self.files, interfaces=ipv4_addresses,
-            machine_name=node_id if settings.pool_name == "machine" else "",
+            machine_name=node_id if settings.pool_name == "machine" else "", moved=self.traffic.moved,
         )  # fmt: skip
         self.engine = Engine(
             journal=watched_journal(self.journal, crash_step()), state=state,

@@ -59,6 +59,7 @@ class RuleWatch:
         if isinstance(rules, Problem):
             return rules
         self._parts.rules = rules
+        await self._parts.traffic.open()
         self._facts = await self._thread.call(self._open_probe, rules)
         return None
 
@@ -89,6 +90,7 @@ class RuleWatch:
             assert self._probe is not None
             facts = await self._thread.call(self._probe.look, self.current)
             await self._tell(facts, time.monotonic() - (facts.idle_s or 0.0))
+            await self._parts.traffic.keep()
             await self._remember(facts)
 
     def _needs_seconds(self) -> bool:
@@ -181,7 +183,10 @@ def in_use(judgement: Judgement) -> bool:
 
 def usual_sources(parts: Parts, touched: Callable[[float], None]) -> Sources:
     """This computer's own."""
-    return usual(parts.places.data, lambda: own_pids(parts), touched, gpu_heat=lambda: parts.gpu_celsius)
+    return usual(
+        parts.places.data, lambda: own_pids(parts), touched,
+        gpu_heat=lambda: parts.gpu_celsius, month_bytes=parts.traffic.month_bytes,
+    )  # fmt: skip
 
 
 def own_pids(parts: Parts) -> list[int]:

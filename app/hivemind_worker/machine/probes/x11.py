@@ -88,12 +88,18 @@ class X11Session:
             self._armed = False
             while not self._ends.is_set():
                 self._look(screen)
-                ready, _, _ = select.select([connection.fileno(), self._wake_read], [], [], LOOK_S)
-                if connection.fileno() in ready and screen.input_came():
+                if self._input_comes(connection, screen):
                     self._was_touched(screen)
         finally:
             with contextlib.suppress(Exception):
                 connection.close()
+
+    def _input_comes(self, connection: Any, screen: _Screen) -> bool:
+        """Whether there is an input now or within `LOOK_S`; answers to a look bring events along, unseen."""
+        if screen.input_came():
+            return True
+        ready, _, _ = select.select([connection.fileno(), self._wake_read], [], [], LOOK_S)
+        return connection.fileno() in ready and screen.input_came()
 
     def _look(self, screen: _Screen) -> None:
         idle_s = screen.idle_s()
@@ -101,8 +107,10 @@ class X11Session:
             self._last_input_s = time.monotonic() - idle_s
             self._full_screen = screen.full_screen()
         if not self._armed and idle_s >= REST_S:
-            self._armed = True
             screen.listen(True)
+            self._armed = True
+            if screen.idle_s() < REST_S:  # it came before the server listened
+                self._was_touched(screen)
 
     def _was_touched(self, screen: _Screen) -> None:
         now_s = time.monotonic()

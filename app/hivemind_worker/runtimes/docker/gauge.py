@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import RunFigures
 from hivemind_worker.runtimes.docker.containers import Containers
 from hivemind_worker.runtimes.docker.engine import EngineError
@@ -17,12 +18,16 @@ FIRST_S = 0.5
 
 
 class Gauge:
-    """`last` is the latest reading; `disk_bytes` is set by whoever watches the quota."""
+    """`last` is the latest reading; `disk_bytes` is set by whoever watches the quota.
 
-    def __init__(self, containers: Containers, memory_bytes: int) -> None:
+    `moved` is told of its network; what passes between the last reading and the end is not seen.
+    """
+
+    def __init__(self, containers: Containers, memory_bytes: int, moved: Moved = uncounted) -> None:
         self.last: Reading | None = None
         self.disk_bytes = 0
-        self._containers, self._memory_bytes = containers, memory_bytes
+        self.is_adopted = False
+        self._containers, self._memory_bytes, self._moved = containers, memory_bytes, moved
         self._figures: RunFigures | None = None
         self._looked_at_s = float("-inf")
         self._looked = asyncio.Event()
@@ -50,6 +55,16 @@ class Gauge:
             now = read_stats(await self._containers.stats(container), time.time())
             if now.cpu_s or now.memory_bytes:  # nothing: it has ended
                 before, self.last = self.last, now
+                self._count(now, before)
                 self._figures = figures(
                     now, before, disk_bytes=self.disk_bytes, memory_limit_bytes=self._memory_bytes
                 )
+
+    def _count(self, now: Reading, before: Reading | None) -> None:
+        """An adopted container's first reading holds what an earlier life has counted: it begins there."""
+        if before is None and self.is_adopted:
+            return
+        received = now.net_in_bytes - (before.net_in_bytes if before else 0)
+        sent = now.net_out_bytes - (before.net_out_bytes if before else 0)
+        if received > 0 or sent > 0:
+            self._moved(max(0, received), max(0, sent))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import PullProgress
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.runtimes.docker.engine import Engine, EngineError
@@ -53,8 +54,10 @@ class ImageShelf:
     """One for the worker; `close` it. `changed` is called when `pulling` shows something new."""
 
     def __init__(
-        self, engine: Engine, folder: Path, rules: ImageRules, changed: Callable[[], None] = lambda: None
-    ) -> None:
+        self, engine: Engine, folder: Path, rules: ImageRules, changed: Callable[[], None] = lambda: None,
+        moved: Moved = uncounted,
+    ) -> None:  # fmt: skip
+        self._moved = moved
         self._engine = engine
         self._folder = folder
         self._rules = rules
@@ -210,7 +213,7 @@ class ImageShelf:
         def tell(progress: PullProgress) -> None:
             loop.call_soon_threadsafe(self._show, progress)
 
-        pull = Pull(name, floor_bytes=self._rules.floor_bytes)
+        pull = Pull(name, floor_bytes=self._rules.floor_bytes, moved=self._moved)
         running = self._nursery.start("attempt", self._thread.call(pull.run, self._new_client, tell))
         try:
             return await asyncio.shield(running)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Phase, Problem
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import PullProgress, RunOrder
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.runtimes.docker import owners
@@ -49,6 +50,7 @@ class Shelter:
     log_driver: str
     log_bytes: int
     pids: int
+    moved: Moved = uncounted
 
 
 class Launch:

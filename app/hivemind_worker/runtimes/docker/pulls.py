@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import PullProgress
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ class PullFollower:
     def _done_bytes(self) -> int:
         return sum(layer.done_bytes for layer in self._layers.values())
 
+    @property
+    def fetched_bytes(self) -> int:
+        """What has come over the network; layers that were here already have no size in these lines."""
+        return self._done_bytes
+
     def progress(self) -> PullProgress:
         """The picture now."""
         layers = self._layers.values()
@@ -105,10 +111,14 @@ class PullFollower:
 class Pull:
     """One attempt. `run` blocks in its thread; `end` is safe from any other and at any time."""
 
-    def __init__(self, image: str, *, floor_bytes: int, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self, image: str, *, floor_bytes: int, stall_s: float = STALL_S, moved: Moved = uncounted
+    ) -> None:
         self._image = image
         self._floor_bytes = floor_bytes
         self._stall_s = stall_s
+        self._moved = moved
+        self._follower = PullFollower(image)
         self._ended = threading.Event()
         self._response: Any = None
 
@@ -139,6 +149,7 @@ class Pull:
         ) as error:
             return self._failed(str(getattr(error, "explanation", None) or error))
         finally:
+            self._moved(self._follower.fetched_bytes, 0)
             if self._response is not None:
                 self._response.close()
             if client is not None:
@@ -149,7 +160,7 @@ class Pull:
         if problem := self._disk_problem(store, FIRST_ROOM_BYTES):
             return Pulled(problem=problem)
         client.hooks["response"].append(self._keep)
-        follower, told_s = PullFollower(self._image), 0.0
+        follower, told_s = self._follower, 0.0
         repository, tag = name_and_tag(self._image)
         for line in cast(Any, client).pull(repository, tag=tag, stream=True, decode=True):
             if self._ended.is_set():

@@ -51,7 +51,7 @@ class Run:
     def __init__(self, order: RunOrder, shelter: Shelter) -> None:
         self.order = order
         self.launch = Launch(order, shelter, self._attach)
-        self.gauge = Gauge(shelter.containers, order.memory_bytes)
+        self.gauge = Gauge(shelter.containers, order.memory_bytes, shelter.moved)
         self._shelter = shelter
         self._clock = RunningClock()
         self._nursery = Nursery(f"run-{order.key[:8]}")
@@ -164,7 +164,7 @@ class Run:
         self._output = output
         self._position = read_mark(mark)
         self.launch.container = self.launch.name = where
-        self._is_started = True
+        self._is_started = self.gauge.is_adopted = True
         try:
             condition = await self._found_again()
             self._was_away = False

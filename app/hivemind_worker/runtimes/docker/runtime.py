@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import RuntimeView
 from hivemind_worker.model.task import Outcome, Problem, TaskKey
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import RunFigures, RunOrder
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.runtimes.docker.containers import Containers
@@ -105,16 +106,18 @@ class DockerRuntime:
         find: Callable[[], Endpoint] = usual_endpoint,
         is_open: Callable[[TaskKey, int], bool] = lambda key, attempt: False,
         changed: Callable[[], None] = lambda: None,
+        moved: Moved = uncounted,
     ) -> None:
         self._rules = rules
         self._is_open = is_open
         self._changed = changed
+        self._moved = moved
         self._home = folder_mark(folder)
         self._labels = {LABEL_WORKER: node_id, LABEL_HOME: self._home}
         self._seccomp_file = seccomp
         self._folder = folder
         self.engine = Engine(find)
-        self.images = ImageShelf(self.engine, folder / "images", rules.image, changed)
+        self.images = ImageShelf(self.engine, folder / "images", rules.image, changed, moved)
         self.network = TaskNetwork(rules.network)
         self.packages = PackageShelf(
             folder / "packages", self._new_client, self.network, policy=rules.policy,
@@ -223,7 +226,7 @@ class DockerRuntime:
                 network=self.network, policy=self._rules.policy, files=self._files,
                 listeners=self._listeners, labels=self._labels, seccomp=seccomp_text(self._seccomp_file),
                 log_driver=PODMAN_DRIVER if facts is not None and facts.podman else DRIVER,
-                log_bytes=self._rules.log_bytes, pids=self._rules.pids,
+                log_bytes=self._rules.log_bytes, pids=self._rules.pids, moved=self._moved,
             ),
         )  # fmt: skip
 
