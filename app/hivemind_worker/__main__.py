@@ -9,7 +9,7 @@ import sys
 SANDBOX_WORD = "--run-sandbox"
 COMPILE_WORD = "--compile-sandbox"
 KEEPER_WORD = "--run-keeper"
-VPN_WORD = "--vpn-helper"
+HELPER_WORD = "--vpn-helper"
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
         from hivemind_worker.nursery import keepers
 
         return keepers.main()
-    if word == VPN_WORD:
+    if word == HELPER_WORD:
         from hivemind_worker.vpn import helper
 
         return helper.main()

@@ -54,6 +54,7 @@ VERBS = (
     Verb("user", "user", "accounts, sessions and read-only tokens of the dashboard"),
     Verb("login", "login", "sign in to a pool and keep the login for run"),
     Verb("logout", "login", "forget the kept login"),
+    Verb("vpn", "vpn", "the pool's network: import a profile, bring it up, find what is wrong"),
     Verb("doctor", "doctor", "look for what keeps this computer from working"),
     Verb("config", "config", "show or change settings"),
     Verb("sandbox", "sandbox", "add interpreter packs to the built-in sandbox"),

@@ -19,6 +19,7 @@ from babel.messages.pofile import read_po, write_po
 from hivemind_worker.model.faults import FAULTS
 from hivemind_worker.model.rules import rule_rows
 from hivemind_worker.model.settings import Misfit, rows
+from hivemind_worker.model.vpn import PROFILE_WORDS
 
 ROOT = Path(__file__).parents[2]
 LOCALE = ROOT / "resources" / "locale"
@@ -49,6 +50,7 @@ def _in_tables() -> Iterable[Message]:
     for fault in FAULTS.values():
         yield from ((fault.sentence,), (fault.next_step,))
     yield from ((misfit.value,) for misfit in Misfit)
+    yield from ((words,) for words in PROFILE_WORDS.values())
     for row in (*rows(), *rule_rows()):
         yield (row.metadata["help"],)
         yield from ((word,) for word in (row.metadata["unit"], *row.metadata["choices"]) if word)

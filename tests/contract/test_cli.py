@@ -34,8 +34,8 @@ from tests.fakes.node import NOW_S, FakeNode, make_snapshot, make_task
 LIMIT_S = 20.0
 NEEDS_NO_FRONT_END = [
     "gui", "run", "demo", "pool", "submit", "status", "tasks", "logs", "story", "stop", "pause",
-    "resume", "snooze", "finish", "dashboard", "user", "login", "logout", "doctor", "config", "sandbox",
-    "image", "retry", "benchmark", "receipt", "rules", "mode", "version",
+    "resume", "snooze", "finish", "dashboard", "user", "login", "logout", "vpn", "doctor", "config",
+    "sandbox", "image", "retry", "benchmark", "receipt", "rules", "mode", "version",
 ]  # fmt: skip
 
 

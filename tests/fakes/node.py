@@ -37,8 +37,10 @@ from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.settings import Settings, apply, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
+from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnState, VpnView
 from hivemind_worker.model.work import RunFigures
 from hivemind_worker.model.yields import YieldTimes
+from hivemind_worker.vpn.narrowing import membership, usable
 
 NOW_S = 1_795_530_720.0  # 2026-11-24 14:32 UTC
 TOTAL = Resources(cpu=200.0, memory_gb=4.0)
@@ -196,6 +198,78 @@ class FakeCare:
         return 12.5, 118 << 20
 
 
+class FakeVpn:
+    """Set `refuse_with`, `results` and `rows`; read `asked`. Profiles are really read."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self._node = node
+        self.refuse_with: Problem | None = None
+        self.results: list[RungResult] = []
+        self.rows: list[Exposure] = [
+            Exposure(name="tasks", address="10.0.0.7", port=50053, vpn="pool_only", lan=False),
+            Exposure(name="dashboard", address="127.0.0.1", port=5000, vpn="no", lan=False),
+        ]
+        self.site: bytes | Problem = b""
+        self.asked: list[tuple[object, ...]] = []
+
+    @property
+    def view(self) -> VpnView:
+        return self._node.picture.vpn
+
+    def show(self, **changes: Any) -> None:
+        self._node.picture = replace(self._node.picture, vpn=replace(self.view, **changes))
+
+    def review(self, untrusted: bytes, wide: bool = False) -> Review:
+        return usable(untrusted, membership("10.0.0.1", "10.0.0.0/24", wide))[1]
+
+    async def keep(self, untrusted: bytes, wide: bool = False) -> Review | Problem:
+        review = self.review(untrusted, wide)
+        if review.usable and self.refuse_with is None:
+            self.asked.append(("keep", wide))
+            self.show(state=VpnState.OFF, has_profile=True, own_key=review.own_key, pool_key=review.pool_key)
+        return self.refuse_with or review
+
+    async def ask_site(self, site: str, name: str) -> bytes | Problem:
+        self.asked.append(("site", site))
+        return self.site
+
+    async def new_key(self) -> str | Problem:
+        self.asked.append(("key",))
+        return "x4XTJ9mFUhgh68e11r3qAXrT2mmQZjMG3Rlt5WKk8lc="
+
+    async def _do(self, *asked: object, **changes: Any) -> Problem | None:
+        self.asked.append(asked)
+        if self.refuse_with is None:
+            self.show(**changes)
+        return self.refuse_with
+
+    async def up(self) -> Problem | None:
+        return await self._do("up", state=VpnState.CONNECTED, handshake_s=NOW_S - 12, interface="hivemind0")
+
+    async def down(self) -> Problem | None:
+        return await self._do("down", state=VpnState.OFF, handshake_s=None, interface="")
+
+    async def go_back(self) -> Problem | None:
+        return await self._do("back")
+
+    async def remove(self) -> Problem | None:
+        return await self._do("remove", state=VpnState.NOT_SET_UP, has_profile=False)
+
+    async def set_auto(self, on: bool) -> Problem | None:
+        return await self._do("auto", on, joins_by_itself=on)
+
+    async def check(
+        self, tell: Callable[[RungResult], None] = lambda _result: None
+    ) -> tuple[RungResult, ...]:
+        self.asked.append(("check",))
+        for result in self.results:
+            tell(result)
+        return tuple(self.results)
+
+    async def exposure(self) -> tuple[Exposure, ...]:
+        return tuple(self.rows)
+
+
 class FakeSending:
     """Set `rows` and `log`; read `asked`."""
 
@@ -261,6 +335,7 @@ class FakeNode:
         self.rules = FakeRules()
         self.pools = FakePools(self)
         self.sending = FakeSending(self)
+        self.vpn = FakeVpn(self)
         self.care = FakeCare()
         self.watchers: list[Callable[[], None]] = []
         self._picture = make_snapshot()

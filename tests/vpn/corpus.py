@@ -73,8 +73,6 @@ USED = (
     case("endpoint at home", peer("pool.example", "192.168.1.5"), C.NEAR_ENDPOINT, C.NARROWED),
     case("IPv6 endpoint", peer("pool.example:51820", "[2001:db8::5]:51820"), C.NARROWED),
 )  # fmt: skip
-"""2001:db8::/32 counts as private, as the registries do: it adds a note."""
-
 REFUSED = (
     case("PostUp", interface(f"PostUp = touch {MARKER}"), C.COMMAND, line=4),
     case("PreUp", interface(f"PreUp = touch {MARKER}"), C.COMMAND, line=4),

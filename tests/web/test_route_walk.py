@@ -13,6 +13,7 @@ import pytest
 from hivemind_worker.model.accounts import Role
 from hivemind_worker.web.routes import Access, Route
 from tests.fakes.node import NOW_S, make_task
+from tests.vpn.corpus import GOOD
 from tests.web import wire
 from tests.web.conftest import TOKEN, Browser, Served
 
@@ -27,6 +28,8 @@ BY_ANYBODY = {("POST", "/logout"), ("DELETE", "/api/v1/sessions/{number}")}
 BODIES = {
     "/api/v1/actions/snooze": {"minutes": 5},
     "/api/v1/settings": {"trust_threshold": 77},
+    "/api/v1/vpn/review": {"profile": GOOD},
+    "/api/v1/vpn/import": {"profile": GOOD},
     "/api/v1/rules": {"idle_on": True},
     "/api/v1/conditions": {"name": "solar", "ok": False, "ttl_s": 60},
     "/api/v1/actions/mode": {"mode": "run"},
@@ -68,7 +71,8 @@ class Watched:
     async def look(self) -> Any:
         users, node = self._served.users, self._served.node
         return (
-            node.asked[:], dict(node.kept), node.settings, node.reconnects, node.fetches[:],
+            node.asked[:], node.vpn.asked[:], dict(node.kept), node.settings, node.reconnects,
+            node.fetches[:],
             await users.accounts(), await users.sessions(NOW_S), await users.tokens(),
             self._served.api._live.readers,
         )  # fmt: skip

@@ -27,9 +27,10 @@ Values = dict[str, object]
 class Remote:
     """One connection to the worker, opened when it is needed and proved before it is trusted."""
 
-    def __init__(self, endpoint: Endpoint, token: str) -> None:
+    def __init__(self, endpoint: Endpoint, token: str, limit_s: float = TIMEOUT_S) -> None:
         self._endpoint = endpoint
         self._token = token
+        self._limit_s = limit_s
         self._connection: http.client.HTTPConnection | None = None
 
     @property
@@ -61,7 +62,7 @@ class Remote:
             return self._exchange(method, path, body)
         except TimeoutError:
             self.close()
-            return Problem(code=FaultCode.WORKER_MUTE, about=f"nothing came within {TIMEOUT_S:g} s")
+            return Problem(code=FaultCode.WORKER_MUTE, about=f"nothing came within {self._limit_s:g} s")
         except (OSError, http.client.HTTPException):
             self.close()
         # The worker ends connections that idle; asking once more is safe where nothing changes.
@@ -81,7 +82,7 @@ class Remote:
         """The connection, whose other end has shown that it knows the token, or None."""
         if self._connection is None:
             connection = http.client.HTTPConnection(
-                self._endpoint.host, self._endpoint.port, timeout=TIMEOUT_S
+                self._endpoint.host, self._endpoint.port, timeout=self._limit_s
             )
             try:
                 proved = _proves(connection, self._token)
@@ -125,13 +126,13 @@ def _problem(values: Values) -> Problem:
     return Problem(code=code, about=str(values.get("about", "")))
 
 
-def find_worker() -> Remote | Problem:
+def find_worker(limit_s: float = TIMEOUT_S) -> Remote | Problem:
     """The worker of this home, or the problem that none runs."""
     places = home_places()
     endpoint, token = read_endpoint(places.endpoint_file), load_token(places.token_file)
     if endpoint is None or token is None:
         return NOT_RUNNING
-    return Remote(endpoint, token)
+    return Remote(endpoint, token, limit_s)
 
 
 def task_path(task_id: str, rest: str = "") -> str | Problem:
@@ -143,12 +144,13 @@ def task_path(task_id: str, rest: str = "") -> str | Problem:
 
 
 def ask_worker(
-    path: str | Problem, body: Mapping[str, object] | None = None, *, post: bool = False, patch: bool = False
-) -> Values | Problem:
-    """One question to the worker of this home."""
+    path: str | Problem, body: Mapping[str, object] | None = None, *, post: bool = False, patch: bool = False,
+    limit_s: float = TIMEOUT_S,
+) -> Values | Problem:  # fmt: skip
+    """One question to the worker of this home. `limit_s`: longer where its owner may be asked first."""
     if isinstance(path, Problem):
         return path
-    worker = find_worker()
+    worker = find_worker(limit_s)
     if isinstance(worker, Problem):
         return worker
     try:

@@ -30,6 +30,7 @@ from hivemind_worker.model.sending import Sending
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState
+from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnView
 from hivemind_worker.model.work import RunFigures
 from hivemind_worker.model.yields import YieldTimes
 
@@ -150,6 +151,61 @@ class CareFace(Protocol):
         ...
 
 
+class VpnFace(Protocol):
+    """The pool's network: its profile, its tunnel, and what is wrong with it."""
+
+    @property
+    def view(self) -> VpnView:
+        """How the tunnel is; stands in the snapshot as well."""
+        ...
+
+    def review(self, untrusted: bytes, wide: bool = False) -> Review:
+        """What a profile would do; changes nothing. `wide`: let the pool's whole network in."""
+        ...
+
+    async def keep(self, untrusted: bytes, wide: bool = False) -> Review | Problem:
+        """Put a profile in use; one that its review refuses leaves the present one as it is."""
+        ...
+
+    async def ask_site(self, site: str, name: str) -> bytes | Problem:
+        """Have the pool's site make a profile; check it like any other."""
+        ...
+
+    async def new_key(self) -> str | Problem:
+        """Make a key pair for a profile that comes without one; the public key, for the pool's owner."""
+        ...
+
+    async def up(self) -> Problem | None:
+        """Bring the tunnel up, or make it anew."""
+        ...
+
+    async def down(self) -> Problem | None:
+        """Take it down; it stays down until `up` or the next start."""
+        ...
+
+    async def go_back(self) -> Problem | None:
+        """Put the previous profile in use again."""
+        ...
+
+    async def remove(self) -> Problem | None:
+        """Take the tunnel down and forget the profiles."""
+        ...
+
+    async def set_auto(self, on: bool) -> Problem | None:
+        """Whether it comes up by itself."""
+        ...
+
+    async def check(
+        self, tell: Callable[[RungResult], None] = lambda _result: None
+    ) -> tuple[RungResult, ...]:
+        """Climb the eleven checks until one fails; `tell` hears each as it ends."""
+        ...
+
+    async def exposure(self) -> tuple[Exposure, ...]:
+        """Every port on which the worker listens, and who can reach it."""
+        ...
+
+
 class SendingFace(Protocol):
     """The owner as a requester at the active pool."""
 
@@ -181,6 +237,11 @@ class NodeFace(Protocol):
     @property
     def care(self) -> CareFace:
         """Checks, starting with the session, report for support."""
+        ...
+
+    @property
+    def vpn(self) -> VpnFace:
+        """The pool's network."""
         ...
 
     @property

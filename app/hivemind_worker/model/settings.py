@@ -19,7 +19,13 @@ from hivemind_worker.model.task import Problem
 Table = TypeVar("Table")
 """A frozen dataclass whose fields are made by `setting`."""
 
-SHAPES = {"hours": re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")}
+_OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+SHAPES = {
+    "hours": re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"),
+    "network": re.compile(rf"({_OCTET}\.){{3}}{_OCTET}/(1[6-9]|2\d|3[0-2])"),
+    "interface": re.compile(r"(?!\.)[a-z0-9_=+.-]{1,15}"),
+}
+"""Each has its sentence in `Misfit` under the same name."""
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -177,6 +183,16 @@ class Settings:
         2.0, "Disk for kept results at most, oldest removed first.", env="HIVEMIND_RESULT_QUOTA_GB",
         low=0, high=65536, unit="GiB",
     )  # fmt: skip
+    vpn_auto: bool = setting(
+        False, "Bring the pool's VPN up by itself: at start, after sleep, when the network changes.",
+        env="HIVEMIND_VPN_AUTO", restart=False,
+    )  # fmt: skip
+    vpn_interface: str = setting(
+        "hivemind0", "Name of the VPN's interface.", env="HIVEMIND_VPN_INTERFACE", shape="interface"
+    )
+    vpn_network: str = setting(
+        "10.0.0.0/24", "The pool's network, as ADDRESS/LENGTH.", env="HIVEMIND_VPN_NETWORK", shape="network"
+    )
     language: str = setting(
         "",
         "Language of displays: en or zh_TW; empty: the system's.",
@@ -234,6 +250,8 @@ class Misfit(StrEnum):
     LOW = "must be at least {low}"
     HIGH = "must be at most {high}"
     HOURS = "must be two times such as 22:00-07:00"
+    NETWORK = "must be a network such as 10.0.0.0/24"
+    INTERFACE = "must be at most 15 small letters, digits and -"
 
 
 class MisfitError(ValueError):
@@ -315,7 +333,7 @@ def _check_bounds(row: Field[Any], value: Any) -> None:
     if high is not None and not value <= high:
         raise MisfitError(Misfit.HIGH, high=f"{high:g}")
     if shape and value and SHAPES[shape].fullmatch(value) is None:
-        raise MisfitError(Misfit.HOURS)
+        raise MisfitError(Misfit[shape.upper()])
 
 
 def apply(base: Table, untrusted_values: Mapping[str, object]) -> tuple[Table, tuple[Problem, ...]]:

@@ -9,6 +9,7 @@ from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.judgement import Judgement
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Problem, Task
+from hivemind_worker.model.vpn import NO_VPN, VpnView
 from hivemind_worker.model.work import PullProgress
 
 
@@ -109,3 +110,4 @@ class Snapshot:
     switching_to: str = ""  # the pool that the active one is being left for
     judgement: Judgement = field(default_factory=Judgement)
     recovery: str = ""  # what the last start found, "" when there was nothing to recover
+    vpn: VpnView = NO_VPN

@@ -15,6 +15,10 @@ FRESH_HANDSHAKE_S = 180.0
 """WireGuard renews its keys every two minutes while anything passes; after three nothing does."""
 
 
+TUNNEL_NAMES = ("wg", "wireguard", "hivemind")
+"""What the name of a tunnel's interface holds: as the original documentation has it, and our own."""
+
+
 class ProfileCode(StrEnum):
     """Everything that may be said of a profile's lines. `NOTES` are said, the others refuse it."""
 

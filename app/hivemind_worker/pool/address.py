@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.vpn import TUNNEL_NAMES
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.peers import plain_ip
 
 Interfaces = Mapping[str, Sequence[str]]
 TUNNEL_NET = ipaddress.IPv4Network("10.0.0.0/24")
-POOL_IN_TUNNEL = "10.0.0.1"
 LOOPBACK, LOOPBACK_NAME = "127.0.0.1", "localhost"
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 RESOLVE_LIMIT_S = 10.0
@@ -84,7 +84,12 @@ def _look_up(host: str) -> list[str]:
 
 
 async def find_pool(
-    text: str, interfaces: Interfaces, names: NamedThread, *, insist_plain_login: bool = False
+    text: str,
+    interfaces: Interfaces,
+    names: NamedThread,
+    *,
+    insist_plain_login: bool = False,
+    network: ipaddress.IPv4Network = TUNNEL_NET,
 ) -> str | Problem:
     """Where to connect, as IP:PORT: parsed, looked up, allowed for a plain login, and listening.
 
@@ -94,7 +99,7 @@ async def find_pool(
     if isinstance(address, Problem):
         return address
     ips = await resolve(address.host, names)
-    if not insist_plain_login and (problem := login_problem(address, ips, interfaces)):
+    if not insist_plain_login and (problem := login_problem(address, ips, interfaces, network)):
         return problem
     for ip in ips:
         if await _listens(ip, address.port):
@@ -118,24 +123,29 @@ def is_loopback(ip: str) -> bool:
     return bool(plain_ip(ip)) and ipaddress.ip_address(plain_ip(ip)).is_loopback
 
 
-def login_problem(address: PoolAddress, ips: Iterable[str], interfaces: Interfaces) -> Problem | None:
+def login_problem(
+    address: PoolAddress,
+    ips: Iterable[str],
+    interfaces: Interfaces,
+    network: ipaddress.IPv4Network = TUNNEL_NET,
+) -> Problem | None:
     """PLAIN_LOGIN unless every address of the pool is this computer's own or inside the tunnel.
 
-    Inside means: in the network of a WireGuard interface, or in 10.0.0.0/24 where we have an
-    address in it as well.
+    Inside means: in the network of a WireGuard interface, or in the pool's network (10.0.0.0/24)
+    where we have an address in it as well.
     """
-    if all(_is_protected(ip, interfaces) for ip in ips):
+    if all(_is_protected(ip, interfaces, network) for ip in ips):
         return None
     return Problem(code=FaultCode.PLAIN_LOGIN, about=str(address))
 
 
-def _is_protected(ip: str, interfaces: Interfaces) -> bool:
+def _is_protected(ip: str, interfaces: Interfaces, network: ipaddress.IPv4Network) -> bool:
     own = {plain_ip(each) for listed in interfaces.values() for each in listed}
     if is_loopback(ip) or ip in own:
         return True
-    networks = [_network_of(each) for each in tunnel_addresses(interfaces)]
+    networks = [_network_of(each) for each in tunnel_addresses(interfaces, network)]
     address = ipaddress.ip_address(ip)
-    return any(address in network for network in networks)
+    return any(address in each for each in networks)
 
 
 def _network_of(ip: str) -> ipaddress.IPv4Network:
@@ -143,7 +153,7 @@ def _network_of(ip: str) -> ipaddress.IPv4Network:
 
 
 def _is_tunnel_name(interface: str) -> bool:
-    return "wg" in interface.lower() or "wireguard" in interface.lower()
+    return any(word in interface.lower() for word in TUNNEL_NAMES)
 
 
 def _usable(listed: Sequence[str]) -> list[str]:
@@ -151,20 +161,23 @@ def _usable(listed: Sequence[str]) -> list[str]:
     return [ip for ip in found if not ipaddress.ip_address(ip).is_link_local and not is_loopback(ip)]
 
 
-def tunnel_addresses(interfaces: Interfaces) -> list[str]:
-    """Own addresses in the tunnel: those of WireGuard interfaces, then others in 10.0.0.0/24."""
+def tunnel_addresses(interfaces: Interfaces, network: ipaddress.IPv4Network = TUNNEL_NET) -> list[str]:
+    """Own addresses in the tunnel: those of WireGuard interfaces, then others in the pool's network."""
     named = [ip for name, listed in interfaces.items() if _is_tunnel_name(name) for ip in _usable(listed)]
     numbered = [
         ip
         for listed in interfaces.values()
         for ip in _usable(listed)
-        if ipaddress.IPv4Address(ip) in TUNNEL_NET and ip != POOL_IN_TUNNEL
+        if ipaddress.IPv4Address(ip) in network and ip != str(network.network_address + 1)
     ]
     return list(dict.fromkeys(named + numbered))
 
 
 def choose_own_address(
-    interfaces: Interfaces, pool_ips: Sequence[str], bind_setting: str = ""
+    interfaces: Interfaces,
+    pool_ips: Sequence[str],
+    bind_setting: str = "",
+    network: ipaddress.IPv4Network = TUNNEL_NET,
 ) -> OwnAddress | Problem:
     """Where to listen and what to announce (quirks 11 and 17); never all addresses.
 
@@ -175,7 +188,7 @@ def choose_own_address(
         return _as_set(bind_setting, interfaces)
     if pool_ips and all(is_loopback(ip) for ip in pool_ips):
         return OwnAddress(bind=LOOPBACK, announce=LOOPBACK_NAME)
-    in_tunnel = tunnel_addresses(interfaces)
+    in_tunnel = tunnel_addresses(interfaces, network)
     if in_tunnel:
         nearest = next((ip for ip in in_tunnel if _shares_network(ip, pool_ips)), in_tunnel[0])
         return OwnAddress(bind=nearest, announce=nearest)

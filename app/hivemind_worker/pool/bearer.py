@@ -41,6 +41,19 @@ def lifetime_s(token: str, now_s: float) -> float:
     return life_s if SHORTEST_S <= life_s <= LONGEST_S else USUAL_LIFETIME_S
 
 
+def clock_ahead_s(token: str, now_s: float) -> float | None:
+    """How far the clock of a pool that just gave this token is ahead of ours; None when it does not tell.
+
+    By when it says it was given, else by its end, since tokens of these pools last 60 minutes.
+    """
+    claims = _claims(token)
+    issued, expires = _number(claims.get("iat")), _number(claims.get("exp"))
+    if issued is None and expires is None:
+        return None
+    given_s = issued if issued is not None else (expires or 0.0) - USUAL_LIFETIME_S
+    return given_s - now_s
+
+
 def _number(claim: object) -> float | None:
     if isinstance(claim, bool) or not isinstance(claim, int | float) or abs(claim) > 1e15:
         return None

@@ -8,6 +8,7 @@ again otherwise. Fits `engine.ports.PoolLink`. Decides nothing about tasks. Coun
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,7 @@ from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import Announcement, Sent
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.pool.address import Interfaces, find_pool
+from hivemind_worker.pool.address import TUNNEL_NET, Interfaces, find_pool
 from hivemind_worker.pool.channel import Answer, Failure
 from hivemind_worker.pool.clock import Clock, SystemClock
 from hivemind_worker.pool.delivery import Delivery
@@ -48,6 +49,7 @@ class PoolClient:
         on_change: Callable[[PoolView], None], *, files: NamedThread, interfaces: Callable[[], Interfaces],
         insist_plain_login: bool = False, machine_name: str = "", clock: Clock | None = None,
         chance: random.Random | None = None, deadlines: Deadlines | None = None, moved: Moved = uncounted,
+        network: str = "",
     ) -> None:  # fmt: skip
         """`announcement` answers None to stay silent (quirk 12); `machine_name` replaces the user's
         name at the pool, which then pays nobody (quirk 9)."""
@@ -58,6 +60,7 @@ class PoolClient:
         self._interfaces = interfaces
         self._insist = insist_plain_login
         self._machine_name = machine_name
+        self._network = ipaddress.IPv4Network(network, strict=False) if network else TUNNEL_NET
         self._clock = clock or SystemClock()
         self._deadlines = deadlines or Deadlines()
         self._backoff = Backoff(chance or random.Random())  # noqa: S311 - jitter, not a secret
@@ -77,6 +80,11 @@ class PoolClient:
     def prompt_results(self) -> bool:
         """Whether this pool takes results at once: it says so when it answers a login or registration."""
         return self._session is not None and self._session.prompt_results
+
+    @property
+    def clock_ahead_s(self) -> float | None:
+        """How far the pool's clock was ahead of ours at the last login; None without a session."""
+        return None if self._session is None else self._session.clock_ahead_s
 
     def wake(self) -> None:
         """Look now: the login, the owner's wish or the network has changed."""
@@ -140,7 +148,9 @@ class PoolClient:
     async def _sign_in_and_stay(self, credentials: Credentials) -> Problem | None:
         """Why the session ended or never began; None when the login has changed."""
         insist, address = self._insist or credentials.plain, self._address
-        target = await find_pool(address, self._interfaces(), self._names, insist_plain_login=insist)
+        target = await find_pool(
+            address, self._interfaces(), self._names, insist_plain_login=insist, network=self._network
+        )
         if isinstance(target, Problem):
             return target
         session = await sign_in(target, credentials, self._clock, self._deadlines, self._moved)

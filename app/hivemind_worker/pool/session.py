@@ -18,7 +18,7 @@ import grpc
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.traffic import Moved, uncounted
-from hivemind_worker.pool.bearer import Bearer, bearer
+from hivemind_worker.pool.bearer import Bearer, bearer, clock_ahead_s
 from hivemind_worker.pool.channel import Answer, Channel, Failure, wants_login
 from hivemind_worker.pool.clock import Clock
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
@@ -62,6 +62,7 @@ class Session:
         self.deadlines = deadlines
         self.prompt_results = False
         self.logins = 0
+        self.clock_ahead_s: float | None = None  # the pool's clock against ours, by its last login's token
         self._clock = clock
         self._bearer = Bearer(token="", refresh_at_s=0.0)
         self._renewing = asyncio.Lock()
@@ -83,6 +84,7 @@ class Session:
                 code=FaultCode.WRONG_PASSWORD, about=self.channel.discreet(outcome.message.message)
             )
         self._keep(outcome.message.token)
+        self.clock_ahead_s = clock_ahead_s(outcome.message.token, self._clock.now())
         self.logins += 1
         self.prompt_results = outcome.takes_prompt_results  # it may be another program than before
         return None

@@ -28,6 +28,10 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ("pool_peers", mark("Who may send tasks")), ("pool_name", mark("Known to the pool as")),
         ("region", mark("Region")), ("trust_threshold", mark("Trust mark")),
     )),
+    ("vpn", mark("VPN"), (
+        ("vpn_auto", mark("VPN comes up by itself")), ("vpn_interface", mark("Name of the interface")),
+        ("vpn_network", mark("Pool's network")),
+    )),
     ("sandbox", mark("Sandboxes"), (
         ("runtime", mark("Where tasks run")), ("docker_enabled", mark("Use Docker")),
         ("docker_network", mark("Network in Docker")), ("task_network", mark("What tasks may reach")),

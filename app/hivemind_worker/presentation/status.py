@@ -14,6 +14,7 @@ from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.model.task import Problem, Task
+from hivemind_worker.model.vpn import VpnState
 from hivemind_worker.presentation.amounts import iso
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import problem_row, words
@@ -27,10 +28,12 @@ from hivemind_worker.presentation.health import (
     verdicts,
 )
 from hivemind_worker.presentation.rows import seed_task, v1_task
+from hivemind_worker.presentation.vpn import state_words, vpn_row
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import Sample
 
+TROUBLED = (VpnState.STARTING, VpnState.STALE, VpnState.BLOCKED, VpnState.NO_PERMISSION)
 HEALTHY, UNHEALTHY, NOT_REQUIRED = "healthy", "unhealthy", "not_required"
 
 
@@ -85,6 +88,7 @@ def _own_keys(snapshot: Snapshot) -> dict[str, object]:
         "grpc_address": snapshot.grpc_address,
         "pool": pool_row(snapshot),
         "runtime": runtime_row(snapshot),
+        "vpn": vpn_row(snapshot.vpn, snapshot.at_s),
     }
 
 
@@ -227,6 +231,16 @@ def _resources(snapshot: Snapshot) -> tuple[str, str]:
 def _vpn(snapshot: Snapshot) -> tuple[str, str]:
     if is_loopback(snapshot.pool.address):
         return NOT_REQUIRED, _("The pool is on this computer.")
+    if snapshot.vpn.state in TROUBLED or (snapshot.blocker and snapshot.blocker.code is FaultCode.VPN_DOWN):
+        title, sentence, _step = state_words(snapshot.vpn, snapshot.at_s)
+        return UNHEALTHY, _("{state}: {text}", state=title, text=sentence)
+    if snapshot.vpn.state is VpnState.CONNECTED and snapshot.vpn.handshake_s is not None:
+        age = max(0, round(snapshot.at_s - snapshot.vpn.handshake_s))
+        return HEALTHY, _(
+            "The pool reaches this worker at {own}; handshake {age} s ago.",
+            own=snapshot.grpc_address,
+            age=age,
+        )
     if reaches_loopback_only(snapshot):
         return UNHEALTHY, next(v.text for v in verdicts(snapshot) if v.code == "loopback_only")
     if not snapshot.grpc_address:

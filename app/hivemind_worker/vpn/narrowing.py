@@ -167,7 +167,7 @@ def _peer_problems(peer: Peer, profile: Profile, member: Membership) -> list[Fin
     if ip in member.network:
         about = f"{peer.endpoint} lies inside the tunnel itself"
         found.append(Finding(code=ProfileCode.BAD_ENDPOINT, line=peer.line, about=about))
-    elif ip.is_private:
+    elif any(ip in home for home in HOME_NETWORKS if home.version == ip.version):
         found.append(Finding(code=ProfileCode.NEAR_ENDPOINT, line=peer.line, about=peer.endpoint))
     return found
 

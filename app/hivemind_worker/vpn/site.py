@@ -81,6 +81,5 @@ def _understood(status: int, content: bytes, site: str) -> bytes | Problem:
     if status < http.client.BAD_REQUEST and values.get("success") is True and isinstance(profile, str):
         return profile.encode("utf-8", "surrogatepass")
     said = str(values.get("error") or values.get("message") or f"it answered {status}")
-    return Problem(
-        code=FaultCode.SITE_REFUSED, about=said.encode("ascii", "backslashreplace").decode()[:MAX_WORDS]
-    )
+    shown = "".join(letter if letter.isprintable() else " " for letter in said[:MAX_WORDS])
+    return Problem(code=FaultCode.SITE_REFUSED, about=shown)

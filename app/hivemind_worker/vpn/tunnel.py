@@ -10,12 +10,13 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.model.vpn import NO_VPN, Review, VpnState, VpnView
+from hivemind_worker.model.vpn import NO_VPN, TUNNEL_NAMES, Review, VpnState, VpnView
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.vpn.judgement import judge
 from hivemind_worker.vpn.keys import public_of
@@ -26,7 +27,6 @@ from hivemind_worker.vpn.rights import Right, command_to_run, find_right
 from hivemind_worker.vpn.shelf import Shelf
 
 Interfaces = Mapping[str, Sequence[str]]
-TUNNEL_NAMES = ("wg", "wireguard", "hivemind")
 REASONS = {
     "tool_missing": FaultCode.VPN_TOOL_MISSING,
     "range_in_use": FaultCode.VPN_RANGE_IN_USE,
@@ -83,10 +83,15 @@ class Tunnel:
 
     def review(self, untrusted: bytes, wide: bool = False) -> Review:
         """What a profile would do; changes nothing."""
-        return usable(untrusted, replace(self.member(), wide=wide))[1]
+        return usable(self.shelf.completed(untrusted), replace(self.member(), wide=wide))[1]
+
+    async def new_key(self) -> str | Problem:
+        """Make a key for a profile that comes without one; its public half."""
+        return await self._files.call(self.shelf.new_key)
 
     async def keep(self, untrusted: bytes, wide: bool = False) -> Review | Problem:
         """Put a profile in use; one that is refused leaves the present one as it is."""
+        untrusted = await self._files.call(self.shelf.completed, untrusted)
         profile, review = usable(untrusted, replace(self.member(), wide=wide))
         if profile is None:
             return review
@@ -214,11 +219,10 @@ class Tunnel:
         named = [
             name for name, listed in seen.items() if listed and any(w in name.lower() for w in TUNNEL_NAMES)
         ]
-        network = str(member.network.network_address).rpartition(".")[0] + "."
         numbered = [
             name
             for name, listed in seen.items()
-            if any(ip.startswith(network) and ip != str(member.pool) for ip in listed)
+            if any(ip != str(member.pool) and IPv4Address(ip) in member.network for ip in listed)
         ]
         return next(iter([*named, *numbered]), "")
 

@@ -41,6 +41,7 @@ from hivemind_worker.web.tally import Tally
 from hivemind_worker.web.tasks import TaskRoutes
 from hivemind_worker.web.token import proof_of
 from hivemind_worker.web.visitors import Users
+from hivemind_worker.web.vpn import VpnRoutes
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
@@ -88,6 +89,7 @@ class LocalApi:
             *ActionRoutes(node, clock).table(),
             *SettingRoutes(node).table(),
             *RuleRoutes(node, clock).table(),
+            *VpnRoutes(node, clock).table(),
             *stream.table(),
             *pages.table(),
         ]

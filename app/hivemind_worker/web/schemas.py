@@ -13,6 +13,7 @@ from hivemind_worker.model.metrics import COLUMNS
 from hivemind_worker.model.settings import rows
 from hivemind_worker.model.snapshot import LinkState, Mode
 from hivemind_worker.model.task import Delivery, Phase, StopReason, TaskState
+from hivemind_worker.model.vpn import VpnState
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -84,9 +85,16 @@ PULL = record(
 RUNTIME = record(
     name=TEXT, ready=FLAG, detail=TEXT, problem=maybe(ref("Fault")), docker_available=FLAG, pull=maybe(PULL)
 )
+VPN = record(
+    state=words(*VpnState), title=TEXT, sentence=TEXT, next_step=TEXT, since=MAYBE_TIME, interface=TEXT,
+    address=TEXT, endpoint=TEXT, handshake_at=MAYBE_TIME, rx_bytes=MAYBE_WHOLE, tx_bytes=MAYBE_WHOLE,
+    peers=COUNT, allowed=TEXT, is_ours=FLAG, has_profile=FLAG, has_previous=FLAG, joins_by_itself=FLAG,
+    own_key=TEXT, pool_key=TEXT, command=TEXT, problem=maybe(ref("Fault")),
+)  # fmt: skip
 OWN_KEYS: dict[str, Schema] = {
     "version": TEXT, "mode": words(*Mode), "max_concurrent_tasks": COUNT, "trust_threshold": WHOLE,
     "owed_results": COUNT, "grpc_address": TEXT, "pool": ref("Pool"), "runtime": ref("Runtime"),
+    "vpn": ref("Vpn"),
 }  # fmt: skip
 STATE: dict[str, Schema] = {
     "seq": COUNT, "at": TIME, "node_id": TEXT, "status": words(*STATUS), "mode_since": MAYBE_TIME,
@@ -178,6 +186,7 @@ COMPONENTS: dict[str, Schema] = {
     "Verdict": record(code=TEXT, text=TEXT, since=MAYBE_TIME, ends_at=MAYBE_TIME, action=TEXT),
     "Pool": POOL,
     "Runtime": RUNTIME,
+    "Vpn": VPN,
     "Session": SESSION,
     "Setting": SETTING,
     "Problem": PROBLEM,

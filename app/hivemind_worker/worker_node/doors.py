@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import os
 import platform
@@ -14,7 +15,7 @@ from hivemind_worker.engine.face import NodeFace
 from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
-from hivemind_worker.pool.address import choose_own_address, parse_address, resolve
+from hivemind_worker.pool.address import TUNNEL_NET, choose_own_address, parse_address, resolve
 from hivemind_worker.pool.server import TaskDoor
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi
@@ -72,7 +73,7 @@ class Doors:
     async def _open_door(self) -> Problem | None:
         settings, places = self._parts.settings, self._parts.places
         pool_ips = await self._pool_ips()
-        own = choose_own_address(ipv4_addresses(), pool_ips, settings.bind_address)
+        own = choose_own_address(ipv4_addresses(), pool_ips, settings.bind_address, self._network)
         if isinstance(own, Problem):
             return own
         if own.warning:
@@ -86,6 +87,31 @@ class Doors:
             return port
         self.announced = (own.announce, port)
         return None
+
+    async def follow_address(self) -> bool | Problem:
+        """Move the task door when it should listen at another address of this computer by now.
+
+        It stays where it is while no better one is known: an address that has gone may come back.
+        """
+        own = choose_own_address(
+            ipv4_addresses(), await self._pool_ips(), self._parts.settings.bind_address, self._network
+        )
+        here = self.task_address.rpartition(":")[0].strip("[]")
+        if isinstance(own, Problem) or own.warning or own.bind == here:
+            return False
+        return await self.move_task_door() or True
+
+    @property
+    def _network(self) -> ipaddress.IPv4Network:
+        text = self._parts.settings.vpn_network
+        return ipaddress.IPv4Network(text, strict=False) if text else TUNNEL_NET
+
+    def port_names(self) -> dict[int, str]:
+        """What each port is for, by its number."""
+        api = {} if self._api is None else {self._api.port: "dashboard"}
+        if self._api is not None and self._api.remote_port:
+            api[self._api.remote_port] = "remote_dashboard"
+        return {self.announced[1]: "tasks"} | api
 
     async def move_task_door(self) -> Problem | None:
         """Open it anew for the active pool, which may be reached in another way and is another peer."""

@@ -16,6 +16,7 @@ from hivemind_worker.model.faults import sentence
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.metrics import point_values
 from hivemind_worker.model.snapshot import Mode
+from hivemind_worker.model.task import Problem
 from hivemind_worker.model.work import Announcement
 from hivemind_worker.worker_node.doors import Doors
 from hivemind_worker.worker_node.parts import GIB, Parts
@@ -42,12 +43,17 @@ class Facts:
         self._sampling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._said_ready = ""
+        self.vpn_problem: Callable[[], Problem | None] = lambda: None
         parts.sandbox_changed = self._wake.set
 
     def start(self) -> None:
         """Look and tidy until the worker's nursery closes."""
         self._parts.nursery.start("facts", self._keep_looking())
         self._parts.nursery.start("tidy", self._keep_tidy())
+
+    def look_soon(self) -> None:
+        """Something has changed: look now instead of in a while."""
+        self._wake.set()
 
     async def sample(self) -> Sample:
         """Figures at most a second old."""
@@ -86,7 +92,7 @@ class Facts:
         """Take fresh figures and let the engine know."""
         await self.around.look()
         facts = FactsChanged(
-            at_s=time.time(), total=self._parts.lent(), blocker=self.around.blocker,
+            at_s=time.time(), total=self._parts.lent(), blocker=self.around.blocker or self.vpn_problem(),
             max_tasks=self._parts.settings.max_concurrent_tasks,
         )  # fmt: skip
         await self._parts.engine.tell(facts)

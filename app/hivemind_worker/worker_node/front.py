@@ -33,6 +33,7 @@ from hivemind_worker.worker_node.parts import Parts, node_id_of
 from hivemind_worker.worker_node.pools import Pools
 from hivemind_worker.worker_node.rules import RuleWatch, SourcesMaker
 from hivemind_worker.worker_node.sending import Sending
+from hivemind_worker.worker_node.vpn import Vpn
 
 MIN_KEY_DIGITS = 8
 
@@ -48,6 +49,8 @@ class Front:
         self.pools = Pools(parts, self.doors, self.changed)
         self.sending = Sending(parts, self.pools, self.changed)
         self.care = Care(parts, self)
+        self.vpn = Vpn(parts, self.doors, self)
+        self.facts.vpn_problem = self.vpn.problem
         self.recovery = ""
         address = parts.settings.master_address
         self.pool_view = PoolView(address=address, link=LinkState.NOT_LOGGED_IN, since_s=time.time())
@@ -75,7 +78,7 @@ class Front:
             trust_threshold=self.settings.trust_threshold, pool=self.pool_view,
             runtime=self.facts.around.sandbox, grpc_address=self.doors.task_address, recovery=self.recovery,
         )  # fmt: skip
-        return replace(shown, switching_to=self.pools.switching_to) if self.pools.switching_to else shown
+        return replace(shown, switching_to=self.pools.switching_to, vpn=self.vpn.view)
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         self._watchers.append(changed)

@@ -138,12 +138,14 @@ class WorkerNode(Front):
         restarted = nursery.start("restarted", engine.tell(Restarted(at_s=time.time())))
         await asyncio.wait({restarted}, timeout=RESTARTED_S)
         nursery.start("sandbox", self.facts.prepare_sandbox())
+        await self.vpn.join()
         problem = await self.doors.open(self)
         if problem is not None:
             return problem
         nursery.start("pool", self.parts.link.run())
         nursery.start("journal", self._examine_journal())
         self.facts.start()
+        self.vpn.start()
         self.rules.start()
         await self.sending.start()
         log.info(
@@ -173,6 +175,7 @@ class WorkerNode(Front):
             with contextlib.suppress(TimeoutError):  # what it holds is durable already
                 await asyncio.wait_for(parts.journal.close(), JOURNAL_S)
         await self.rules.close()
+        await self.vpn.close()
         for thread in (parts.probe, parts.files, parts.journal_thread):
             thread.close(wait=False)
         parts.instance.give_up()

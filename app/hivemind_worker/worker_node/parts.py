@@ -161,6 +161,7 @@ class Parts:
             settings.master_address, hooks.credentials, hooks.announcement, hooks.pool_changed,
             files=self.files, interfaces=ipv4_addresses,
             machine_name=node_id if settings.pool_name == "machine" else "", moved=self.traffic.moved,
+            network=settings.vpn_network,
         )  # fmt: skip
         self.engine = Engine(
             journal=watched_journal(self.journal, crash_step()), state=state,
