@@ -10,8 +10,8 @@ DEV := $(VENV)/.installed-dev
 
 install: $(DEV)
 
-$(STAMP): pyproject.toml requirements.lock installer/set-up.sh
-	@installer/system-packages.sh window
+$(STAMP): pyproject.toml requirements.lock installer/set-up.sh installer/system-packages.sh
+	@installer/system-packages.sh app
 	@installer/set-up.sh $(PYTHON) $(VENV)
 	@touch $@
 

@@ -31,7 +31,7 @@ def why_not() -> str:
     if not Path("/dev/net/tun").exists():
         return "this computer has no /dev/net/tun"
     missing = [tool for tool in TOOLS if shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin") is None]
-    return f"missing, see installer/vpn-tools.sh: {', '.join(missing)}" if missing else ""
+    return f"missing, see installer/system-packages.sh: {', '.join(missing)}" if missing else ""
 
 
 def run(*words: str, given: str = "") -> str:
