@@ -87,7 +87,7 @@ async def change(node: FakeNode) -> None:
 
 
 async def main(folder: Path, seconds: float) -> None:
-    appearance().start("light", 1.0)
+    appearance().start(folder / "look", "light", 1.0)
     nursery = Nursery("window")
     memory = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
     memory.setValue("setup/done", True)

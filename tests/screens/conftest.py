@@ -20,10 +20,10 @@ from tests.screens.scenes import busy
 
 
 @pytest.fixture(scope="session")
-def qapp() -> QApplication:
+def qapp(tmp_path_factory: pytest.TempPathFactory) -> QApplication:
     """The application of all tests."""
     app = make_application([])
-    appearance().start("light", 1.0)
+    appearance().start(tmp_path_factory.mktemp("look"), "light", 1.0)
     return app
 
 

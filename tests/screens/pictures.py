@@ -62,10 +62,11 @@ def main() -> None:
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
     make_application([])
-    appearance().start("light", 1.0)
-    for key, theme, language in WANTED:
-        picture(key, theme, language, target)
-        print(f"{key}, {theme}, {language}")
+    with tempfile.TemporaryDirectory() as look:
+        appearance().start(Path(look), "light", 1.0)
+        for key, theme, language in WANTED:
+            picture(key, theme, language, target)
+            print(f"{key}, {theme}, {language}")
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[
 
 
 @pytest.fixture(scope="session")
-def qapp() -> QApplication:
+def qapp(tmp_path_factory: pytest.TempPathFactory) -> QApplication:
     """One dressed application for all."""
     app = make_application([])
-    appearance().start("light", 1.0)
+    appearance().start(tmp_path_factory.mktemp("look"), "light", 1.0)
     return app
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
-from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
+from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, RunModeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import LinkState, Mode
 from hivemind_worker.model.task import Problem
@@ -65,6 +65,31 @@ async def test_the_menu_pauses_for_a_while_resumes_and_finishes(trayed: Desk) ->
     await trayed.until(tray.finish.isVisible)
     tray.finish.trigger()
     await trayed.until(lambda: isinstance(node.asked[-1], FinishAsked))
+
+
+async def test_the_run_mode_and_the_card_alone_are_chosen_in_the_menu_and_the_strip(trayed: Desk) -> None:
+    tray, strip, node = trayed.shell.tray, trayed.shell.window.strip, trayed.node
+    await trayed.settle()
+    assert [action.text() for action in tray.mode_menu.actions()] == ["Run", "Run by my rules", "Paused"]
+    assert tray.modes["rules"].isChecked()
+    assert not tray.gpu.isVisible()  # this computer has no card
+    tray.modes["run"].trigger()
+    await trayed.until(lambda: strip.mode.text() == "Run")
+    asked = node.asked[-1]
+    assert isinstance(asked, RunModeAsked)
+    assert (asked.ignores_rules, asked.until_s) == (True, None)
+    strip.modes["paused"].trigger()
+    await trayed.until(tray.modes["paused"].isChecked)
+    assert isinstance(node.asked[-1], PauseAsked)
+    strip.modes["rules"].trigger()
+    await trayed.until(tray.modes["rules"].isChecked)
+    assert strip.mode.text() == "Run by my rules"
+    node.picture = replace(node.picture, total=replace(node.picture.total, gpu=1.0))
+    await trayed.until(tray.gpu.isVisible)
+    tray.gpu.trigger()
+    await trayed.until(lambda: node.picture.node.gpu_paused and tray.gpu.isChecked())
+    tray.gpu.trigger()
+    await trayed.until(lambda: not node.picture.node.gpu_paused and not tray.gpu.isChecked())
 
 
 async def test_a_click_toggles_the_window_and_closing_hides_it(trayed: Desk) -> None:

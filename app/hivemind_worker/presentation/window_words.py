@@ -26,6 +26,15 @@ SNOOZES_MIN = (
 )
 
 
+RUN, RULES, PAUSED = "run", "rules", "paused"
+RUN_MODES = (
+    (RUN, "play", mark("Run"), mark("Work whatever the rules say")),
+    (RULES, "rules", mark("Run by my rules"), mark("Work when the rules allow it")),
+    (PAUSED, "pause", mark("Paused"), mark("Freeze all tasks until you resume")),
+)
+"""The three run modes: key, icon, word, what it means."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
     """The line that is always on top: the state, its reason, and until when or what it means."""
@@ -128,6 +137,15 @@ def hold_label(tasks: Sequence[Task]) -> tuple[str, str]:
     if open_tasks and all(task.held for task in open_tasks):
         return _("Resume"), "play"
     return _("Pause"), "pause"
+
+
+def run_mode(snapshot: Snapshot | None) -> str:
+    """Which of RUN_MODES holds; without a picture the rules'."""
+    if snapshot is None:
+        return RULES
+    if snapshot.node.mode is Mode.PAUSED:
+        return PAUSED
+    return RUN if snapshot.node.ignores_rules else RULES
 
 
 def until_tomorrow() -> str:

@@ -110,7 +110,7 @@ class _Running:
         memory = QSettings(str(host.state / "window.ini"), QSettings.Format.IniFormat)
         bridge = Bridge(nursery, memory)
         with _unexpected(bridge):
-            _dress(host.settings)
+            _dress(host.settings, host.state / "look")
             shell = Shell(bridge, memory, quit=self._quit.set)
             bridge.settings_changed.connect(lambda: _dress_again(bridge, shell))
             await self._show(shell)
@@ -169,8 +169,8 @@ def _quiet(_answer: object) -> None:
     """The window was painted, or nobody can see it: both are fine."""
 
 
-def _dress(settings: Settings) -> None:
-    appearance().start(settings.theme, settings.text_scale / 100)
+def _dress(settings: Settings, folder: Path) -> None:
+    appearance().start(folder, settings.theme, settings.text_scale / 100)
 
 
 def _dress_again(bridge: Bridge, shell: Shell) -> None:

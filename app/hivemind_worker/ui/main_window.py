@@ -155,8 +155,13 @@ class MainWindow(QMainWindow):
             else:
                 screen.closed()
 
+    def _fit(self) -> None:
+        narrow = self._is_narrow()
+        self.rail.set_narrow(narrow)
+        self.strip.set_narrow(narrow)
+
     def _restyled(self) -> None:
-        self.rail.set_narrow(self._is_narrow())
+        self._fit()
         if self.bridge.snapshot is not None:
             self._show_picture(self.bridge.snapshot)
         else:
@@ -197,7 +202,7 @@ class MainWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.rail.set_narrow(self._is_narrow())
+        self._fit()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QFrame, QMenu, QToolButton, QWidget
 from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.page_words import Look
-from hivemind_worker.presentation.window_words import pause_label, strip
+from hivemind_worker.presentation.window_words import RUN_MODES, pause_label, run_mode, strip
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
-from hivemind_worker.ui.parts.buttons import ToolButton
+from hivemind_worker.ui.parts.buttons import MenuButton, ToolButton
 from hivemind_worker.ui.parts.panels import column, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.theme import theme
@@ -61,6 +61,9 @@ class StatusStrip(QWidget):
         self.pause.setMenu(self.pause_menu)
         self.pause.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         wishes.fill_pause_menu(self.pause_menu, bridge)
+        self.mode_menu = QMenu(self)
+        self.modes = wishes.fill_mode_menu(self.mode_menu, bridge)
+        self.mode = MenuButton(_("Run by my rules"), menu=self.mode_menu)
         words = column()
         words.addStretch(1)
         words.addWidget(self.reason)
@@ -71,6 +74,7 @@ class StatusStrip(QWidget):
         inner.addWidget(self.pill)
         inner.addLayout(words, 1)
         inner.addWidget(self.pause)
+        inner.addWidget(self.mode)
         self.setLayout(inner)
         self.show_picture(None)
 
@@ -85,4 +89,18 @@ class StatusStrip(QWidget):
         self.pause.setText(word)
         self.pause.setAccessibleName(word)
         self.pause.set_icon(icon)
+        self._show_mode(snapshot)
         self.pause.setEnabled(snapshot is not None and snapshot.node.mode is not Mode.STOPPING)
+
+    def _show_mode(self, snapshot: Snapshot | None) -> None:
+        taken = run_mode(snapshot)
+        self.modes[taken].setChecked(True)
+        _key, _icon, word, meaning = next(row for row in RUN_MODES if row[0] == taken)
+        self.mode.setText(_(word))
+        self.mode.setToolTip(_(meaning))
+        self.mode.setAccessibleName(_("Run mode: {mode}", mode=_(word)))
+        self.mode.setEnabled(self.pause.isEnabled() or snapshot is not None)
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Where there is little room the sentence has it; the tray has the run mode as well."""
+        self.mode.setVisible(not narrow)

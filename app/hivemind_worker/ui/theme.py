@@ -7,17 +7,20 @@ which names tokens and holds no value of its own.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, QTemporaryDir, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QPalette
 from PySide6.QtWidgets import QApplication
 
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.tokens import Tokens, read_tokens
+
+log = logging.getLogger(__name__)
 
 SYSTEM, LIGHT, DARK = "system", "light", "dark"
 GENERIC = frozenset({"", "sans", "sans serif", "sans-serif"})
@@ -103,7 +106,7 @@ class Appearance(QObject):
         self._wish, self._scale = SYSTEM, 1.0
         self._family = ""
         self._theme: Theme | None = None
-        self._marks = QTemporaryDir()
+        self._folder = Path()
 
     @property
     def theme(self) -> Theme:
@@ -112,8 +115,12 @@ class Appearance(QObject):
             self._theme = self._made()
         return self._theme
 
-    def start(self, wish: str = SYSTEM, scale: float = 1.0) -> None:
-        """Dress the application, and follow the system from here on."""
+    def start(self, folder: Path, wish: str = SYSTEM, scale: float = 1.0) -> None:
+        """Dress the application, and follow the system from here on.
+
+        `folder` keeps the few pictures that the style sheet takes as files; it is made when it is missing.
+        """
+        self._folder = folder
         self._family = _family()
         self._wish, self._scale = wish, scale
         QApplication.styleHints().colorSchemeChanged.connect(self.apply)
@@ -142,11 +149,11 @@ class Appearance(QObject):
 
     def _mark_files(self, made: Theme) -> dict[str, str]:
         """The marks in the theme's colours, as files: `mark_check` and so on."""
-        folder, files = Path(self._marks.path()), {}
+        files = {}
         for name, colour in MARKS.items():
             text = (resources() / "icons" / f"{name}.svg").read_text("utf-8")
-            path = folder / f"{made.name}-{name}.svg"
-            path.write_text(text.replace("currentColor", made.colours[colour]), "utf-8")
+            path = self._folder / f"{made.name}-{name}.svg"
+            _keep(path, text.replace("currentColor", made.colours[colour]))
             files[f"mark_{name.replace('-', '_')}"] = path.as_posix()
         return files
 
@@ -191,6 +198,16 @@ def appearance() -> Appearance:
 def theme() -> Theme:
     """The look in force."""
     return appearance().theme
+
+
+def _keep(path: Path, text: str) -> None:
+    """Have this in the file; a folder that cannot be written costs the marks, not the window."""
+    try:
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+    except OSError as error:
+        log.warning("a mark of the window is not kept: %s", error)
 
 
 def _family() -> str:

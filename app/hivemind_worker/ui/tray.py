@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.health import unended
-from hivemind_worker.presentation.window_words import PROGRAM, strip, tray_line
+from hivemind_worker.presentation.window_words import PROGRAM, run_mode, strip, tray_line
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon, plain_icon
@@ -63,13 +63,20 @@ class Tray(QObject):
         menu.addSeparator()
         self.pause_menu = menu.addMenu(icon("pause"), _("Pause"))
         wishes.fill_pause_menu(self.pause_menu, self.bridge, finishing=False)
+        self.gpu = self._add("gpu", _("Pause GPU only"), self._toggle_gpu)
+        self.gpu.setCheckable(True)
         self.resume = self._add("play", _("Resume now"), lambda: wishes.resume(self.bridge))
         self.finish = self._add("finish", _("Finish tasks then pause"), lambda: wishes.finish(self.bridge))
+        self.mode_menu = menu.addMenu(icon("rules"), _("Run mode"))
+        self.modes = wishes.fill_mode_menu(self.mode_menu, self.bridge)
         menu.addSeparator()
         self.dashboard = self._add("resources", _("Web dashboard"), dashboard)
         self._add("snooze", _("Snooze notices 1 h"), snooze)
         menu.addSeparator()
         self.leave = self._add("", _("Quit…"), leave)
+
+    def _toggle_gpu(self) -> None:
+        wishes.hold_gpu(self.bridge, self.gpu.isChecked())
 
     def _add(self, icon_name: str, text: str, pressed: Callable[[], object]) -> QAction:
         action = self.menu.addAction(icon(icon_name) if icon_name else QIcon(), text)
@@ -111,7 +118,10 @@ class Tray(QObject):
         self.resume.setVisible(held)
         self.pause_menu.setTitle(_("Change the pause") if held else _("Pause"))
         self.finish.setVisible(snapshot is not None and bool(unended(snapshot)) and not held)
-        for action in (self.pause_menu.menuAction(), self.dashboard):
+        self.modes[run_mode(snapshot)].setChecked(True)
+        self.gpu.setVisible(snapshot is not None and (snapshot.total.gpu > 0 or snapshot.node.gpu_paused))
+        self.gpu.setChecked(snapshot is not None and snapshot.node.gpu_paused)
+        for action in (self.pause_menu.menuAction(), self.mode_menu.menuAction(), self.dashboard):
             action.setEnabled(snapshot is not None)
         if said.look.icon != self._shape:
             self._shape = said.look.icon

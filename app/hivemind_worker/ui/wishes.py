@@ -7,12 +7,13 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu
 
 from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.moments import next_morning
-from hivemind_worker.presentation.window_words import SNOOZES_MIN, until_tomorrow
+from hivemind_worker.presentation.window_words import PAUSED, RUN, RUN_MODES, SNOOZES_MIN, until_tomorrow
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon
 
@@ -52,6 +53,23 @@ def run_anyway(bridge: Bridge) -> None:
     bridge.ask(RunModeAsked(at_s=now_s, ignores_rules=True, until_s=now_s + HOUR_S))
 
 
+def run_by(bridge: Bridge, mode: str) -> None:
+    """Take one of the three run modes, until another is taken."""
+    from hivemind_worker.model.events import RunModeAsked  # noqa: PLC0415
+
+    if mode == PAUSED:
+        pause(bridge)
+    else:
+        bridge.ask(RunModeAsked(at_s=time.time(), ignores_rules=mode == RUN, until_s=None))
+
+
+def hold_gpu(bridge: Bridge, paused: bool) -> None:
+    """Hold the tasks that use a graphics card, and no others, or let them go on."""
+    from hivemind_worker.model.events import GpuPauseAsked  # noqa: PLC0415
+
+    bridge.ask(GpuPauseAsked(at_s=time.time(), paused=paused))
+
+
 def finish(bridge: Bridge, *, quit_after: bool = False) -> None:
     """Take no new task; pause or quit after the last one."""
     from hivemind_worker.model.events import FinishAsked  # noqa: PLC0415
@@ -83,3 +101,17 @@ def fill_pause_menu(menu: QMenu, bridge: Bridge, *, finishing: bool = True) -> N
         menu.addSeparator()
         ending = menu.addAction(icon("finish"), _("Finish tasks then pause"))
         ending.triggered.connect(lambda _checked=False: finish(bridge))
+
+
+def fill_mode_menu(menu: QMenu, bridge: Bridge) -> dict[str, QAction]:
+    """The three run modes by their key, of which one is marked."""
+    group, found = QActionGroup(menu), {}
+    for key, icon_name, word, meaning in RUN_MODES:
+        action = found[key] = menu.addAction(icon(icon_name), _(word))
+        action.setToolTip(_(meaning))
+        action.setStatusTip(_(meaning))
+        action.setCheckable(True)
+        group.addAction(action)
+        action.triggered.connect(lambda _checked=False, key=key: run_by(bridge, key))
+    menu.setToolTipsVisible(True)
+    return found
