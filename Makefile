@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check bench install docs words lock proto test-release scientific drills soak clean
+.PHONY: bytecode run test check bench install docs words lock proto test-release scientific drills soak clean
 
 install: $(DEV)
 
@@ -21,18 +21,21 @@ $(DEV): $(STAMP) requirements-dev.lock installer/system-packages.sh installer/te
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-run: $(STAMP)  ## the app where there is a display, else the demo in the terminal
+bytecode: $(STAMP)  # so that a start reads it, also where PYTHONDONTWRITEBYTECODE forbids to write it on the way
+	@$(BIN)/python -m compileall -q app
+
+run: bytecode  ## the app where there is a display, else the demo in the terminal
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
 	  $(BIN)/hivemind-worker gui; else $(BIN)/hivemind-worker demo --out results; fi
 
-test: install  ## everything that a change must not break
+test: install bytecode  ## everything that a change must not break
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not release"
 
-check: install  ## the fast part, every few minutes
+check: install bytecode  ## the fast part, every few minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -49,7 +52,7 @@ $(WHEEL): requirements-scientific.lock | install
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  -d $(WHEELS) -r requirements-scientific.lock
 
-test-release: install $(WHEEL)  ## what is slower: soak, images, pictures, generated cases, the scientific pack (from a file)
+test-release: install bytecode $(WHEEL)  ## what is slower: soak, images, pictures, generated cases, the scientific pack (from a file)
 	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest -m release \
 	  --deselect tests/drills/test_drills.py::test_the_drills_find_nothing  # the long drills: make drills
 
@@ -60,7 +63,7 @@ drills: install  ## faults on purpose: kills, broken lines, full disks, bad cloc
 soak: install  ## thousands of tasks: nothing may be left behind (ARGS="--tasks 2000")
 	$(BIN)/python -m tests.soak $(ARGS)
 
-bench: install  ## speed, as ratios against a baseline of the same run
+bench: install bytecode  ## speed, as ratios against a baseline of the same run
 	$(BIN)/python -m tests.benchmarks
 
 proto: install  ## generate pool/pb from proto/nodepool.proto

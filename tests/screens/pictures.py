@@ -45,6 +45,7 @@ def picture(key: str, theme: str, language: str, target: Path) -> None:
         window = MainWindow(bridge, memory)
         window.resize(1100, 720)
         window.show()
+        window.complete()
         window.open(key)
         for _round in range(3):
             bridge._tell()

@@ -15,7 +15,7 @@ from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import PSEUDO, use_language
-from hivemind_worker.ui.app import _unexpected
+from hivemind_worker.ui.life import _unexpected
 from hivemind_worker.ui.theme import appearance, theme
 from tests.fakes.node import make_task
 from tests.ui.conftest import Desk

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.commands.printing import fail
 from hivemind_worker.commands.resolve import Resolved, add_setting_flags, flag_values, resolve
-from hivemind_worker.machine.endings import Endings
 from hivemind_worker.machine.privacy import keep_memory_private
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
-from hivemind_worker.nursery import NamedThread
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
+    from hivemind_worker.machine.endings import Endings
     from hivemind_worker.store.worker_log import WorkerLog
     from hivemind_worker.worker_node import WorkerNode
 
@@ -97,10 +96,14 @@ class _Worker:
         self._node: WorkerNode | None = None
 
     def listen(self, ask: Callable[[], None]) -> None:
+        from hivemind_worker.machine.endings import Endings
+
         self._endings = Endings(ask)
         self._endings.listen()
 
     async def start(self) -> NodeFace | Problem:
+        from hivemind_worker.nursery import NamedThread
+
         importing = NamedThread("imports")
         await importing.call(import_module, "hivemind_worker.worker_node")
         importing.close(wait=False)

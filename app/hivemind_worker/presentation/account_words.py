@@ -12,8 +12,9 @@ from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import is_loopback
 from hivemind_worker.presentation.ledger import amount, balance_at_end, days
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.page_facts import pool_look
-from hivemind_worker.presentation.page_words import ABSENT, Look
+from hivemind_worker.presentation.page_words import ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,10 @@ from hivemind_worker.model.task import StopReason, Task, TaskState
 from hivemind_worker.presentation.amounts import DAY_S
 from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import clock_time, day_number, weekday
 from hivemind_worker.presentation.page_tasks import STATES
-from hivemind_worker.presentation.page_words import ABSENT, Look
+from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line
 
 HOUR_S = 3600

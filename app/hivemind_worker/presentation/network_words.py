@@ -6,8 +6,9 @@ from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.health import is_loopback
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.page_facts import pool_look
-from hivemind_worker.presentation.page_words import ABSENT, Look
+from hivemind_worker.presentation.page_words import ABSENT
 
 
 def tunnel_look(view: NetworkView) -> Look:

@@ -11,13 +11,13 @@ from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import is_loopback, verdicts
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.page_words import (
     ABSENT,
     FINE,
     NOTE,
     NOTE_CODES,
     TROUBLE,
-    Look,
     cores_of,
 )
 from hivemind_worker.presentation.status import HEALTHY, NOT_REQUIRED, health_report

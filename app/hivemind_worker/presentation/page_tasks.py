@@ -10,7 +10,8 @@ from hivemind_worker.model.task import Delivery, Phase, Task, TaskState
 from hivemind_worker.presentation.amounts import clock, duration_words, size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
-from hivemind_worker.presentation.page_words import ABSENT, Look, cores_of
+from hivemind_worker.presentation.look import Look
+from hivemind_worker.presentation.page_words import ABSENT, cores_of
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.rows import elapsed_s
 

@@ -16,6 +16,7 @@ from hivemind_worker.model.task import TaskState
 from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import status_word, unended, verdicts
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.rule_words import RUN_ANYWAY
 from hivemind_worker.presentation.status import HEALTHY, health_report
 from hivemind_worker.presentation.verdict import Verdict
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
 TOP_SCORE, HIGH_FROM, MEDIUM_FROM = 100, 80, 50
 ABSENT = "–"
 """For what is unknown or does not apply; never 0."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How a state is shown: its tone (a state of the tokens), its icon, its word. Never colour alone."""
-
-    tone: str
-    icon: str
-    word: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

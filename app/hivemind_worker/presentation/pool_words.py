@@ -13,9 +13,10 @@ from hivemind_worker.presentation.amounts import duration_words, size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import unended
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import day, day_number, moment_words
 from hivemind_worker.presentation.page_facts import pool_look
-from hivemind_worker.presentation.page_words import ABSENT, Look, cores_of
+from hivemind_worker.presentation.page_words import ABSENT, cores_of
 from hivemind_worker.presentation.plain_text import shown_line
 
 BUILT_IN = mark("The pool built into this app")

@@ -9,7 +9,8 @@ from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.presentation.amounts import duration_words, size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
-from hivemind_worker.presentation.page_words import ABSENT, Look
+from hivemind_worker.presentation.look import Look
+from hivemind_worker.presentation.page_words import ABSENT
 
 STEPS = (
     (mark("Welcome"), mark("what runs, what never")),

@@ -6,49 +6,22 @@ Counterparts: presentation.health and page_words, which the window shares with t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.model.task import Task, TaskState
 from hivemind_worker.presentation.amounts import duration_words
-from hivemind_worker.presentation.catalogue import _, mark, translate_many
+from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.health import unended, verdicts
 from hivemind_worker.presentation.moments import clock_time, moment_words
-from hivemind_worker.presentation.page_words import Look, node_look, subline
+from hivemind_worker.presentation.opening_words import PAUSED, RULES, RUN, Strip, starting
+from hivemind_worker.presentation.page_words import node_look, subline
 from hivemind_worker.presentation.rows import elapsed_s
-
-PROGRAM = "HiveMind Worker"
-STARTING = ("waiting", "tray-waiting", mark("Starting"))
-SNOOZES_MIN = (
-    (15, mark("15 minutes")),
-    (60, mark("1 hour")),
-    (240, mark("4 hours")),
-)
-
-
-RUN, RULES, PAUSED = "run", "rules", "paused"
-RUN_MODES = (
-    (RUN, "play", mark("Run"), mark("Work whatever the rules say")),
-    (RULES, "rules", mark("Run by my rules"), mark("Work when the rules allow it")),
-    (PAUSED, "pause", mark("Paused"), mark("Freeze all tasks until you resume")),
-)
-"""The three run modes: key, icon, word, what it means."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strip:
-    """The line that is always on top: the state, its reason, and until when or what it means."""
-
-    look: Look
-    reason: str
-    more: str
 
 
 def strip(snapshot: Snapshot | None) -> Strip:
     """The status strip; without a picture the worker is still starting."""
     if snapshot is None:
-        look = Look(tone=STARTING[0], icon=STARTING[1], word=_(STARTING[2]))
-        return Strip(look=look, reason=_("The worker is starting."), more="")
+        return starting()
     first = verdicts(snapshot)[0]
     return Strip(look=node_look(snapshot), reason=first.text, more=_more(snapshot))
 
@@ -146,11 +119,6 @@ def run_mode(snapshot: Snapshot | None) -> str:
     if snapshot.node.mode is Mode.PAUSED:
         return PAUSED
     return RUN if snapshot.node.ignores_rules else RULES
-
-
-def until_tomorrow() -> str:
-    """The last of the snooze lengths."""
-    return _("Until tomorrow {time}", time="06:00")
 
 
 def held_at(at_s: float) -> str:

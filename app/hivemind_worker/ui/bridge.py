@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSettings, QTimer, Signal
 
-from hivemind_worker.nursery import Nursery
-
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import Command, NodeFace
     from hivemind_worker.model.effects import Reply
     from hivemind_worker.model.machine import Sample
     from hivemind_worker.model.snapshot import Snapshot
     from hivemind_worker.model.task import Problem
+    from hivemind_worker.nursery import Nursery
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +42,15 @@ class Bridge(QObject):
     bug = Signal(str)
     """Something unexpected went wrong and is in the log."""
 
-    def __init__(self, nursery: Nursery, memory: QSettings) -> None:
-        """`memory` keeps what the window remembers between two starts."""
+    def __init__(self, nursery: Nursery | None, memory: QSettings) -> None:
+        """`memory` keeps what the window remembers between two starts. Without a nursery nothing can be
+        asked yet: `nursery` is given before `attach`, as the window is painted before there is a loop."""
         super().__init__()
         self.memory = memory
         self.node: NodeFace | None = None
         self.snapshot: Snapshot | None = None
         self.sample: Sample | None = None
-        self._nursery = nursery
+        self.nursery = nursery
         self._seen = False
         self._told_s = 0.0
         self._unwatch: Callable[[], None] | None = None
@@ -166,7 +166,8 @@ class Bridge(QObject):
 
     def start(self, name: str, work: Any) -> Any:
         """Run a coroutine beside the window; what it did not expect reaches the log and `bug`."""
-        task = self._nursery.start(name, self._guarded(name, work))
+        assert self.nursery is not None
+        task = self.nursery.start(name, self._guarded(name, work))
         task.add_done_callback(lambda _task: work.close())  # where it was cancelled before it began
         return task
 

@@ -7,16 +7,13 @@ the window is decided by the application (counterpart: `app`), which knows wheth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSettings, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QHideEvent, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
 
-from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.presentation.health import unended
-from hivemind_worker.presentation.page_words import short_name
-from hivemind_worker.presentation.window_words import PROGRAM
-from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.presentation.opening_words import PROGRAM
 from hivemind_worker.ui.focus_ring import FocusRing
 from hivemind_worker.ui.icons import app_icon
 from hivemind_worker.ui.parts.panels import column, row
@@ -24,6 +21,10 @@ from hivemind_worker.ui.rail import Rail
 from hivemind_worker.ui.screens import PLACES, Place, Screen
 from hivemind_worker.ui.status_strip import StatusStrip
 from hivemind_worker.ui.theme import appearance, theme
+
+if TYPE_CHECKING:
+    from hivemind_worker.model.snapshot import Snapshot
+    from hivemind_worker.ui.bridge import Bridge
 
 NARROW_PX = 1000
 FIRST_SIZE = (1100, 720)
@@ -46,7 +47,7 @@ class MainWindow(QMainWindow):
         self.screens: dict[str, Screen] = {}
         self.rail, self.strip, self.stack = Rail(places), StatusStrip(bridge), QStackedWidget()
         self._banners = column(8, margins=(0, 0, 0, 0))
-        self._has_painted = self._has_worker = False
+        self.has_painted = self._has_worker = False
         self._build()
         self.ring = FocusRing(self)
         self.rail.chosen.connect(self.open)
@@ -58,7 +59,6 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.setWindowTitle(PROGRAM)
         self.setAccessibleName(PROGRAM)
-        self.setWindowIcon(app_icon())
         self.setMinimumSize(*appearance().smallest)
         right, whole, central = column(), row(), QWidget()
         right.addWidget(self.strip)
@@ -73,6 +73,8 @@ class MainWindow(QMainWindow):
 
     def complete(self) -> None:
         """The window has been painted: show the place where the reader was, whose parts are imported now."""
+        self.setWindowIcon(app_icon())
+        self.strip.complete()
         if self.current() is None:
             self.open(str(self.memory.value(PLACE, "home")))
 
@@ -119,6 +121,9 @@ class MainWindow(QMainWindow):
     def _show_picture(self, snapshot: Snapshot) -> None:
         if not self.is_seen():
             return
+        from hivemind_worker.presentation.health import unended  # noqa: PLC0415 - after the first paint
+        from hivemind_worker.presentation.page_words import short_name  # noqa: PLC0415
+
         self.strip.show_picture(snapshot)
         self.rail.set_computer(short_name(snapshot.node_id))
         count = len(unended(snapshot))
@@ -206,8 +211,8 @@ class MainWindow(QMainWindow):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        if not self._has_painted:
-            self._has_painted = True
+        if not self.has_painted:
+            self.has_painted = True
             self.painted.emit()
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QEnterEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QWidget
 
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.window_words import PROGRAM
+from hivemind_worker.presentation.opening_words import PROGRAM
 from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.parts.panels import column, line, row
 from hivemind_worker.ui.parts.text import Sentence, Shape

@@ -14,12 +14,11 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _, language_in_use
 from hivemind_worker.presentation.faults import words
-from hivemind_worker.presentation.page_words import Look
-from hivemind_worker.presentation.window_words import PROGRAM
+from hivemind_worker.presentation.look import Look
+from hivemind_worker.presentation.opening_words import PROGRAM
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.main_window import MainWindow
-from hivemind_worker.ui.notifier import Notifier
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout
 
@@ -34,15 +33,15 @@ SNOOZE_S = 3600.0
 
 
 class Shell(QObject):
-    """`quit` asks the application to end in order."""
+    """`quit` asks the application to end in order; it may be given later, before `complete`."""
 
     def __init__(
-        self, bridge: Bridge, memory: QSettings, *, quit: Callable[[], None],
+        self, bridge: Bridge, memory: QSettings, *, quit: Callable[[], None] = lambda: None,
         tray_available: Callable[[], bool] = QSystemTrayIcon.isSystemTrayAvailable,
     ) -> None:  # fmt: skip
         super().__init__()
         self._tray_available = tray_available
-        self.bridge, self.memory, self._quit = bridge, memory, quit
+        self.bridge, self.memory, self.quit = bridge, memory, quit
         self.quiet_until_s = 0.0
         self._ending = False
         self._banners: dict[str, Callout] = {}
@@ -121,6 +120,8 @@ class Shell(QObject):
 
     def started(self) -> None:
         """The worker is up: from here on notices are told, and the very first time it is set up."""
+        from hivemind_worker.ui.notifier import Notifier  # noqa: PLC0415 - after the first paint
+
         self.notifier = Notifier(self.bridge, self.notify)
         if not self.memory.value(SET_UP, False, type=bool) and self.window.is_seen():
             self.set_up()
@@ -137,7 +138,7 @@ class Shell(QObject):
     def cannot_start(self, problem: Problem) -> None:
         """The worker did not start: say why, and leave quitting."""
         sentence, next_step = words(problem)
-        self._say("start", sentence, next_step, ERROR, Button(_("Quit"), pressed=self._quit))
+        self._say("start", sentence, next_step, ERROR, Button(_("Quit"), pressed=self.quit))
 
     def stopping(self) -> None:
         """The worker is being stopped: its window says so, and takes no more wishes."""
@@ -213,7 +214,7 @@ class Shell(QObject):
         from hivemind_worker.ui.quitting import ask_to_quit  # noqa: PLC0415
 
         parent = self.window if self.window.is_seen() else None
-        self._question = ask_to_quit(parent, self.bridge, quit_now=self._quit, stay=self.window.close)
+        self._question = ask_to_quit(parent, self.bridge, quit_now=self.quit, stay=self.window.close)
         self._question.destroyed.connect(self._asked)
 
     def _asked(self) -> None:

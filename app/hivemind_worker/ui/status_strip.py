@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QMenu, QToolButton, QWidget
 
-from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.page_words import Look
-from hivemind_worker.presentation.window_words import RUN_MODES, pause_label, run_mode, strip
+from hivemind_worker.presentation.look import Look
+from hivemind_worker.presentation.opening_words import RULES, RUN_MODES, Strip, starting
 from hivemind_worker.ui import wishes
-from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import MenuButton, ToolButton
 from hivemind_worker.ui.parts.panels import column, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.theme import theme
+
+if TYPE_CHECKING:
+    from hivemind_worker.model.snapshot import Snapshot
+    from hivemind_worker.ui.bridge import Bridge
 
 
 class Pill(QFrame):
@@ -60,9 +65,8 @@ class StatusStrip(QWidget):
         self.pause = ToolButton(_("Pause"), "pause", "", lambda: wishes.toggle(bridge))
         self.pause.setMenu(self.pause_menu)
         self.pause.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
-        wishes.fill_pause_menu(self.pause_menu, bridge)
         self.mode_menu = QMenu(self)
-        self.modes = wishes.fill_mode_menu(self.mode_menu, bridge)
+        self.modes: dict[str, QAction] = {}
         self.mode = MenuButton(_("Run by my rules"), menu=self.mode_menu)
         words = column()
         words.addStretch(1)
@@ -78,28 +82,44 @@ class StatusStrip(QWidget):
         self.setLayout(inner)
         self.show_picture(None)
 
+    def complete(self) -> None:
+        """The first picture is on the screen: fill the menus, whose icons take longer than all the rest."""
+        wishes.fill_pause_menu(self.pause_menu, self.bridge)
+        self.modes = wishes.fill_mode_menu(self.mode_menu, self.bridge)
+        self.show_picture(self.bridge.snapshot)
+
     def show_picture(self, snapshot: Snapshot | None) -> None:
         """Say how the worker is; None while it starts."""
-        said = strip(snapshot)
+        if snapshot is None:
+            self._say(starting(), (_("Pause"), "pause"), RULES, can_ask=False)
+            return
+        # The window is painted before these and what they need are imported.
+        from hivemind_worker.model.snapshot import Mode  # noqa: PLC0415
+        from hivemind_worker.presentation.window_words import pause_label, run_mode, strip  # noqa: PLC0415
+
+        can_ask = snapshot.node.mode is not Mode.STOPPING
+        self._say(strip(snapshot), pause_label(snapshot), run_mode(snapshot), can_ask=can_ask)
+
+    def _say(self, said: Strip, pause: tuple[str, str], mode: str, *, can_ask: bool) -> None:
         self.pill.show_look(said.look)
         self.reason.setText(said.reason)
         self.more.setText(said.more)
         self.more.setVisible(bool(said.more))
-        word, icon = pause_label(snapshot)
+        word, icon = pause
         self.pause.setText(word)
         self.pause.setAccessibleName(word)
         self.pause.set_icon(icon)
-        self._show_mode(snapshot)
-        self.pause.setEnabled(snapshot is not None and snapshot.node.mode is not Mode.STOPPING)
+        self._show_mode(mode)
+        for button in (self.pause, self.mode):
+            button.setEnabled(can_ask)
 
-    def _show_mode(self, snapshot: Snapshot | None) -> None:
-        taken = run_mode(snapshot)
-        self.modes[taken].setChecked(True)
+    def _show_mode(self, taken: str) -> None:
+        if taken in self.modes:
+            self.modes[taken].setChecked(True)
         _key, _icon, word, meaning = next(row for row in RUN_MODES if row[0] == taken)
         self.mode.setText(_(word))
         self.mode.setToolTip(_(meaning))
         self.mode.setAccessibleName(_("Run mode: {mode}", mode=_(word)))
-        self.mode.setEnabled(self.pause.isEnabled() or snapshot is not None)
 
     def set_narrow(self, narrow: bool) -> None:
         """Where there is little room the sentence has it; the tray has the run mode as well."""

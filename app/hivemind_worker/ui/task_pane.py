@@ -13,9 +13,9 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Task
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import task_look
-from hivemind_worker.presentation.page_words import Look
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.story import story_report
 from hivemind_worker.presentation.task_columns import can_stop

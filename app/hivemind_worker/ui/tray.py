@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.health import unended
-from hivemind_worker.presentation.window_words import PROGRAM, run_mode, strip, tray_line
+from hivemind_worker.presentation.opening_words import PROGRAM
+from hivemind_worker.presentation.window_words import run_mode, strip, tray_line
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon, plain_icon

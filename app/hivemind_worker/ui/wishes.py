@@ -5,17 +5,17 @@ share this, so that no two of them mean different things.
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu
 
-from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.moments import next_morning
-from hivemind_worker.presentation.window_words import PAUSED, RUN, RUN_MODES, SNOOZES_MIN, until_tomorrow
-from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.presentation.opening_words import PAUSED, RUN, RUN_MODES, SNOOZES_MIN, until_tomorrow
 from hivemind_worker.ui.icons import icon
+
+if TYPE_CHECKING:
+    from hivemind_worker.ui.bridge import Bridge
 
 MINUTE_S, HOUR_S = 60, 3600
 # What is asked for is imported when it is asked: the window is painted before it.
@@ -32,7 +32,10 @@ def pause(bridge: Bridge, minutes: float | None = None) -> None:
 
 def pause_until_tomorrow(bridge: Bridge) -> None:
     """Freeze all tasks until six in the morning."""
+    from datetime import datetime  # noqa: PLC0415
+
     from hivemind_worker.model.events import PauseAsked  # noqa: PLC0415
+    from hivemind_worker.presentation.moments import next_morning  # noqa: PLC0415
 
     until_s = next_morning(datetime.now().astimezone()).timestamp()
     bridge.ask(PauseAsked(at_s=time.time(), until_s=until_s))
@@ -79,6 +82,8 @@ def finish(bridge: Bridge, *, quit_after: bool = False) -> None:
 
 def is_held(bridge: Bridge) -> bool:
     """Whether the owner's own wish keeps work from running or being taken."""
+    from hivemind_worker.model.snapshot import Mode  # noqa: PLC0415
+
     snapshot = bridge.snapshot
     return snapshot is not None and snapshot.node.mode in (Mode.PAUSED, Mode.FINISHING)
 

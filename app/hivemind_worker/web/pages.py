@@ -20,7 +20,8 @@ from hivemind_worker.nursery import NamedThread
 from hivemind_worker.places import resources
 from hivemind_worker.presentation import page_facts, page_sessions
 from hivemind_worker.presentation.catalogue import _, mark
-from hivemind_worker.presentation.page_words import Look, node_look, short_name
+from hivemind_worker.presentation.look import Look
+from hivemind_worker.presentation.page_words import node_look, short_name
 from hivemind_worker.presentation.ranges import RANGES
 from hivemind_worker.web.answers import refusal, refuse
 from hivemind_worker.web.pages_render import Renderer

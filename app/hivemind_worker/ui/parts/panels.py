@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape, set_kind
 from hivemind_worker.ui.theme import theme

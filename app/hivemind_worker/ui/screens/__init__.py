@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
-from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.presentation.catalogue import mark
-from hivemind_worker.ui.bridge import Bridge
+
+if TYPE_CHECKING:
+    from hivemind_worker.model.snapshot import Snapshot
+    from hivemind_worker.ui.bridge import Bridge
 
 
 class Screen(QWidget):

@@ -16,9 +16,9 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.amounts import size_words
 from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.gpu import can_use_a_gpu, gpu_words
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import clock_time
 from hivemind_worker.presentation.page_facts import Fact, sandbox
-from hivemind_worker.presentation.page_words import Look
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button

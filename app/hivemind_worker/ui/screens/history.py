@@ -26,8 +26,9 @@ from hivemind_worker.presentation.ledger import (
     signed,
     trust_lines,
 )
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import day_number, weekday
-from hivemind_worker.presentation.page_words import Look, trust
+from hivemind_worker.presentation.page_words import trust
 from hivemind_worker.ui.bars import Bar, DayBars
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button, Segments

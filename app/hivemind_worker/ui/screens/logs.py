@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from hivemind_worker.model.machine import LogEntry
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
-from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.window_words import held_at
 from hivemind_worker.ui.bridge import Bridge

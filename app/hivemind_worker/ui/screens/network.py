@@ -8,9 +8,9 @@ from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.health import verdicts
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.network_words import address_rows, tunnel_facts, tunnel_look, tunnel_words
 from hivemind_worker.presentation.page_facts import Connection, connections
-from hivemind_worker.presentation.page_words import Look
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts

@@ -16,7 +16,7 @@ from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import unended
-from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.plain_text import shown_line, shown_log
 from hivemind_worker.presentation.pool_words import (
     PoolRow,

@@ -21,7 +21,7 @@ from hivemind_worker.model.rules import PRESETS as RULE_PRESETS
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _, language_in_use
 from hivemind_worker.presentation.faults import words
-from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.setup_words import PRESETS, PROMISES, check_look, share_of, stays_yours
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, row

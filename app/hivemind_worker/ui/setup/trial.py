@@ -18,7 +18,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
-from hivemind_worker.presentation.page_words import Look
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.setup_words import trial_headline, trial_lines, trial_receipt
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.log_view import LogView

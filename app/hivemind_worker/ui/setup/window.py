@@ -12,8 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QStackedWidget, QWidget
 
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.opening_words import PROGRAM
 from hivemind_worker.presentation.setup_words import STEPS
-from hivemind_worker.presentation.window_words import PROGRAM
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.focus_ring import FocusRing
 from hivemind_worker.ui.parts.buttons import Button
