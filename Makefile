@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: bytecode run test check bench install docs words lock proto test-release scientific drills soak clean
+.PHONY: bytecode run test check bench install docs words lock proto test-release scientific drills soak frozen clean
 
 install: $(DEV)
 
@@ -82,6 +82,10 @@ RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 lock:  ## resolve the dependencies again (needs uv)
 	$(RESOLVE) --group build -o requirements.lock pyproject.toml
 	$(RESOLVE) --group build --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(RESOLVE) --group build --group freeze -c requirements.lock -o requirements-freeze.lock pyproject.toml
+
+frozen:  ## the app, command line and sandbox child as one folder, dist/hivemind-worker
+	@installer/freeze/build.sh $(PYTHON)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache results

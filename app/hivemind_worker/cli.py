@@ -64,6 +64,7 @@ VERBS = (
     Verb("receipt", "receipt", "what ran here, signed: show a task's receipt, or verify one"),
     Verb("rules", "rules", "when to run and how much: show, set, paint, preset, preview, replay"),
     Verb("mode", "mode", "work by the rules, or whatever they say: mode rules, mode run --for 1h"),
+    Verb("selftest", "selftest", "prove that this installation is whole"),
     Verb("version", "version", "show the version"),
 )
 
@@ -124,8 +125,8 @@ def _run(argv: list[str]) -> int:
     if word in ("-h", "--help", "help"):
         say(help_text())
         return 0
-    if word == "--version":
-        argv = ["version", *argv[1:]]
+    if word in ("--version", "--selftest"):
+        argv = [word.removeprefix("--"), *argv[1:]]
     verb = next((verb for verb in VERBS if verb.word == argv[0]), None)
     if verb is None:
         return _unknown(word, "--json" in argv)
@@ -164,7 +165,7 @@ def _hint() -> int:
 
 def _unknown(word: str, json: bool) -> int:
     kind = "flag" if word.startswith("-") else "command"
-    known = ["--help", "--version"] if kind == "flag" else [verb.word for verb in VERBS]
+    known = ["--help", "--version", "--selftest"] if kind == "flag" else [verb.word for verb in VERBS]
     about = f"There is no {kind} {word!a:.60}.{_nearest(word, known)}"
     return fail(Problem(code=FaultCode.BAD_USAGE, about=about), json)
 

@@ -73,7 +73,7 @@ def _raise_first(resolved: Resolved, taken: Problem, json: bool) -> int:
 def _open(resolved: Resolved, instance: SingleInstance, *, hidden: bool) -> int:
     from hivemind_worker.ui.app import run
 
-    return run(_Worker(resolved, instance), hidden=hidden)
+    return run(Worker(resolved, instance), hidden=hidden)
 
 
 def _leave(code: int) -> None:
@@ -85,7 +85,7 @@ def _leave(code: int) -> None:
         os._exit(code)
 
 
-class _Worker:
+class Worker:
     """Fits `ui.app.Host`: has the worker made in this process, its slow imports in a thread."""
 
     def __init__(self, resolved: Resolved, instance: SingleInstance) -> None:

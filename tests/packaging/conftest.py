@@ -1,0 +1,33 @@
+"""The frozen build, made once for all tests of packages."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FROZEN = ROOT / "dist" / "hivemind-worker"
+
+
+def built(*words: str, limit_s: float = 600.0) -> str:
+    """What a step of the build says; it must succeed."""
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def frozen() -> Iterator[Path]:
+    """dist/hivemind-worker, built from this checkout."""
+    was_there = FROZEN.exists()
+    base = getattr(sys, "_base_executable", sys.executable)
+    built("installer/freeze/build.sh", base)
+    yield FROZEN
+    if not was_there:
+        shutil.rmtree(FROZEN)
+        shutil.rmtree(ROOT / "build" / "pyinstaller")
