@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: bytecode run test check bench install docs words lock proto test-release scientific drills soak frozen clean
+.PHONY: bytecode run test check bench install docs words lock proto test-release scientific drills soak frozen deb clean
 
 install: $(DEV)
 
@@ -86,6 +86,9 @@ lock:  ## resolve the dependencies again (needs uv)
 
 frozen:  ## the app, command line and sandbox child as one folder, dist/hivemind-worker
 	@installer/freeze/build.sh $(PYTHON)
+
+deb: frozen  ## dist/*.deb for Debian 12, Ubuntu 24.04 and later
+	@installer/linux/deb.sh
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache results

@@ -19,8 +19,9 @@ if [ -x dist/hivemind-worker/hivemind-worker ] && [ "$(cat build/frozen 2>/dev/n
 fi
 echo "Freezing ..."
 rm -f build/frozen
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-build-isolation .
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps --no-build-isolation --no-compile .
 mkdir -p build/pyinstaller
+"$venv/bin/python" installer/icons.py build/icons
 "$venv/bin/python" -m PyInstaller --noconfirm --clean --log-level WARN --distpath dist --workpath build/pyinstaller pyinstaller.spec
 "$venv/bin/python" installer/freeze/contents.py dist/hivemind-worker
 echo "$sources" > build/frozen
