@@ -1,6 +1,6 @@
-"""The program's icon in the forms that systems want: `python installer/icons.py FOLDER`, with the build's interpreter.
+"""The program's icon in the forms that systems want: `python installer/icons.py FOLDER` (with PySide6).
 
-PNG in every size that desktops look for, one .ico for Windows, one .icns for macOS; all from resources/icons/app.svg.
+PNG in every size that desktops look for, one .ico for Windows, one .icns for macOS; all from app.svg.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ hivemind\\-worker \\- lend this computer to a HiveMind pool
 .RI [ COMMAND ]
 .RI [ ... ]
 .SH DESCRIPTION
-Takes tasks from a HiveMind pool and runs each one in a sandbox: a hardened Docker container, or a sandbox that
-is built in. Without a command it opens its window where there is a display.
+Takes tasks from a HiveMind pool and runs each one in a sandbox: a hardened Docker container, or one
+that is built in. Without a command it opens its window where there is a display.
 .SH COMMANDS
 Each explains itself with
 .BR "hivemind\\-worker \\fICOMMAND\\fP \\-\\-help" .
@@ -56,7 +56,9 @@ def rolled(text: str) -> str:
 
 def man_page() -> str:
     """The whole page."""
-    rows = [f".TP\n.B {rolled(verb.word)}\n{rolled(verb.help[:1].upper() + verb.help[1:])}." for verb in VERBS]
+    rows = [
+        f".TP\n.B {rolled(verb.word)}\n{rolled(verb.help[:1].upper() + verb.help[1:])}." for verb in VERBS
+    ]
     return HEAD.format(version=__version__) + "\n".join(rows) + "\n" + TAIL
 
 

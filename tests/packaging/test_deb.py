@@ -1,0 +1,127 @@
+"""The Debian package in a bare Debian: installed, started, worked with, upgraded, purged; nothing stays."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.chroot import bare_system, inside, listed, run
+from tests.packaging.conftest import ROOT, built
+from tests.ui.screen import xvfb
+
+pytestmark = pytest.mark.release
+
+START_LIMIT_S, SETUP_LIMIT_S, STOP_LIMIT_S = 60.0, 240.0, 30.0
+STATE = Path("home/vera/.local/state/HiveMind Worker")
+NEXT = "0.1.999"
+PLAIN = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball"  # packed for speed
+
+
+@pytest.fixture(scope="module")
+def package(frozen: Path) -> Iterator[Path]:
+    """The package of this version and the next one, packed quickly."""
+    made = []
+    for version in ("", NEXT):
+        built("env", "COMPRESSION=none", "installer/linux/deb.sh", *([version] if version else []))
+        made.append(max((ROOT / "dist").glob("*.deb"), key=lambda path: path.stat().st_mtime_ns))
+    yield made[0]
+    for path in made:
+        path.unlink()
+
+
+def test_lintian_finds_no_error(package: Path) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("this system has no lintian")
+    done = subprocess.run(
+        ["lintian", "--allow-root", "--fail-on", "error", "--suppress-tags", PLAIN, package],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_volunteer_installs_sets_up_works_upgrades_and_leaves_nothing(
+    package: Path, tmp_path: Path
+) -> None:
+    with bare_system(tmp_path) as root, xvfb() as (display, _process):
+        run(root, "useradd", "--create-home", "vera")
+        before = listed(root)
+        _install(root, package)
+        assert "selftest" in run(root, "hivemind-worker", "--help", user="vera")
+        with _window(root, display) as log:
+            _first_run(root, display, log)
+            rows = _tasks(root)
+            assert [row["status"] for row in rows] == ["COMPLETED"], rows
+        kept = {path.name for path in (root / "home/vera").rglob("*.json")}
+        _install(root, package.with_name(package.name.replace("0.1.0", NEXT)))
+        assert NEXT in run(root, "dpkg-query", "-W", "hivemind-worker")
+        assert kept <= {path.name for path in (root / "home/vera").rglob("*.json")}
+        run(root, "su", "hivemind-worker", "-s", "/bin/sh", "-c", "hivemind-worker version")
+        run(root, "dpkg", "--remove", "hivemind-worker")
+        assert not (root / "usr/lib/hivemind-worker").exists()
+        run(root, "dpkg", "--purge", "hivemind-worker")
+        after = listed(root)
+        assert {place: row for place, row in after.items() if before.get(place) != row} == {}
+        assert before.keys() - after.keys() == set()
+
+
+def _install(root: Path, package: Path) -> None:
+    target = root / "tmp" / package.name
+    shutil.copyfile(package, target)
+    run(root, "dpkg", "--install", f"/tmp/{package.name}")
+    target.unlink()
+
+
+@contextlib.contextmanager
+def _window(root: Path, display: str) -> Iterator[Path]:
+    """The app as vera starts it from her menu, ended in order."""
+    log = root / "tmp" / "window.log"
+    words = inside(root, "hivemind-worker", "gui", user="vera", DISPLAY=display, DOCKER_ENABLED="false",
+                   NODE_PORT="0", FLASK_PORT="0", HIVEMIND_LANGUAGE="en")  # fmt: skip
+    with log.open("wb") as out:
+        process = subprocess.Popen(words, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+    try:
+        _until((root / STATE / "endpoint.json").exists, START_LIMIT_S, log)
+        yield log
+        run(root, "hivemind-worker", "finish", "--quit", user="vera")
+        assert process.wait(STOP_LIMIT_S) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait(STOP_LIMIT_S)
+
+
+def _first_run(root: Path, display: str, log: Path) -> None:
+    """Through all steps by the Enter key alone: the default of each is what a hurried person takes."""
+    environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin"}
+
+    def press() -> bool:
+        words = ["xdotool", "search", "--name", "Setting up", "windowfocus", "key", "Return"]
+        subprocess.run(words, env=environment, check=False, capture_output=True)
+        time.sleep(0.5)  # a person's pace: each step wants to be seen
+        return "done=true" in (root / STATE / "window.ini").read_text() if _remembers(root) else False
+
+    _until(press, SETUP_LIMIT_S, log)
+
+
+def _remembers(root: Path) -> bool:
+    return (root / STATE / "window.ini").exists()
+
+
+def _tasks(root: Path) -> list[dict[str, object]]:
+    out = run(root, "hivemind-worker", "tasks", "--json", user="vera")
+    return [row for line in out.splitlines() for row in json.loads(line).get("tasks", [])]
+
+
+def _until(holds, limit_s: float, log: Path) -> None:  # type: ignore[no-untyped-def]
+    ends_at = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < ends_at, log.read_text()[-4000:]
+        time.sleep(0.1)
