@@ -1,4 +1,7 @@
-"""The fault drills as tests: a minute of them in `make test`; `make drills` plays all of them at length."""
+"""The fault drills as tests: two in `make test`, a little of each in `make test-release`, all in `make drills`.
+
+The seed of the short ones stands still: what changed from one run to the next is the program alone.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ import pytest
 from tests.drills.plan import long_form, play, short_form
 
 SHORT, LONG = short_form(), long_form()
+SEED = 2026
+ALWAYS = {"F8", "kills"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in ALWAYS else pytest.mark.release) for name in SHORT],
+)
 async def test_a_little_of_the_drills_finds_nothing(name: str) -> None:
-    seed = random.randrange(10**6)
-    sheet = await play(name, SHORT[name], seed)
-    assert sheet.findings == [], f"seed {seed}"
+    sheet = await play(name, SHORT[name], SEED)
+    assert sheet.findings == []
     assert sheet.tries
 
 
