@@ -1,4 +1,4 @@
-"""The fault drills as tests: two in `make test`, a little of each in `make test-release`, all in `make drills`.
+"""The fault drills as tests: two in `make test`, a little of each in `make test-release`; `make drills`: all.
 
 The seed of the short ones stands still: what changed from one run to the next is the program alone.
 """
