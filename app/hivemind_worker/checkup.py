@@ -27,6 +27,7 @@ from hivemind_worker.nursery import NamedThread
 from hivemind_worker.places import Places
 from hivemind_worker.pool.address import choose_own_address, parse_address, resolve
 from hivemind_worker.pool.login import check_login
+from hivemind_worker.presentation.amounts import cores_words
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.gpu import can_use_a_gpu, gpu_words
@@ -123,8 +124,9 @@ def _existing(folder: Path) -> Path:
 def _share(subject: Subject) -> Check:
     share = lent(subject.settings, subject.sources)
     text = _(
-        "lends {cores} cores and {memory} GiB of {all_cores} cores and {all_memory} GiB",
-        cores=f"{share.cpu / CPU_SCORE_PER_CORE:g}", memory=f"{share.memory_gb:g}", all_cores=cores_here(),
+        "lends {cores} and {memory} GiB of {all_cores} and {all_memory} GiB",
+        cores=cores_words(share.cpu / CPU_SCORE_PER_CORE), memory=f"{share.memory_gb:g}",
+        all_cores=cores_words(cores_here()),
         all_memory=f"{memory_here_gb():.1f}",
     )  # fmt: skip
     return Check(name=_("Share"), state=OK, text=text)

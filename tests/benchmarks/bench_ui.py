@@ -22,7 +22,7 @@ from Xlib import X
 from Xlib.display import Display
 
 from tests.benchmarks.report import Report
-from tests.ui.screen import App, environment, xvfb
+from tests.ui.screen import App, connected_pool, environment, login, xvfb
 
 PACKAGES = {"boincmgr": "boinc-manager", "boinc": "boinc-client", "trayer": "trayer"}
 STARTS, WATCHED_S, LIMIT_S = 7, 20.0, 30.0
@@ -189,37 +189,6 @@ def at_rest(report: Report, display: str, home: Path, *, boinc: bool) -> None:
         report.add("hidden, connected: resident", resident, "MB", most=166)
     tray.terminate()
     tray.wait()
-
-
-@contextmanager
-def connected_pool(home: Path) -> Iterator[str]:
-    """The embedded pool as a process of its own, with one account."""
-    home.mkdir(parents=True)
-    env = environment("", home)
-    (home / "password").write_text("correct horse battery staple")
-    program = [sys.executable, "-m", "hivemind_worker"]
-    add = [*program, "pool", "user", "add", "anna", "--password-file", str(home / "password")]
-    subprocess.run(add, env=env, check=True, capture_output=True)
-    listen = [*program, "pool", "--listen", "127.0.0.1:0"]
-    pipe, same = subprocess.PIPE, subprocess.STDOUT
-    pool = subprocess.Popen(listen, env=env, stdout=pipe, stderr=same, text=True)
-    try:
-        assert pool.stdout is not None
-        words = (word.rstrip(".,") for line in pool.stdout for word in line.split())
-        address = next(word for word in words if word.startswith("127.0.0.1:"))
-        yield address
-    finally:
-        pool.terminate()
-        pool.wait(20)
-        pool.stdout.close()
-
-
-def login(app: App, address: str, folder: Path) -> None:
-    app.until_up()
-    password = folder / "pool" / "password"
-    done = app.run("login", "--pool", address, "--user", "anna", "--password-file", str(password))
-    assert done.returncode == 0, done.stderr
-    app.until("registered")
 
 
 # --- seen, and under load ---------------------------------------------------------------------

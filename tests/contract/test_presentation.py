@@ -16,9 +16,10 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, RuntimeView, Snapshot
 from hivemind_worker.model.task import Problem, TaskState
 from hivemind_worker.presentation import catalogue
-from hivemind_worker.presentation.amounts import clock, duration_words, iso, size_words
+from hivemind_worker.presentation.amounts import clock, cores_words, duration_words, iso, size_words
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import host_of, is_loopback, status_word, verdicts
+from hivemind_worker.presentation.page_words import subline
 from hivemind_worker.presentation.status import health_report
 from hivemind_worker.presentation.story import SENTENCES
 from tests.fakes.node import NOW_S, make_snapshot, make_task
@@ -225,3 +226,14 @@ def test_a_worker_that_lends_nothing_or_has_no_sandbox_is_unhealthy() -> None:
         assert isinstance(checks, dict)
         assert not healthy
         assert checks["resources"]["status"] == "unhealthy"
+
+
+def test_one_core_is_one_core_and_every_other_number_is_cores() -> None:
+    assert [cores_words(number) for number in (1, 1.0, 0.5, 1.4, 2)] == [
+        "1 core", "1 core", "0.5 cores", "1.4 cores", "2 cores",
+    ]  # fmt: skip
+    one = make_snapshot(total=Resources(cpu=100.0, memory_gb=3.0), available=Resources())
+    assert "1 core and 3 GiB are lent." in str(health_report(one, Settings(), NOW_S)[1])
+    assert subline(replace(one, tasks=(make_task(),)), None).startswith(
+        "Tasks hold 1 of 1 core and 3 of 3 GiB"
+    )

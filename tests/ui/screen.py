@@ -85,3 +85,34 @@ class App:
             self.process.send_signal(how)
         code = self.process.wait(LIMIT_S)
         return code, time.monotonic() - begun_s
+
+
+@contextmanager
+def connected_pool(home: Path) -> Iterator[str]:
+    """The embedded pool as a process of its own, with one account."""
+    home.mkdir(parents=True)
+    env = environment("", home)
+    (home / "password").write_text("correct horse battery staple")
+    program = [sys.executable, "-m", "hivemind_worker"]
+    add = [*program, "pool", "user", "add", "anna", "--password-file", str(home / "password")]
+    subprocess.run(add, env=env, check=True, capture_output=True)
+    listen = [*program, "pool", "--listen", "127.0.0.1:0"]
+    pipe, same = subprocess.PIPE, subprocess.STDOUT
+    pool = subprocess.Popen(listen, env=env, stdout=pipe, stderr=same, text=True)
+    try:
+        assert pool.stdout is not None
+        words = (word.rstrip(".,") for line in pool.stdout for word in line.split())
+        address = next(word for word in words if word.startswith("127.0.0.1:"))
+        yield address
+    finally:
+        pool.terminate()
+        pool.wait(20)
+        pool.stdout.close()
+
+
+def login(app: App, address: str, folder: Path) -> None:
+    app.until_up()
+    password = folder / "pool" / "password"
+    done = app.run("login", "--pool", address, "--user", "anna", "--password-file", str(password))
+    assert done.returncode == 0, done.stderr
+    app.until("registered")

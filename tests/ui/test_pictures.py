@@ -44,7 +44,7 @@ def clipped(window: QWidget) -> list[str]:
             if widget.fontMetrics().horizontalAdvance(widget.text()) > widget.width() + 2:
                 found.append(widget.text())
         elif isinstance(widget, QAbstractButton) and widget.text():
-            short = widget.sizeHint().width() > widget.width() + 4
+            short = widget.sizeHint().width() > widget.width() + 4  # of an icon alone: the icon's
             if short and type(widget).__name__ in ("Button", "ToolButton"):
                 found.append(widget.text())
     return found

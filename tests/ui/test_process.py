@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from tests.ui.screen import App, xvfb
+from tests.ui.screen import App, connected_pool, login, xvfb
 
 pytestmark = pytest.mark.slow
 
@@ -82,6 +84,72 @@ def test_a_lost_display_counts_as_a_crash_and_the_next_start_works(
         again.until_up()
         assert again.run("status").returncode == 0
         assert again.end()[0] == 0
+
+
+LONG = "import time\nprint('on', flush=True)\ntime.sleep(120)\n"
+
+
+def rows(app: App) -> list[dict[str, Any]]:
+    done = app.run("tasks", "--json")
+    return list(json.loads(done.stdout)["tasks"]) if done.returncode == 0 else []
+
+
+def until_task(app: App, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The one task, once this holds of it."""
+    end_s, found = time.monotonic() + 60, []
+    while time.monotonic() < end_s:
+        found = rows(app)
+        if found and holds(found[0]):
+            return found[0]
+        time.sleep(0.2)
+    raise AssertionError(f"{found}\n{app.log.read_text()}")
+
+
+def run_a_long_task(app: App, address: str, folder: Path) -> None:
+    """Have the pool send a task that will not end by itself, and wait until it runs."""
+    login(app, address, folder)
+    (folder / "long").mkdir()
+    (folder / "long" / "main.py").write_text(LONG)
+    password = str(folder / "pool" / "password")
+    words = ["--pool", address, "--user", "anna", "--password-file", password]
+    done = app.run("submit", str(folder / "long"), *words)
+    assert done.returncode == 0, done.stderr
+    until_task(app, lambda row: row["status"] == "RUNNING")
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("how", ["display", "kill", "session"])
+def test_whatever_ends_the_app_no_task_of_it_runs_on_and_the_next_start_reports_it(
+    tmp_path: Path, how: str
+) -> None:
+    """F13, F14 with a task: nothing is left running or lying about, and the pool gets its archive."""
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    temporary.mkdir()
+    with connected_pool(tmp_path / "pool") as address:
+        around = {"MASTER_ADDRESS": address, "TMPDIR": str(temporary)}
+        with xvfb() as (display, server):
+            app = App(display, home, **around)
+            app.until_up()
+            run_a_long_task(app, address, tmp_path)
+            started = children(app)
+            assert started
+            if how == "display":
+                server.kill()
+            else:
+                app.process.send_signal(signal.SIGKILL if how == "kill" else signal.SIGTERM)
+            code = app.process.wait(20)
+            assert (code == 0) == (how == "session")
+            psutil.wait_procs(started, timeout=5)
+            assert [child for child in started if child.is_running()] == []
+            assert [path.name for path in temporary.iterdir()] == []
+        with xvfb() as (display, _server):
+            again = App(display, home, **around)
+            again.until_up()
+            row = until_task(again, lambda row: row["delivery"] == "delivered")
+            assert row["status"] == ("STOPPED" if how == "session" else "FAILED")
+            assert row["problem"]["code"] == "interrupted"
+            assert again.end()[0] == 0
+            assert [path.name for path in temporary.iterdir()] == []
 
 
 def test_a_frozen_app_goes_on_where_it_was(

@@ -10,6 +10,7 @@ from hivemind_worker.commands.mode import first_sentence
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.remote import ask_worker
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.amounts import cores_words
 from hivemind_worker.presentation.catalogue import _
 
 
@@ -65,7 +66,7 @@ def _figures(answer: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _amounts(resources: dict[str, float]) -> str:
     return _(
-        "{cores} cores, {memory} GiB",
-        cores=f"{resources['cpu'] / 100:g}",
+        "{cores}, {memory} GiB",
+        cores=cores_words(resources["cpu"] / 100),
         memory=f"{resources['memory_gb']:g}",
     )

@@ -63,3 +63,8 @@ def size_words(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def cores_words(cores: float) -> str:
+    """1 core, 1.5 cores."""
+    return translate_many("{number} core", "{number} cores", 1 if cores == 1 else 2, number=f"{cores:g}")

@@ -13,7 +13,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import TaskState
-from hivemind_worker.presentation.amounts import duration_words
+from hivemind_worker.presentation.amounts import cores_words, duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import status_word, unended, verdicts
 from hivemind_worker.presentation.look import Look
@@ -139,8 +139,8 @@ def subline(snapshot: Snapshot, last_ended_s: float | None) -> str:
 def _taken(snapshot: Snapshot) -> str:
     taken = snapshot.total.minus(snapshot.available)
     return _(
-        "Tasks hold {cores} of {all_cores} cores and {memory} of {all_memory} GiB that you lend.",
-        cores=cores_of(taken.cpu), all_cores=cores_of(snapshot.total.cpu),
+        "Tasks hold {cores} of {all_cores} and {memory} of {all_memory} GiB that you lend.",
+        cores=cores_of(taken.cpu), all_cores=cores_words(snapshot.total.cpu / CPU_SCORE_PER_CORE),
         memory=f"{taken.memory_gb:g}", all_memory=f"{snapshot.total.memory_gb:g}",
     )  # fmt: skip
 

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hivemind_worker.model.pools import KeptPool
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.model.task import Task, TaskState
-from hivemind_worker.presentation.amounts import duration_words, size_words
+from hivemind_worker.presentation.amounts import cores_words, duration_words, size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import unended
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import day, day_number, moment_words
 from hivemind_worker.presentation.page_facts import pool_look
-from hivemind_worker.presentation.page_words import ABSENT, cores_of
+from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line
 
 BUILT_IN = mark("The pool built into this app")
@@ -97,7 +98,11 @@ def pool_row(pool: KeptPool, now_s: float) -> PoolRow:
 def told_facts(snapshot: Snapshot, region: str, user: str) -> tuple[tuple[str, str], ...]:
     """What the pool is told about this computer, and what it never is."""
     total = snapshot.total
-    lent = _("{cores} cores, {memory} GiB", cores=cores_of(total.cpu), memory=f"{total.memory_gb:g}")
+    lent = _(
+        "{cores}, {memory} GiB",
+        cores=cores_words(total.cpu / CPU_SCORE_PER_CORE),
+        memory=f"{total.memory_gb:g}",
+    )
     return (
         (_("Lent"), lent),
         (_("Score"), _("CPU {cpu}, GPU {gpu}", cpu=f"{total.cpu:g}", gpu=f"{total.gpu:g}")),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hivemind_worker.model.judgement import Follows, Judgement, RuleCode, RuleView
 from hivemind_worker.model.rules import Amount, Level
 from hivemind_worker.model.snapshot import Mode, Snapshot
-from hivemind_worker.presentation.amounts import duration_words
+from hivemind_worker.presentation.amounts import cores_words, duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.verdict import Verdict
 
@@ -264,7 +264,7 @@ def amount_words(amount: Amount) -> str:
         return _("nothing runs")
     cores = _("all lent cores")
     if amount.cores:
-        cores = _("1 core") if amount.cores == 1 else _("{count} cores", count=f"{amount.cores:g}")
+        cores = cores_words(amount.cores)
     parts = [
         cores
         if amount.cpu_percent >= 100

@@ -15,7 +15,7 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.model.vpn import VpnState
-from hivemind_worker.presentation.amounts import iso
+from hivemind_worker.presentation.amounts import cores_words, iso
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import problem_row, words
 from hivemind_worker.presentation.health import (
@@ -223,8 +223,8 @@ def _resources(snapshot: Snapshot) -> tuple[str, str]:
     if snapshot.total.cpu <= 0 or snapshot.total.memory_gb <= 0:
         return UNHEALTHY, _("Nothing is lent: no processor or no memory.")
     return HEALTHY, _(
-        "{cores} cores and {memory} GiB are lent.",
-        cores=f"{snapshot.total.cpu / CPU_SCORE_PER_CORE:g}", memory=f"{snapshot.total.memory_gb:g}",
+        "{cores} and {memory} GiB are lent.",
+        cores=cores_words(snapshot.total.cpu / CPU_SCORE_PER_CORE), memory=f"{snapshot.total.memory_gb:g}",
     )  # fmt: skip
 
 

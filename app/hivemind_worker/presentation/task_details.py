@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Task
-from hivemind_worker.presentation.amounts import clock, duration_words, size_words
-from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.amounts import clock, cores_words, duration_words, size_words
+from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import DELIVERIES, RUNTIMES, STATES
-from hivemind_worker.presentation.page_words import ABSENT, cores_of
+from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.rows import elapsed_s
 
@@ -33,10 +34,8 @@ def limits(task: Task, settings: Settings, now_s: float) -> Rows:
     time = duration_words(limit_s)
     if task.started_at_s is not None and not task.state.has_ended:
         time = _("{limit}, {left} left", limit=time, left=clock(max(0.0, limit_s - elapsed_s(task, now_s))))
-    cores = task.demand.cpu / 100
     return (
-        (_("CPU"), translate_many("{number} core", "{number} cores", max(1, round(cores)),
-                                  number=cores_of(task.demand.cpu))),
+        (_("CPU"), cores_words(task.demand.cpu / CPU_SCORE_PER_CORE)),
         (_("Memory"), _("{size} GiB, no swap", size=f"{task.demand.memory_gb:g}")),
         (_("Time"), time),
         (_("Disk"), f"{settings.task_disk_gb:g} GiB"),

@@ -12,6 +12,7 @@ from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.metrics import KEPT, Point
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.presentation.amounts import cores_words
 from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.graphs import Graph, Limit, graph, headline, sliced, table_head, table_rows
 from hivemind_worker.presentation.moments import day, day_number, when
@@ -305,7 +306,7 @@ def limit_of(kind: str, snapshot: Snapshot) -> Limit | None:
     """The line of what is lent at most."""
     if kind == "cpu":
         cores = snapshot.total.cpu / CPU_SCORE_PER_CORE
-        name = _("lent to tasks: {cores} cores", cores=f"{cores:g}")
+        name = _("lent to tasks: {cores}", cores=cores_words(cores))
         return Limit(value=min(100.0, 100 * cores / COMPUTER_CORES), name=name)
     if kind == "memory":
         name = _("lent: {memory} GiB", memory=f"{snapshot.total.memory_gb:g}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, QSettings, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSplitter, QStackedWidget, QTabBar, QWidget
+from PySide6.QtWidgets import QLineEdit, QMenu, QSplitter, QStackedWidget, QTabBar, QWidget
 
 from hivemind_worker.model.events import StopAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
@@ -34,6 +34,7 @@ from hivemind_worker.presentation.window_words import hold_label, nothing_here, 
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Question
 from hivemind_worker.ui.icons import icon
+from hivemind_worker.ui.parts.action_bar import ActionBar
 from hivemind_worker.ui.parts.buttons import Button, ToolButton
 from hivemind_worker.ui.parts.panels import box, column, row
 from hivemind_worker.ui.parts.text import Label, Sentence
@@ -126,22 +127,19 @@ class Tasks(Screen):
         foot.addWidget(self.selection, 1)
         foot.addWidget(self.given)
         pages.addWidget(box("bar", top))
-        pages.addWidget(box("bar", self._made_actions()))
+        pages.addWidget(self._made_actions())
         pages.addWidget(self.splitter, 1)
         pages.addWidget(box("foot", foot))
         self.setLayout(pages)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.filter.textChanged.connect(self._filter)
 
-    def _made_actions(self) -> QHBoxLayout:
-        bar = row(2, margins=(10, 3, 10, 3))
-        self.buttons: dict[str, ToolButton] = {}
-        for key, word, icon_name, pressed in self._action_table():
-            button = ToolButton(word, icon_name, "quiet", pressed)
-            self.buttons[key] = button
-            bar.addWidget(button)
-        bar.addStretch(1)
-        return bar
+    def _made_actions(self) -> ActionBar:
+        self.buttons = {
+            key: ToolButton(word, icon_name, "quiet", pressed)
+            for key, word, icon_name, pressed in self._action_table()
+        }
+        return ActionBar(tuple(self.buttons.values()))
 
     def _action_table(self) -> tuple[tuple[str, str, str, Callable[[], object]], ...]:
         return (
