@@ -52,12 +52,8 @@ $(WHEEL): requirements-scientific.lock | install
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  -d $(WHEELS) -r requirements-scientific.lock
 
-<<<<<<< HEAD
 test-release: install bytecode $(WHEEL)  ## what is slower: soak, images, pictures, generated cases, the scientific pack (from a file)
-=======
-test-release: install $(WHEEL)  ## what is slower: soak, images, pictures, generated cases, the scientific pack (from a file)
 	@installer/package-tools.sh
->>>>>>> d2ec1c3 (The Debian package is tried in a bare Debian: installed, set up, worked with, upgraded, purged without a trace)
 	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest -m release \
 	  --deselect tests/drills/test_drills.py::test_the_drills_find_nothing  # the long drills: make drills
 
