@@ -24,7 +24,7 @@ FILES = {
     "PySide6/Qt/lib/libQt6VirtualKeyboard*": "a desktop has keys",
     "PySide6/Qt/lib/libQt6Pdf*": "no PDF",
     "PySide6/Qt/lib/libQt6EglF*": "for screens without a desktop",
-    "libQt6EglFS*": "for screens without a desktop",
+    "libQt6EglF*": "for screens without a desktop",
     "PySide6/Qt/plugins/platforms/libq[!xwo]*": "for screens without a desktop; xcb, wayland, offscreen stay",
     "PySide6/Qt/plugins/platforminputcontexts/*virtualkeyboard*": "a desktop has keys",
     "PySide6/Qt/plugins/platformthemes/*gtk3*": "would load the desktop's GTK into the window",
