@@ -23,7 +23,6 @@ LIMIT_S = 120.0
 HERE = "drive_c/users/{user}/AppData/Local/Programs/HiveMind Worker"
 ALL = "drive_c/Program Files/HiveMind Worker"
 UNINSTALL = r"Software\Microsoft\Windows\CurrentVersion\Uninstall\HiveMind Worker"
-LETTERS = {"LC_ALL": "C.UTF-8"}
 RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
 
@@ -76,7 +75,7 @@ class Computer:
 
 def around(prefix: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(prefix.parent), "WINEPREFIX": str(prefix),
-            "WINEDEBUG": "-all", "WINEARCH": "win64", **LETTERS,
+            "WINEDEBUG": "-all", "WINEARCH": "win64", "LC_ALL": "C.UTF-8",
             "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=",
             "USER": os.environ.get("USER", "root")}  # fmt: skip
 
@@ -166,10 +165,14 @@ def test_tasks_that_do_not_end_leave_the_old_version_as_it_is(computer: Computer
 
 def test_a_version_that_cannot_be_written_leaves_the_old_one_as_it_is(computer: Computer) -> None:
     computer.install("0.1.0")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(LETTERS, "LC_ALL", "C")  # where one of its names cannot be written
-        computer.install("0.2.0", wanted=2)
-    _is_payload(computer, computer.mine, "0.1.0")
+    shutil.rmtree(computer.mine / "licences")
+    (computer.mine / "licences").write_text("in the way of a folder")
+    computer.install("0.2.0", wanted=2)
+    found, old = _tree(computer.mine), _tree(computer.setups / "frozen-0.1.0")
+    assert {name: found.get(name) for name in old if not name.startswith("licences")} == {
+        name: content for name, content in old.items() if not name.startswith("licences")
+    }
+    (computer.mine / "licences").unlink()
 
 
 def test_for_everybody_it_lies_where_programs_do(computer: Computer) -> None:
