@@ -229,7 +229,7 @@ class FakeVpn:
             self.show(state=VpnState.OFF, has_profile=True, own_key=review.own_key, pool_key=review.pool_key)
         return self.refuse_with or review
 
-    async def ask_site(self, site: str, name: str) -> bytes | Problem:
+    async def ask_site(self, site: str) -> bytes | Problem:
         self.asked.append(("site", site))
         return self.site
 

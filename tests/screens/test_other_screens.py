@@ -15,12 +15,12 @@ from hivemind_worker.model.checkup import Check, CheckState
 from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.judgement import RuleCode
-from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.preview import Preview
 from hivemind_worker.model.rules import DAYS
 from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskState
+from hivemind_worker.model.vpn import Exposure, Rung, RungResult, RungState, VpnState
 from hivemind_worker.ui.dialogs import Question
 from hivemind_worker.ui.screens.rules import RuleEditor, RuleRow
 from tests.fakes.node import NOW_S, FakeNode, make_task
@@ -165,19 +165,63 @@ def test_what_the_app_itself_costs_is_measured_between_two_looks(tmp_path: Path,
 # --- network ------------------------------------------------------------------------------------
 
 
-def test_the_network_says_what_is_seen(tmp_path: Path, node: FakeNode) -> None:
+def test_the_network_says_how_the_tunnel_is_by_its_handshake(tmp_path: Path, node: FakeNode) -> None:
     with standing(tmp_path, "network", node) as stand:
-        assert stand.says("VPN interface wg0 is there")
+        assert stand.says("Not set up")
+        node.vpn.show(state=VpnState.CONNECTED, handshake_s=NOW_S - 12, interface="hivemind0", peers=1,
+                      rx_bytes=1 << 20, tx_bytes=2 << 20, has_profile=True, is_ours=True)  # fmt: skip
+        stand.look()
+        assert stand.says("12 seconds ago")
+        assert stand.says("2.0 MiB up, 1.0 MiB down")
+        node.vpn.show(state=VpnState.STALE, handshake_s=NOW_S - 420)
+        stand.look()
+        assert stand.says("VPN is up but silent")
+        assert stand.says("No handshake for 7 minutes.")
+
+
+def test_the_network_names_who_can_reach_the_app_and_every_address(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "network", node) as stand:
         doors = stand.screen.door_table.texts()  # type: ignore[attr-defined]
-        assert doors[1][:2] == ("Tasks from the pool", "10.0.0.7:50053")
-        assert doors[2] == ("This dashboard", "127.0.0.1:5000", "this computer only")
+        assert doors[0] == ("Tasks from the pool", "10.0.0.7:50053", "pool only", "no")
+        assert doors[1] == ("Web dashboard", "127.0.0.1:5000", "no", "no")
         assert ("wg0", "10.0.0.7", "VPN") in stand.screen.address_table.texts()  # type: ignore[attr-defined]
-        node.care.networks = NetworkView(
-            interfaces={"eth0": ("192.168.1.20",)}, dashboard="192.168.1.20:5000"
-        )
+        node.vpn.rows = [Exposure(name="tasks", address="0.0.0.0", port=50053, vpn="whole_network", lan=True)]
         stand.press("Look again")
-        assert stand.says("No VPN interface was found")
-        assert stand.screen.door_table.texts()[2][2] == "the network of this address"  # type: ignore[attr-defined]
+        doors = stand.screen.door_table.texts()  # type: ignore[attr-defined]
+        assert doors == [("Tasks from the pool", "0.0.0.0:50053", "the whole pool network", "yes")]
+
+
+def test_the_tunnel_is_taken_down_and_up_and_the_previous_profile_put_back(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    node.vpn.show(state=VpnState.CONNECTED, interface="hivemind0", has_profile=True, is_ours=True,
+                  has_previous=True)  # fmt: skip
+    with standing(tmp_path, "network", node) as stand:
+        stand.press("Disconnect")
+        stand.press("Connect")
+        stand.press("Previous profile")
+        assert node.vpn.asked == [("down",), ("up",), ("back",)]
+        node.vpn.refuse_with = Problem(code=FaultCode.VPN_RANGE_IN_USE, about="10.0.0.0/24 on eth0")
+        stand.press("Disconnect")
+        assert stand.says("10.0.0.0/24 on eth0")
+
+
+def test_the_checks_name_the_first_that_fails_with_what_to_do(tmp_path: Path, node: FakeNode) -> None:
+    node.vpn.show(has_profile=True)
+    node.vpn.results = [
+        RungResult(rung=Rung.PROFILE, state=RungState.PASSED, fields=(("file", "hivemind0.conf"),)),
+        RungResult(rung=Rung.PERMISSION, state=RungState.SKIPPED, reason="up_by_hand"),
+        RungResult(rung=Rung.TOOL, state=RungState.PASSED, fields=(("tool", "kernel"),)),
+        RungResult(rung=Rung.INTERFACE, state=RungState.FAILED, reason="interface_missing",
+                   fields=(("interface", "hivemind0"),)),
+    ]  # fmt: skip
+    with standing(tmp_path, "network", node) as stand:
+        stand.press("Run checks")
+        assert stand.says("stopped at 4 of 11")
+        assert stand.says("The tunnel is down: there is no interface hivemind0.")
+        assert stand.says("not checked")
+        stand.press("Reconnect")
+        assert node.vpn.asked == [("check",), ("up",), ("check",)]
 
 
 def test_a_pool_that_cannot_be_reached_is_told_with_what_to_press(tmp_path: Path, node: FakeNode) -> None:

@@ -13,6 +13,7 @@ from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, R
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import LinkState, Mode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.vpn import VpnState
 from tests.fakes.node import NOW_S, make_task
 from tests.ui.conftest import Desk
 
@@ -144,3 +145,20 @@ async def test_notices_can_be_put_off(trayed: Desk, monkeypatch: pytest.MonkeyPa
     trayed.shell.snooze_notices()
     trayed.shell.notify("two", "")
     assert said == ["one"]
+
+
+async def test_the_tunnels_state_stands_in_the_menu_with_what_can_be_done(trayed: Desk) -> None:
+    tray, node = trayed.shell.tray, trayed.node
+    await trayed.settle()
+    assert not tray.vpn_menu.menuAction().isVisible(), "there is none"
+    node.vpn.show(state=VpnState.STALE, interface="hivemind0", has_profile=True, is_ours=True)
+    await trayed.until(lambda: tray.vpn_menu.title() == "VPN: silent")
+    reconnect, disconnect = tray.vpn_menu.actions()
+    assert reconnect.text() == "Reconnect"
+    disconnect.trigger()
+    await trayed.until(lambda: tray.vpn_menu.title() == "VPN: off")
+    assert reconnect.text() == "Connect"
+    reconnect.trigger()
+    await trayed.until(lambda: tray.vpn_menu.title() == "VPN: connected")
+    assert node.vpn.asked == [("down",), ("up",)]
+    assert tray.vpn_menu.menuAction().isVisible()

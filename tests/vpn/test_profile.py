@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivemind_worker.model.vpn import PROFILE_WORDS, ProfileCode
-from hivemind_worker.vpn.keys import fingerprint, is_key, new_pair, public_of
+from hivemind_worker.presentation.vpn import fingerprint
+from hivemind_worker.vpn.keys import is_key, new_pair, public_of
 from hivemind_worker.vpn.narrowing import membership, usable
 from hivemind_worker.vpn.profile import Profile, parse, render
 from tests.vpn.corpus import CASES, GOOD, OWN, OWN_PUBLIC, REFUSED, SHARED, USED, Case

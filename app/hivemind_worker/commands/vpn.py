@@ -131,8 +131,7 @@ def _read(args: argparse.Namespace) -> bytes | Problem:
 
 
 def _print_review(review: Review, as_json: bool) -> None:
-    from hivemind_worker.presentation.vpn import finding_words, review_report, row_words
-    from hivemind_worker.vpn.keys import fingerprint
+    from hivemind_worker.presentation.vpn import finding_words, fingerprint, review_report, row_words
 
     if as_json:
         say_json(review_report(review))

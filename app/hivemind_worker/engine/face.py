@@ -167,8 +167,8 @@ class VpnFace(Protocol):
         """Put a profile in use; one that its review refuses leaves the present one as it is."""
         ...
 
-    async def ask_site(self, site: str, name: str) -> bytes | Problem:
-        """Have the pool's site make a profile; check it like any other."""
+    async def ask_site(self, site: str) -> bytes | Problem:
+        """Have the pool's site make a profile for this computer; check it like any other."""
         ...
 
     async def new_key(self) -> str | Problem:

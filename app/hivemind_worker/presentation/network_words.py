@@ -1,45 +1,86 @@
-"""What the window says about this computer's networks: the VPN as far as it is seen, and every address."""
+"""What the window says about this computer's networks: the pool's tunnel, its checks, and every address."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hivemind_worker.model.network_view import NetworkView
-from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.model.vpn import Exposure, Rung, RungResult, RungState, VpnState, VpnView
+from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.health import is_loopback
 from hivemind_worker.presentation.look import Look
-from hivemind_worker.presentation.page_facts import pool_look
-from hivemind_worker.presentation.page_words import ABSENT
+from hivemind_worker.presentation.vpn import TITLES, exposure_row, rung_words, state_words
+
+STATE_LOOKS = {
+    VpnState.NOT_SET_UP: ("offline", "dash", mark("not set up")),
+    VpnState.STARTING: ("waiting", "tray-waiting", mark("starting")),
+    VpnState.CONNECTED: ("working", "check", mark("connected")),
+    VpnState.STALE: ("warning", "warning", mark("silent")),
+    VpnState.BLOCKED: ("error", "cross", mark("blocked")),
+    VpnState.NO_PERMISSION: ("warning", "lock", mark("no permission")),
+    VpnState.OFF: ("offline", "dash", mark("off")),
+}
+RUNG_LOOKS = {
+    RungState.PASSED: ("working", "check", mark("fine")),
+    RungState.FAILED: ("error", "cross", mark("not working")),
+    RungState.SKIPPED: ("offline", "dash", mark("not needed")),
+    RungState.WAITING: ("waiting", "tray-waiting", mark("waiting")),
+}
 
 
-def tunnel_look(view: NetworkView) -> Look:
-    """Whether a tunnel is seen."""
-    if view.tunnels:
-        return Look(tone="working", icon="check", word=_("seen"))
-    return Look(tone="offline", icon="dash", word=_("not seen"))
+def tunnel_look(view: VpnView) -> Look:
+    """How the tunnel is, by shape and word."""
+    tone, icon, word = STATE_LOOKS[view.state]
+    return Look(tone=tone, icon=icon, word=_(word))
 
 
-def tunnel_words(view: NetworkView, snapshot: Snapshot) -> tuple[str, str]:
-    """The title and what it means for the pool in use."""
-    local = is_loopback(snapshot.pool.address)
-    if view.tunnels:
-        name = ", ".join(view.tunnels)
-        return _("VPN interface {name} is there", name=name), _(
-            "Whether it carries traffic shows in the pool below."
-        )
-    if local:
-        return _("No VPN is needed"), _("The pool runs on this computer.")
-    return _("No VPN interface was found"), _("A pool on another computer reaches this one through its VPN.")
+def tunnel_line(view: VpnView) -> str:
+    """One line for a menu."""
+    return _("VPN: {state}", state=tunnel_look(view).word)
 
 
-def tunnel_facts(view: NetworkView, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    """The way to the pool."""
-    own = ", ".join(address for name in view.tunnels for address in view.interfaces.get(name, ()))
-    return (
-        (_("Pool"), snapshot.pool.address or ABSENT),
-        (_("How it stands"), pool_look(snapshot).word),
-        (_("Address in the VPN"), own or ABSENT),
-        (_("Told to the pool"), snapshot.grpc_address or ABSENT),
-    )
+def tunnel_words(view: VpnView, now_s: float) -> tuple[str, str]:
+    """Title and sentence, with the command to run where this program has no permission."""
+    title, sentence, step = state_words(view, now_s)
+    return title, f"{sentence} {step}".strip() if view.state is VpnState.NO_PERMISSION else sentence
+
+
+def check_rows(
+    results: Sequence[RungResult], waiting: RungResult | None = None
+) -> tuple[tuple[Look, str, str], ...]:
+    """All eleven checks: shape, number with title, detail. Those that the climb did not reach say so."""
+    rows = [_row(each) for each in (*results, *((waiting,) if waiting else ()))]
+    for rung in list(Rung)[len(rows) :]:
+        look = Look(tone="offline", icon="dash", word=_("not checked"))
+        rows.append((look, _numbered(rung, _(TITLES[rung])), _("not checked")))
+    return tuple(rows)
+
+
+def _row(result: RungResult) -> tuple[Look, str, str]:
+    tone, icon, word = RUNG_LOOKS[result.state]
+    title, text, _action = rung_words(result)
+    detail = "" if result.state is RungState.FAILED else text
+    return Look(tone=tone, icon=icon, word=_(word)), _numbered(result.rung, title), detail
+
+
+def _numbered(rung: Rung, title: str) -> str:
+    number = list(Rung).index(rung) + 1
+    return f"{number:\N{FIGURE SPACE}>2}   {title}"
+
+
+def checks_note(results: Sequence[RungResult]) -> str:
+    """How far the climb got."""
+    failed = next((each for each in results if each.state is RungState.FAILED), None)
+    count = len(Rung)
+    if failed is not None:
+        return _("stopped at {number} of {count}", number=list(Rung).index(failed.rung) + 1, count=count)
+    return _("{number} of {count} passed", number=len(results), count=count) if results else ""
+
+
+def door_row(row: Exposure) -> tuple[str, str, str, str]:
+    """What listens, where, and whether the VPN and the home network reach it."""
+    shown = exposure_row(row)
+    return str(shown["title"]), f"{row.address}:{row.port}", str(shown["vpn_words"]), str(shown["lan_words"])
 
 
 def address_rows(view: NetworkView) -> tuple[tuple[str, str, str], ...]:

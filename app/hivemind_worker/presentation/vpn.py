@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ PASSED: dict[Rung, str] = {
     Rung.TOOL: "{tool}",
     Rung.INTERFACE: "{interface}, {address}",
     Rung.ROUTE: mark("{pool} by {interface}"),
-    Rung.ENDPOINT: mark("{name} is {endpoint}"),
+    Rung.ENDPOINT: "{endpoint}",
     Rung.HANDSHAKE: mark("{age} s ago"),
     Rung.ADDRESS: "{pool}",
     Rung.PORT: "{port}",
@@ -179,7 +180,7 @@ FAILURES: dict[str, Failure] = {
 }
 
 RIGHTS = {
-    "root": mark("this program runs as administrator"),
+    "root": mark("as administrator"),
     "helper": mark("you are asked for your password"),
 }
 TOOLS = {"kernel": mark("the kernel's own"), "wireguard-go": mark("wireguard-go")}
@@ -279,6 +280,12 @@ def review_report(review: Review) -> dict[str, object]:
         "pool_key": review.pool_key,
         "own_key": review.own_key,
     }  # fmt: skip
+
+
+def fingerprint(public: str) -> str:
+    """Eight groups of four digits to read out over a telephone: the start of the key's SHA-256."""
+    digits = hashlib.sha256(public.encode()).hexdigest()[:32]
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def vpn_row(view: VpnView, now_s: float) -> dict[str, object]:

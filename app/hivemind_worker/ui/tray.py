@@ -12,8 +12,11 @@ from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
 
 from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.model.task import Problem
+from hivemind_worker.model.vpn import VpnState, VpnView
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.health import unended
+from hivemind_worker.presentation.network_words import tunnel_line
 from hivemind_worker.presentation.opening_words import PROGRAM
 from hivemind_worker.presentation.window_words import run_mode, strip, tray_line
 from hivemind_worker.ui import wishes
@@ -71,6 +74,11 @@ class Tray(QObject):
         self.mode_menu = menu.addMenu(icon("rules"), _("Run mode"))
         self.modes = wishes.fill_mode_menu(self.mode_menu, self.bridge)
         menu.addSeparator()
+        self.vpn_menu = menu.addMenu(icon("network"), "")
+        self._vpn_up = self.vpn_menu.addAction(icon("refresh"), "")
+        self._vpn_up.triggered.connect(lambda _checked=False: self._vpn("up"))
+        self._vpn_down = self.vpn_menu.addAction(icon("cross"), _("Disconnect"))
+        self._vpn_down.triggered.connect(lambda _checked=False: self._vpn("down"))
         self.dashboard = self._add("resources", _("Web dashboard"), dashboard)
         self._add("snooze", _("Snooze notices 1 h"), snooze)
         menu.addSeparator()
@@ -115,6 +123,7 @@ class Tray(QObject):
         self._state.setText(line)
         said = strip(snapshot)
         self.icon.setToolTip(f"{PROGRAM}\n{line}")
+        self._show_vpn(None if snapshot is None else snapshot.vpn)
         held = wishes.is_held(self.bridge)
         self.resume.setVisible(held)
         self.pause_menu.setTitle(_("Change the pause") if held else _("Pause"))
@@ -127,6 +136,24 @@ class Tray(QObject):
         if said.look.icon != self._shape:
             self._shape = said.look.icon
             self._draw()
+
+    def _show_vpn(self, view: VpnView | None) -> None:
+        """One line for the tunnel, where there is one: its state, and what can be done with it."""
+        there = view is not None and view.state is not VpnState.NOT_SET_UP
+        self.vpn_menu.menuAction().setVisible(there)
+        if view is not None and there:
+            self.vpn_menu.setTitle(tunnel_line(view))
+            self._vpn_up.setText(_("Reconnect") if view.interface else _("Connect"))
+            self._vpn_down.setEnabled(view.is_ours)
+            for action in (self._vpn_up, self._vpn_down):
+                action.setVisible(view.has_profile and not view.command)
+
+    def _vpn(self, verb: str) -> None:
+        def told(problem: Problem | None) -> None:
+            if problem is not None:
+                self.bridge.refused.emit(problem)
+
+        self.bridge.query(f"vpn {verb}", lambda node: getattr(node.vpn, verb)(), told)
 
     def _draw(self) -> None:
         dark = QApplication.styleHints().colorScheme() is not Qt.ColorScheme.Light

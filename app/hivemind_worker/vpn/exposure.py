@@ -30,7 +30,7 @@ def exposures(
             name=names.get(port, "other"), address=address, port=port,
             vpn=_by_vpn(address, tunnel, view), lan=_reached(address, home),
         )
-        for address, port in sorted(set(listening), key=lambda row: (row[1], row[0]))
+        for address, port in sorted({(_plain(ip), port) for ip, port in listening}, key=lambda row: row[1])
     ]  # fmt: skip
     order = ["tasks", "dashboard", "remote_dashboard", "other"]
     return tuple(sorted(rows, key=lambda row: order.index(row.name)))
@@ -43,10 +43,13 @@ def _by_vpn(address: str, tunnel: Sequence[str], view: VpnView) -> str:
     return "pool_only" if only_pool else "whole_network"
 
 
+def _plain(ip: str) -> str:
+    """An IPv4 address that a socket for both families shows in its longer form."""
+    mapped = getattr(ipaddress.ip_address(ip), "ipv4_mapped", None)
+    return str(mapped or ip)
+
+
 def _reached(address: str, own: Iterable[str]) -> bool:
     """Whether a socket bound to `address` answers at one of these addresses."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
     own = list(own)
-    return (ip.is_unspecified and bool(own)) or str(ip) in own
+    return (ipaddress.ip_address(address).is_unspecified and bool(own)) or address in own

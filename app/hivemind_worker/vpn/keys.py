@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -40,12 +39,6 @@ def is_key(text: str) -> bool:
 def public_of(private: str) -> str:
     """The public half of a private key that `is_key`."""
     return _text(X25519PrivateKey.from_private_bytes(base64.b64decode(private)))
-
-
-def fingerprint(public: str) -> str:
-    """Eight groups of four digits to read out over a telephone: the start of the key's SHA-256."""
-    digits = hashlib.sha256(public.encode()).hexdigest()[:32]
-    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def _text(private: X25519PrivateKey) -> str:

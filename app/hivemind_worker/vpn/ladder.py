@@ -28,6 +28,8 @@ KNOCK_LIMIT_S = 3.0
 FIRST_HANDSHAKE_LIMIT_S = 15.0
 LOOK_S = 0.5
 CLOCK_LIMIT_S = 60.0
+CLOSED_PORT = 9
+"""Nobody listens there: a computer that is there says so, whatever its firewall does with the pool's."""
 
 PASSED, FAILED, SKIPPED, WAITING = RungState.PASSED, RungState.FAILED, RungState.SKIPPED, RungState.WAITING
 Told = Callable[[RungResult], None]
@@ -196,8 +198,9 @@ class Ladder:
 
     async def _address(self) -> _Step:
         """A TCP answer of any kind, or an echo, shows that the pool's address is there."""
-        if await _knock(self._pool, self._probes.port) in ("open", "refused"):
-            return _passed(pool=self._pool)
+        for port in (self._probes.port, CLOSED_PORT):
+            if await _knock(self._pool, port) in ("open", "refused"):
+                return _passed(pool=self._pool)
         if await self._run("ping", "-n", "-c", "1", "-W", "2", self._pool) is not None:
             return _passed(pool=self._pool)
         return _failed("address_mute", pool=self._pool)

@@ -146,7 +146,7 @@ def _used_peer(peer: Peer, profile: Profile, member: Membership, findings: list[
     asked = ", ".join(str(each) for each in peer.allowed)
     if peer.allowed != (member.let_in,):
         findings.append(
-            Finding(code=ProfileCode.NARROWED, line=peer.line, about=f"{member.let_in} instead of {asked}")
+            Finding(code=ProfileCode.NARROWED, line=peer.line, about=f"{asked} → {member.let_in}")
         )
     if not peer.keepalive_s:
         findings.append(Finding(code=ProfileCode.KEEPALIVE_ADDED, about=str(KEEPALIVE_S)))

@@ -104,7 +104,7 @@ class Tunnel:
 
     async def go_back(self) -> Problem | None:
         """Put the previous profile in use; the tunnel follows when it was up."""
-        was_up = self.interface in self.interfaces()
+        was_up = _is_there(self.interface)
         problem = await self._files.call(self.shelf.go_back)
         if problem is None and was_up:
             problem = await self.up()
@@ -112,7 +112,7 @@ class Tunnel:
 
     async def remove(self) -> Problem | None:
         """Take the tunnel down and forget its profiles; one that cannot be taken down is kept."""
-        problem = await self.down() if self.interface in self.interfaces() else None
+        problem = await self.down() if _is_there(self.interface) else None
         if problem is None:
             await self._files.call(self.shelf.remove)
         self._trouble = problem
@@ -199,10 +199,10 @@ class Tunnel:
     async def link(self) -> Link | None:
         """The tunnel's interface: our own, else one that is there (the owner's own WireGuard)."""
         seen = self.interfaces()
-        name = self.interface if self.interface in seen else self._other_tunnel(seen)
+        name = self.interface if _is_there(self.interface) else self._other_tunnel(seen)
         if not name:
             return None
-        address = next(iter(seen[name]), "")
+        address = next(iter(seen.get(name, ())), "")
         if self.right.kind != "root" and not self._pipe.is_open:  # never ask for a password only to look
             return Link(name=name, address=address)
         told = await self._pipe.ask("status", {"interface": name})
@@ -279,6 +279,14 @@ class Tunnel:
     async def close(self) -> None:
         """End the helper; the tunnel stays as it is."""
         await self._pipe.close()
+
+
+def _is_there(interface: str) -> bool:
+    """Whether there is such an interface; one without an address is in no list of addresses."""
+    try:
+        return bool(socket.if_nametoindex(interface))
+    except OSError:
+        return False
 
 
 def _look_up(host: str, port: int) -> list[str]:

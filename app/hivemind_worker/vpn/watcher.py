@@ -41,6 +41,7 @@ class Watcher:
         self._held_down = False
         self._woken = asyncio.Event()
         self._addresses: object = None
+        self._told = tunnel.view
 
     def hold_down(self, held: bool) -> None:
         """Whether the owner has taken the tunnel down by hand: then it stays down until he says otherwise."""
@@ -74,7 +75,7 @@ class Watcher:
             self._addresses = addresses
             self._next_try = self._wait_s = 0.0
             self._moved()
-        before = self._tunnel.view
+        before = self._told
         view = await self._tunnel.look(self._joins_by_itself())
         if self._is_to_mend(view):
             view = await self._mend(view)
@@ -82,6 +83,7 @@ class Watcher:
             self._wait_s = 0.0
         if view.state is not before.state:
             log.info("VPN: %s", view.state.value.replace("_", " "))
+        self._told = view
         if view != before:
             self._changed(view)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable
+import platform
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,14 @@ from hivemind_worker.machine.listening import listening
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem
-from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnView
+from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnState, VpnView
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.address import parse_address
 from hivemind_worker.pool.probe import grpc_status
 from hivemind_worker.vpn.exposure import exposures
 from hivemind_worker.vpn.ladder import Ladder, Probes
 from hivemind_worker.vpn.narrowing import Membership, membership
-from hivemind_worker.vpn.site import ask_site
+from hivemind_worker.vpn.site import ask_site, client_name
 from hivemind_worker.vpn.tunnel import Tunnel
 from hivemind_worker.vpn.watcher import Watcher
 from hivemind_worker.worker_node.doors import Doors
@@ -68,6 +69,7 @@ class Vpn:
             moved=self._moved,
         )  # fmt: skip
         self._following = asyncio.Lock()
+        self._state = VpnState.NOT_SET_UP
 
     @property
     def view(self) -> VpnView:
@@ -92,7 +94,10 @@ class Vpn:
         inside = not isinstance(pool, Problem) and pool.host == str(self._tunnel.member().pool)
         return self._front.pool_view.last_heard_s if inside else None
 
-    def _changed(self, _view: VpnView) -> None:
+    def _changed(self, view: VpnView) -> None:
+        before, self._state = self._state, view.state
+        if view.state is VpnState.CONNECTED is not before and self._parts.has_engine:
+            self._parts.link.wake()  # the pool may be reached by now: no waiting for the next try
         self._front.changed()
 
     # --- following the address ----------------------------------------------------------------
@@ -120,40 +125,44 @@ class Vpn:
 
     async def keep(self, untrusted: bytes, wide: bool = False) -> Review | Problem:
         kept = await self._tunnel.keep(untrusted, wide)
-        self._watcher.wake()
+        await self._look_anew()
         return kept
 
-    async def ask_site(self, site: str, name: str) -> bytes | Problem:
-        return await self._names.call(ask_site, site, name)
+    async def ask_site(self, site: str) -> bytes | Problem:
+        return await self._names.call(ask_site, site, client_name(platform.node()))
 
     async def new_key(self) -> str | Problem:
         return await self._tunnel.new_key()
 
     async def up(self) -> Problem | None:
         self._watcher.hold_down(False)
-        problem = await self._tunnel.up()
-        self._watcher.wake()
-        return problem
+        return await self._then_look(self._tunnel.up())
 
     async def down(self) -> Problem | None:
         self._watcher.hold_down(True)
-        problem = await self._tunnel.down()
-        self._watcher.wake()
-        return problem
+        return await self._then_look(self._tunnel.down())
 
     async def go_back(self) -> Problem | None:
-        problem = await self._tunnel.go_back()
-        self._watcher.wake()
-        return problem
+        return await self._then_look(self._tunnel.go_back())
 
     async def remove(self) -> Problem | None:
-        problem = await self._tunnel.remove()
-        self._watcher.wake()
+        return await self._then_look(self._tunnel.remove())
+
+    async def _then_look(self, wish: Awaitable[Problem | None]) -> Problem | None:
+        problem = await wish
+        await self._look_anew()
         return problem
+
+    async def _look_anew(self) -> None:
+        """Whoever has asked for a change is shown what came of it."""
+        await self._tunnel.look(self._parts.settings.vpn_auto)
+        self._watcher.wake()
+        self._front.changed()
 
     async def set_auto(self, on: bool) -> Problem | None:
         problems = await self._front.change_settings({"vpn_auto": on})
         self._watcher.hold_down(False)
+        await self._look_anew()
         return problems[0] if problems else None
 
     async def check(self, tell: Told = lambda _result: None) -> tuple[RungResult, ...]:

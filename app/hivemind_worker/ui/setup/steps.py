@@ -24,10 +24,12 @@ from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.setup_words import PRESETS, PROMISES, check_look, share_of, stays_yours
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, row
+from hivemind_worker.ui.parts.step import Step
 from hivemind_worker.ui.parts.text import Figure, Label, set_kind
-from hivemind_worker.ui.setup.step import Step
 from hivemind_worker.ui.theme import theme
+from hivemind_worker.ui.vpn_setup.window import VpnSetup
 
 TONES = {"check": "working", "cross": "offline"}
 LANGUAGES = (("en", "English"), ("zh_TW", "繁體中文"))
@@ -228,6 +230,8 @@ class Join(Step):
             line.addWidget(field, 1)
             inside.addLayout(line)
         self.address.setPlaceholderText("10.0.0.1:50051")
+        sent = _("It sent me a VPN profile: set that up first…")
+        inside.addWidget(Button(sent, kind="link", pressed=self._set_up_vpn))
         second.body.addLayout(inside)
         self.body.addWidget(first)
         self.body.addWidget(second)
@@ -237,6 +241,9 @@ class Join(Step):
             group.addButton(button)
             button.toggled.connect(lambda _on: self._chosen())
         self._chosen()
+
+    def _set_up_vpn(self) -> None:
+        VpnSetup(self.bridge, self.window()).open()
 
     def _card(self, button: QRadioButton, text: str) -> QVBoxLayout:
         inside = column(4, margins=(12, 10, 12, 10))

@@ -25,8 +25,8 @@ from hivemind_worker.ui.log_view import LogView
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.pairs import Pairs
 from hivemind_worker.ui.parts.panels import Callout, Columns, FactLine, FactRows, Panel
+from hivemind_worker.ui.parts.step import Step
 from hivemind_worker.ui.parts.text import Sentence
-from hivemind_worker.ui.setup.step import Step
 
 LOOK_S, JOIN_LOOK_S, JOIN_LIMIT_S, LIMIT_S = 0.1, 0.3, 120.0, 170.0
 

@@ -18,14 +18,14 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.focus_ring import FocusRing
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import box, column, row, scrolled
-from hivemind_worker.ui.parts.text import Label, Sentence, Shape
-from hivemind_worker.ui.setup.step import Step
+from hivemind_worker.ui.parts.step import Step
+from hivemind_worker.ui.parts.step_list import StepList
 from hivemind_worker.ui.setup.steps import HowMuch, Join, ThisComputer, Welcome
 from hivemind_worker.ui.setup.trial import Trial
 from hivemind_worker.ui.theme import theme
 
 STEP, DONE = "setup/step", "setup/done"
-SIZE, SIDE = (1000, 690), 220
+SIZE = (1000, 690)
 
 
 class SetupWindow(QDialog):
@@ -42,7 +42,7 @@ class SetupWindow(QDialog):
         self.trial = Trial(bridge)
         first = (Welcome(bridge), ThisComputer(bridge), HowMuch(bridge))
         self.steps: list[Step] = [*first, self.join, self.trial]
-        self.pages, self.list = QStackedWidget(), _StepList()
+        self.pages, self.list = QStackedWidget(), StepList(STEPS, PROGRAM)
         for step in self.steps:
             self.pages.addWidget(scrolled(step))
             step.changed.connect(self._show_buttons)
@@ -111,52 +111,6 @@ class SetupWindow(QDialog):
     def _skip(self) -> None:
         self.memory.setValue(DONE, True)
         self.accept()
-
-
-class _StepList(QWidget):
-    """The steps: done, on, to come, each by its shape."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setProperty("kind", "rail")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setFixedWidth(round(SIDE * theme().scale))
-        self.setAccessibleName(_("Steps"))
-        mark = Shape("app", "text", "icon_grid")
-        mark.show_icon("app", "text", PROGRAM)
-        self.at = Sentence("", "caption")
-        words = column()
-        words.addWidget(Sentence(PROGRAM, "strong"))
-        words.addWidget(self.at)
-        head = row(12)
-        head.addWidget(mark)
-        head.addLayout(words, 1)
-        whole = column(16, margins=(24, 22, 16, 16))
-        whole.addLayout(head)
-        whole.addSpacing(8)
-        self._rows: list[tuple[Shape, Label]] = []
-        for title, text in STEPS:
-            shape, name = Shape("tray-waiting", "text-2"), Label(_(title))
-            line, words = row(14), column()
-            words.addWidget(name)
-            words.addWidget(Label(_(text), "caption"))
-            line.addWidget(shape, 0, Qt.AlignmentFlag.AlignTop)
-            line.addLayout(words, 1)
-            whole.addLayout(line)
-            self._rows.append((shape, name))
-        whole.addStretch(1)
-        self.setLayout(whole)
-
-    def take(self, number: int) -> None:
-        """Show which step is on."""
-        self.at.setText(_("Setting up, step {number} of {count}", number=number + 1, count=len(STEPS)))
-        for at, (shape, name) in enumerate(self._rows):
-            look = ("check", "state-working-ink") if at < number else (
-                ("tray-working", "accent-text") if at == number else ("tray-waiting", "text-2")
-            )  # fmt: skip
-            shape.show_icon(*look, _("done") if at < number else _("now") if at == number else _("to come"))
-            name.setProperty("kind", "strong" if at == number else "body")
-            name.style().polish(name)
 
 
 def show_setup(

@@ -1,4 +1,4 @@
-"""What the steps of the first run share."""
+"""What the steps of a set-up share."""
 
 from __future__ import annotations
 

@@ -1,0 +1,63 @@
+"""The list of steps at the left of a set-up: done, on, to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.opening_words import PROGRAM
+from hivemind_worker.ui.parts.panels import column, row
+from hivemind_worker.ui.parts.text import Label, Sentence, Shape
+from hivemind_worker.ui.theme import theme
+
+SIDE = 220
+
+
+class StepList(QWidget):
+    """The steps: done, on, to come, each by its shape."""
+
+    def __init__(self, steps: Sequence[tuple[str, str]], heading: str) -> None:
+        """`steps`: name and note of each; `heading` stands above them."""
+        super().__init__()
+        self.setProperty("kind", "rail")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setFixedWidth(round(SIDE * theme().scale))
+        self.setAccessibleName(_("Steps"))
+        mark = Shape("app", "text", "icon_grid")
+        mark.show_icon("app", "text", PROGRAM)
+        self.at = Sentence("", "caption")
+        words = column()
+        words.addWidget(Sentence(heading, "strong"))
+        words.addWidget(self.at)
+        head = row(12)
+        head.addWidget(mark)
+        head.addLayout(words, 1)
+        whole = column(16, margins=(24, 22, 16, 16))
+        whole.addLayout(head)
+        whole.addSpacing(8)
+        self._rows: list[tuple[Shape, Label]] = []
+        for title, text in steps:
+            shape, name = Shape("tray-waiting", "text-2"), Label(_(title))
+            line, words = row(14), column()
+            words.addWidget(name)
+            words.addWidget(Label(_(text), "caption"))
+            line.addWidget(shape, 0, Qt.AlignmentFlag.AlignTop)
+            line.addLayout(words, 1)
+            whole.addLayout(line)
+            self._rows.append((shape, name))
+        whole.addStretch(1)
+        self.setLayout(whole)
+
+    def take(self, number: int) -> None:
+        """Show which step is on."""
+        self.at.setText(_("Setting up, step {number} of {count}", number=number + 1, count=len(self._rows)))
+        for at, (shape, name) in enumerate(self._rows):
+            look = ("check", "state-working-ink") if at < number else (
+                ("tray-working", "accent-text") if at == number else ("tray-waiting", "text-2")
+            )  # fmt: skip
+            shape.show_icon(*look, _("done") if at < number else _("now") if at == number else _("to come"))
+            name.setProperty("kind", "strong" if at == number else "body")
+            name.style().polish(name)
