@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hivemind_worker import cli
+from tests.vpn.corpus import GOOD, OWN
 from tests.vpn.namespaces import Inside, Town, why_not
 
 PASSWORD = "Zwölf-blaue-Kühe-42"
@@ -54,3 +59,46 @@ def worker(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ins
         yield made
     finally:
         made.end()
+
+
+# --- the command line, in this process ------------------------------------------------------------
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return dict(json.loads(self.out))
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HIVEMIND_HOME", str(tmp_path / "home"))
+    for name in ("MASTER_ADDRESS", "HIVEMIND_LANGUAGE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*words: str) -> Done:
+        code = cli.main(["vpn", *words])
+        out, err = capsys.readouterr()
+        assert OWN not in out + err, "the private key was printed"
+        return Done(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "from the owner.conf"
+    path.write_text(GOOD)
+    return path

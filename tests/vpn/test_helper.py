@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,10 @@ from hypothesis import strategies as st
 
 from hivemind_worker.vpn import helper
 from hivemind_worker.vpn.pipe import HelperPipe
-from hivemind_worker.vpn.rights import Right, command_to_run, find_right, only_root_can_change
+from hivemind_worker.vpn.rights import HELPER, Right, command_to_run, find_right, only_root_can_change
 from tests.vpn.corpus import MARKER, OWN, POOL, SHARED
 
+LINUX = Path(__file__).parents[2] / "installer" / "linux"
 UP: dict[str, object] = {
     "verb": "up", "interface": "hivemind0", "private_key": OWN, "address": "10.0.0.17/32", "mtu": 1420,
     "listen_port": 0, "public_key": POOL, "preshared_key": SHARED, "endpoint": "192.0.2.1:51820",
@@ -141,6 +143,18 @@ def test_as_a_program_it_answers_line_by_line_and_ends_with_its_input() -> None:
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["about"] for answer in answers] == ["JSONDecodeError", "interface"]
     assert done.stderr == ""
+
+
+def test_it_runs_on_the_python_of_the_package_and_the_policy_names_its_one_path() -> None:
+    ast.parse(Path(helper.__file__).read_text("utf-8"), feature_version=(3, 9))
+    root = ElementTree.parse(LINUX / "io.hivemind.worker.vpn.policy").getroot()
+    paths = [each.text for each in root.iter("annotate") if str(each.get("key")).endswith("exec.path")]
+    assert paths == [str(HELPER)]
+    allowed = [each.text for each in next(root.iter("defaults"))]
+    assert len(allowed) == 3
+    assert set(allowed) <= {"auth_admin", "auth_admin_keep"}, "nobody starts it without a password"
+    made = (LINUX / "deb.sh").read_text()
+    assert "app/hivemind_worker/vpn/helper.py" in made and "/usr/lib/hivemind-worker/vpn-helper" in made
 
 
 # --- who may start it -------------------------------------------------------------------------

@@ -6,65 +6,22 @@ What changes the network is run in network namespaces alone: tests/vpn/test_tunn
 from __future__ import annotations
 
 import io
-import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hivemind_worker import cli
 from hivemind_worker.model.faults import FAULTS, FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import VpnState
 from hivemind_worker.places import find_places
 from hivemind_worker.web.endpoint import write_endpoint
 from hivemind_worker.web.token import load_or_make_token
+from tests.vpn.conftest import Run
 from tests.vpn.corpus import GOOD, OTHER, OWN, OWN_PUBLIC, REFUSED
 from tests.web import hosting
 from tests.web.conftest import TOKEN
-
-
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def values(self) -> dict[str, Any]:
-        return dict(json.loads(self.out))
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HIVEMIND_HOME", str(tmp_path / "home"))
-    for name in ("MASTER_ADDRESS", "HIVEMIND_LANGUAGE"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*words: str) -> Done:
-        code = cli.main(["vpn", *words])
-        out, err = capsys.readouterr()
-        assert OWN not in out + err, "the private key was printed"
-        return Done(code, out, err)
-
-    return call
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "from the owner.conf"
-    path.write_text(GOOD)
-    return path
 
 
 def test_a_profile_is_imported_shown_and_removed(run: Run, file: Path, home: Path) -> None:

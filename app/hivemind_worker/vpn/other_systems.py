@@ -1,7 +1,8 @@
 """The commands by which WireGuard's own programs on Windows and macOS bring a kept profile up and down.
 
-Pure: they are built here, shown to the owner, and run by the owner. Not run by our tests; what
-they are compared with says where it comes from (tests/vpn/recordings).
+Pure: they are built here, shown to the owner, and run by the owner. Never run by our tests, which
+compare them with the command lines of the tools' published documentation (tests/vpn/test_other_systems):
+nobody of this project has run them on these systems yet.
 """
 
 from __future__ import annotations
@@ -22,13 +23,6 @@ def windows(file: PurePath, verb: str) -> tuple[str, ...]:
 def macos(file: PurePath, verb: str) -> tuple[str, ...]:
     """wg-quick of wireguard-tools, with wireguard-go; the App Store's app imports the file by hand."""
     return ("wg-quick", verb, str(file))
-
-
-def macos_authorised(file: PurePath, verb: str) -> tuple[str, ...]:
-    """As `macos`, behind the system's own question for an administrator's password."""
-    quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in macos(file, verb))
-    script = quoted.replace("\\", "\\\\").replace('"', '\\"')
-    return ("osascript", "-e", f'do shell script "{script}" with administrator privileges')
 
 
 def as_shown(words: tuple[str, ...]) -> str:

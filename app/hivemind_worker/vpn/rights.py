@@ -12,7 +12,7 @@ import shutil
 import stat
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hivemind_worker.nursery.children import own_program
 
@@ -57,7 +57,7 @@ def only_root_can_change(path: Path) -> bool:
     return all(kinds) and all(row.st_uid == 0 and not row.st_mode & 0o022 for row in rows)
 
 
-def command_to_run(file: Path, verb: str = "up", system: str = sys.platform) -> str:
+def command_to_run(file: PurePath, verb: str = "up", system: str = sys.platform) -> str:
     """What the owner may run by hand to bring the kept profile up or down."""
     from hivemind_worker.vpn import other_systems  # noqa: PLC0415 - not needed where the right is given
 
