@@ -53,7 +53,7 @@ def _imported(run: Run, file: Path, name: str) -> Any:
 def test_row_V_is_refused_with_its_line_nothing_is_run_and_the_kept_profile_stays(
     run: Run, file: Path, home: Path, name: str
 ) -> None:
-    """Hooks and unknown keys; ranges of home, loopback, link-local; overlaps; shell text, wrong keys, size."""
+    """Hooks, unknown keys; ranges of home, loopback, link-local; overlaps; shell text, wrong keys, size."""
     file.write_text(GOOD)
     assert run("import", str(file)).code == 0
     kept = next((home / "state" / "vpn").rglob("*.conf"))
