@@ -15,6 +15,7 @@ from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import PSEUDO, use_language
+from hivemind_worker.presentation.faults import words
 from hivemind_worker.ui.life import _unexpected
 from hivemind_worker.ui.theme import appearance, theme
 from tests.fakes.node import make_task
@@ -82,6 +83,29 @@ async def test_a_wish_that_is_refused_says_why(desk: Desk) -> None:
     desk.press("Ctrl+P")
     await desk.until(lambda: "refused" in desk.shell._banners)
     assert "/home" in desk.shell._banners["refused"].title.text()
+
+
+@pytest.mark.parametrize(
+    ("code", "word", "place"),
+    [
+        (FaultCode.DISK_FULL, "Open Doctor", "doctor"),
+        (FaultCode.NOT_LOGGED_IN, "Open Account", "account"),
+        (FaultCode.POOL_UNREACHABLE, "Open Pools", "pools"),
+        (FaultCode.BUG, "Show the log", "logs"),
+    ],
+)
+async def test_a_fault_has_its_sentence_its_step_and_a_button_to_where_it_is_seen_to(
+    desk: Desk, code: FaultCode, word: str, place: str
+) -> None:
+    desk.node.refuse_with = Problem(code=code, about="/home")
+    desk.press("Ctrl+P")
+    await desk.until(lambda: "refused" in desk.shell._banners)
+    banner = desk.shell._banners["refused"]
+    assert (banner.title.text(), banner.text.text()) == words(desk.node.refuse_with)
+    button = next(each for each in banner.findChildren(QPushButton) if each.text() == word)
+    button.click()
+    assert desk.shell.window.current() is desk.shell.window.screens[place]
+    assert "refused" not in desk.shell._banners
 
 
 async def test_a_worker_that_cannot_start_says_why_and_can_be_quit(

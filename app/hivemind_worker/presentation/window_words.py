@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.model.task import Task, TaskState
 from hivemind_worker.presentation.amounts import duration_words
-from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import unended, verdicts
 from hivemind_worker.presentation.moments import clock_time, moment_words
 from hivemind_worker.presentation.opening_words import PAUSED, RULES, RUN, Strip, starting
@@ -138,3 +139,22 @@ def nothing_here(tab: int, filtered: bool, snapshot: Snapshot) -> tuple[str, str
     if first.code == "waiting_for_work":
         return _("No tasks right now"), f"{first.text} {subline(snapshot, None)}"
     return _("No task is running"), " ".join(part for part in (first.text, first.action) if part)
+
+
+_REMEDIES = {
+    "account": (
+        mark("Open Account"),
+        (FaultCode.NOT_LOGGED_IN, FaultCode.WRONG_PASSWORD, FaultCode.PLAIN_LOGIN),
+    ),
+    "pools": (mark("Open Pools"), (FaultCode.POOL_UNREACHABLE, FaultCode.POOL_MUTE, FaultCode.BAD_ADDRESS)),
+    "settings": (mark("Open Settings"), (FaultCode.BAD_SETTING, FaultCode.BAD_SETTINGS_FILE)),
+    "logs": (mark("Show the log"), (FaultCode.BUG,)),
+}
+
+
+def remedy(code: FaultCode) -> tuple[str, str]:
+    """What to press about a fault in the window: the place where it is seen to, and the button's word."""
+    for place, (word, codes) in _REMEDIES.items():
+        if code in codes:
+            return place, _(word)
+    return "doctor", _("Open Doctor")

@@ -155,8 +155,9 @@ class _Brand(QWidget):
         super().__init__()
         self.mark = Shape("app", "text")
         self.mark.show_icon("app", "text", PROGRAM)
-        self.mark.setFixedSize(28, 28)
         self.mark._px = "icon_grid"
+        side = theme().icon_px("icon_grid") + 4
+        self.mark.setFixedSize(side, side)
         self.program, self.computer = Sentence(PROGRAM, "strong"), Sentence("", "caption")
         self._words = QWidget()
         words = column()

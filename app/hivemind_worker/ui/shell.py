@@ -138,7 +138,7 @@ class Shell(QObject):
     def cannot_start(self, problem: Problem) -> None:
         """The worker did not start: say why, and leave quitting."""
         sentence, next_step = words(problem)
-        self._say("start", sentence, next_step, ERROR, Button(_("Quit"), pressed=self.quit))
+        self._say("start", sentence, next_step, ERROR, Button(_("Quit"), pressed=self.quit), stays=True)
 
     def stopping(self) -> None:
         """The worker is being stopped: its window says so, and takes no more wishes."""
@@ -239,23 +239,43 @@ class Shell(QObject):
             self.tray.say(title, text)
 
     def _refused(self, problem: Problem) -> None:
-        sentence, next_step = words(problem)
-        self._say("refused", sentence, next_step, TROUBLE)
+        self._tell("refused", problem)
 
     def _bug(self, about: str) -> None:
-        sentence, next_step = words(Problem(code=FaultCode.BUG, about=about))
-        self._say("bug", sentence, next_step, TROUBLE)
+        self._tell("bug", Problem(code=FaultCode.BUG, about=about))
 
-    def _say(self, key: str, title: str, text: str, kind: tuple[str, str], *buttons: Button) -> None:
-        """A callout above the screen; a later one of the same key takes its place."""
+    def _tell(self, key: str, problem: Problem) -> None:
+        """A fault: what happened, what to do about it, and a button to where that is done."""
+        from hivemind_worker.presentation.window_words import remedy  # noqa: PLC0415 - after the first paint
+
+        sentence, next_step = words(problem)
+        self._unsay(key)  # the button of an earlier one leads elsewhere
+        place, word = remedy(problem.code)
+        self._say(
+            key,
+            sentence,
+            next_step,
+            TROUBLE,
+            Button(word, kind="small", pressed=lambda: self._go(key, place)),
+        )
+
+    def _go(self, key: str, place: str) -> None:
+        self._unsay(key)
+        self.window.open(place)
+
+    def _say(
+        self, key: str, title: str, text: str, kind: tuple[str, str], *buttons: Button, stays: bool = False
+    ) -> None:
+        """A callout above the screen; a later one of the same key takes its place. `stays`: has no Close."""
         look = Look(tone=kind[0], icon=kind[1], word="")
         if key in self._banners:
             self._banners[key].say(look, title, text)
             return
         close = Button(_("Close"), kind="small", pressed=lambda: self._unsay(key))
-        banner = self._banners[key] = Callout(*(buttons or (close,)))
+        banner = self._banners[key] = Callout(*buttons, *(() if stays else (close,)))
         banner.say(look, title, text)
         self.window.add_banner(banner)
 
     def _unsay(self, key: str) -> None:
-        self.window.remove_banner(self._banners.pop(key))
+        if key in self._banners:
+            self.window.remove_banner(self._banners.pop(key))
