@@ -227,6 +227,10 @@ class Settings:
     notify_earned: bool = setting(
         False, "A notice at each 100 CPT earned.", env="HIVEMIND_NOTIFY_EARNED", restart=False
     )
+    look_for_versions: bool = setting(
+        True, "Ask once a day whether there is a new version, and say so; nothing about you is sent.",
+        env="HIVEMIND_LOOK_FOR_VERSIONS", restart=False,
+    )  # fmt: skip
     quiet_hours: str = setting(
         "", "Hours without notices, e.g. 22:00-07:00; empty: none.", env="HIVEMIND_QUIET_HOURS",
         shape="hours", restart=False, auto=True,

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.judgement import Judgement
+from hivemind_worker.model.release import Newer
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.model.vpn import NO_VPN, VpnView
@@ -111,3 +112,4 @@ class Snapshot:
     judgement: Judgement = field(default_factory=Judgement)
     recovery: str = ""  # what the last start found, "" when there was nothing to recover
     vpn: VpnView = NO_VPN
+    newer: Newer | None = None

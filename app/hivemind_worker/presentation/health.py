@@ -244,6 +244,14 @@ def _recovered(snapshot: Snapshot) -> Verdict | None:
     return Verdict(code="recovered", text=_(snapshot.recovery))
 
 
+def _new_version(snapshot: Snapshot) -> Verdict | None:
+    newer = snapshot.newer
+    if newer is None:
+        return None
+    text = _("Version {version} is there; this is {own}.", version=newer.version, own=snapshot.version)
+    return Verdict(code="new_version", text=text, action=_("Read about it: {page}", page=newer.page))
+
+
 CHECKS: tuple[Callable[[Snapshot], Verdict | tuple[Verdict, ...] | None], ...] = (
     _stopping,
     _working,
@@ -259,4 +267,5 @@ CHECKS: tuple[Callable[[Snapshot], Verdict | tuple[Verdict, ...] | None], ...] =
     _waiting,
     rule_remarks,
     _recovered,
+    _new_version,
 )

@@ -46,7 +46,8 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("notices", mark("Notices"), (
         ("notify_failures", mark("Failing tasks")), ("notify_connection", mark("Connection")),
         ("notify_computer", mark("This computer")), ("notify_sent", mark("Tasks that I sent")),
-        ("notify_earned", mark("Credits earned")), ("quiet_hours", mark("Quiet hours")),
+        ("notify_earned", mark("Credits earned")), ("look_for_versions", mark("New versions")),
+        ("quiet_hours", mark("Quiet hours")),
     )),
     ("look", mark("Language and look"), (
         ("language", mark("Language")), ("theme", mark("Theme")), ("text_scale", mark("Text size")),

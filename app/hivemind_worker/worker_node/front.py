@@ -23,6 +23,7 @@ from hivemind_worker.model.work import RunFigures
 from hivemind_worker.places import resources
 from hivemind_worker.pool.address import parse_address
 from hivemind_worker.presentation.catalogue import use_language
+from hivemind_worker.releases.watch import ReleaseWatch, shipped_source
 from hivemind_worker.store.receipts import kept_receipt
 from hivemind_worker.store.settings_file import change as change_settings_file
 from hivemind_worker.store.settings_file import load as load_settings_file
@@ -49,6 +50,12 @@ class Front:
         self.pools = Pools(parts, self.doors, self.changed)
         self.sending = Sending(parts, self.pools, self.changed)
         self.care = Care(parts, self)
+        self.releases = ReleaseWatch(
+            source=shipped_source(resources() / "release-list.json"),
+            memory=parts.places.state / "versions.json", own=__version__,
+            wanted=lambda: self.settings.look_for_versions, busy=lambda: bool(parts.engine.state.tasks),
+            changed=self.changed,
+        )  # fmt: skip
         self.vpn = Vpn(parts, self.doors, self)
         self.facts.vpn_problem = self.vpn.problem
         self.recovery = ""
@@ -78,7 +85,9 @@ class Front:
             trust_threshold=self.settings.trust_threshold, pool=self.pool_view,
             runtime=self.facts.around.sandbox, grpc_address=self.doors.task_address, recovery=self.recovery,
         )  # fmt: skip
-        return replace(shown, switching_to=self.pools.switching_to, vpn=self.vpn.view)
+        return replace(
+            shown, switching_to=self.pools.switching_to, vpn=self.vpn.view, newer=self.releases.newer
+        )
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         self._watchers.append(changed)

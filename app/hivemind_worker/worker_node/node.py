@@ -144,6 +144,7 @@ class WorkerNode(Front):
             return problem
         nursery.start("pool", self.parts.link.run())
         nursery.start("journal", self._examine_journal())
+        nursery.start("versions", self.releases.run())
         self.facts.start()
         self.vpn.start()
         self.rules.start()
