@@ -70,7 +70,8 @@ class Watcher:
 
     async def look(self) -> None:
         """One look, and one try to mend what is broken when it is time for that."""
-        addresses = {name: tuple(found) for name, found in self._tunnel.interfaces().items()}
+        found = self._tunnel.interfaces()  # those without an address come and go with each container
+        addresses = {name: tuple(listed) for name, listed in found.items() if listed}
         if addresses != self._addresses:
             self._addresses = addresses
             self._next_try = self._wait_s = 0.0

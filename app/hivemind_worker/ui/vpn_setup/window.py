@@ -79,9 +79,10 @@ class VpnSetup(QDialog):
     def _show_buttons(self) -> None:
         step = self.steps[self.number]
         self.next.set_text(step.next_words())
-        self.next.setEnabled(step.ready())
+        was_ready, ready = self.next.isEnabled(), step.ready()
+        self.next.setEnabled(ready)
         self.back.setVisible(0 < self.number < len(self.steps) - 1)
-        if step.ready() and self.number and self.focusWidget() in (None, self.close_it, self.back):
+        if ready and not was_ready and self.number:  # what was waited for has come: Enter goes on
             self.next.setFocus()
 
     def _next(self) -> None:
