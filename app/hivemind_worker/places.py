@@ -67,6 +67,11 @@ class Places:
         return self.shared_sandbox or self.data / "sandbox"
 
     @property
+    def score_file(self) -> Path:
+        """The measured score of this computer, JSON."""
+        return self.data / "score.json"
+
+    @property
     def token_file(self) -> Path:
         """The local API's token, mode 0600."""
         return self.state / "api-token"

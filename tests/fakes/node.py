@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hivemind_worker.engine.face import Command, LogEntry, NodeFace, Sample
+from hivemind_worker.model.capacity import Offer
 from hivemind_worker.model.checkup import Autostart, Check, CheckState
 from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.events import (
@@ -82,6 +83,7 @@ def make_snapshot(
         tasks=tasks,
         total=TOTAL,
         available=TOTAL,
+        offer=Offer(offered=TOTAL, lent=TOTAL),
         trust_group="low",
         max_tasks=3,
         trust_threshold=50,

@@ -58,6 +58,8 @@ def _figures(answer: dict[str, Any]) -> list[tuple[str, str]]:
         (_("Tasks"), f"{answer['running_tasks']} / {answer['max_concurrent_tasks']}"),
         (_("Lent"), _amounts(answer["total_resources"])),
         (_("Free of it"), _amounts(answer["available_resources"])),
+        (_("Offered"), answer["offer"]["text"]),
+        ("", answer["offer"]["gpu_text"]),
         (_("Computer"), f"CPU {answer['cpu_percent']:.0f} %, RAM {answer['memory_percent']:.0f} %"),
         (_("Trust"), f"{answer['trust_score']} ({answer['trust_group']})"),
         (_("Balance"), balance),

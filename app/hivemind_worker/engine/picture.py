@@ -9,6 +9,7 @@ from hivemind_worker.core.ledger import available
 from hivemind_worker.core.policy import wants_announcement
 from hivemind_worker.core.state import State
 from hivemind_worker.core.trust import group
+from hivemind_worker.model.capacity import Offer
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
 from hivemind_worker.model.rules import Rules
@@ -40,7 +41,7 @@ def start_state(  # noqa: PLR0917 - one of each
 
 def picture(
     state: State, *, at_s: float, node_id: str, version: str, trust_threshold: int, pool: PoolView,
-    runtime: RuntimeView, grpc_address: str, recovery: str,
+    runtime: RuntimeView, grpc_address: str, recovery: str, offer: Offer | None = None,
 ) -> Snapshot:  # fmt: skip
     """One read-only picture of the worker."""
     return Snapshot(
@@ -61,26 +62,28 @@ def picture(
         grpc_address=grpc_address,
         judgement=state.judgement,
         recovery=recovery,
+        offer=offer or Offer(offered=state.total, lent=state.total),
     )
 
 
 def announcement(
-    state: State, *, sample: Sample, hostname: str, port: int, region: str, docker: bool
-) -> Announcement | None:
+    state: State, *, sample: Sample, hostname: str, port: int, region: str, docker: bool,
+    offer: Offer | None = None, gpu_name: str = "",
+) -> Announcement | None:  # fmt: skip
     """What registration says of this worker; None when the pool should not hear of it now.
 
     Totals, not what is free: the pool keeps its own books of a node (protocol.md, quirk 10).
     """
     if not wants_announcement(state):
         return None
-    total = state.total
+    total = offer.offered if offer is not None else state.total
     return Announcement(
-        cpu_cores=max(1, math.ceil(total.cpu / CPU_SCORE_PER_CORE)),
+        cpu_cores=max(1, math.ceil(state.total.cpu / CPU_SCORE_PER_CORE)),
         memory_gb=max(1, int(total.memory_gb)),
         cpu_score=int(total.cpu),
         gpu_score=int(total.gpu),
         gpu_memory_gb=int(total.gpu_memory_gb),
-        gpu_name=NO_GPU,
+        gpu_name=gpu_name or NO_GPU,
         region=region,
         docker_status="available" if docker else "disabled",
         hostname=hostname,

@@ -95,6 +95,11 @@ class GpuProbe:
             self._open = None
 
 
+def usable(cards: Iterable[Gpu]) -> tuple[Gpu, ...]:
+    """The cards that work."""
+    return tuple(card for card in cards if card.trouble is None)
+
+
 def _nvml_card(library: Any, handle: Any) -> Gpu:
     memory = library.nvmlDeviceGetMemoryInfo(handle)
     return Gpu(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hivemind_worker.model.capacity import Offer
 from hivemind_worker.model.facts import Condition
 from hivemind_worker.model.judgement import Judgement
 from hivemind_worker.model.release import Newer
@@ -87,6 +88,7 @@ class RuntimeView:
     problem: Problem | None = None
     docker_available: bool = False
     pull: PullProgress | None = None  # the image that is being fetched
+    takes_gpus: bool = False  # whether tasks in it can be given a graphics card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Snapshot:
     grpc_address: str = ""
     switching_to: str = ""  # the pool that the active one is being left for
     judgement: Judgement = field(default_factory=Judgement)
+    offer: Offer = field(default_factory=Offer)
     recovery: str = ""  # what the last start found, "" when there was nothing to recover
     vpn: VpnView = NO_VPN
     newer: Newer | None = None

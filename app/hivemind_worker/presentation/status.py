@@ -27,6 +27,7 @@ from hivemind_worker.presentation.health import (
     unended,
     verdicts,
 )
+from hivemind_worker.presentation.offer_words import offer_report
 from hivemind_worker.presentation.rows import seed_task, v1_task
 from hivemind_worker.presentation.vpn import state_words, vpn_row
 
@@ -69,7 +70,7 @@ def _original_keys(snapshot: Snapshot, sample: Sample) -> dict[str, object]:
         "docker_status": "available" if snapshot.runtime.docker_available else "unavailable",
         "cpt_balance": snapshot.pool.balance,
         "cpu_cores": snapshot.total.cpu / CPU_SCORE_PER_CORE,
-        "cpu_score": snapshot.total.cpu,
+        "cpu_score": snapshot.offer.offered.cpu,
         "gpu_score": snapshot.total.gpu,
         "gpu_memory_gb": snapshot.total.gpu_memory_gb,
         "memory_available_gb": round(sample.memory_available_gb, 2),
@@ -84,6 +85,7 @@ def _own_keys(snapshot: Snapshot) -> dict[str, object]:
         "mode": snapshot.node.mode.value,
         "max_concurrent_tasks": snapshot.max_tasks,
         "trust_threshold": snapshot.trust_threshold,
+        "offer": offer_report(snapshot.offer),
         "owed_results": snapshot.owed_results,
         "grpc_address": snapshot.grpc_address,
         "pool": pool_row(snapshot),

@@ -16,6 +16,7 @@ from hivemind_worker.presentation import page_facts, page_tasks, page_words
 from hivemind_worker.presentation.amounts import size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import unended, verdicts
+from hivemind_worker.presentation.offer_words import card_offer_words, offer_words
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line, shown_log
 from hivemind_worker.presentation.ranges import RANGES, Range
@@ -138,6 +139,7 @@ class Views:
             "span": span,
             "ranges": tuple(RANGES.values()),
             "shares": page_facts.shares(snapshot),
+            "offer": f"{offer_words(snapshot.offer)} {card_offer_words(snapshot.offer)}",
             "parts": (
                 page_facts.check(snapshot, settings, "docker"),
                 page_facts.sandbox(snapshot),

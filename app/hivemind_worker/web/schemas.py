@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any
 
+from hivemind_worker.model.capacity import OfferReason
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.metrics import COLUMNS
 from hivemind_worker.model.settings import rows
@@ -91,10 +92,15 @@ VPN = record(
     peers=COUNT, allowed=TEXT, is_ours=FLAG, has_profile=FLAG, has_previous=FLAG, joins_by_itself=FLAG,
     own_key=TEXT, pool_key=TEXT, command=TEXT, problem=maybe(ref("Fault")),
 )  # fmt: skip
+OFFER = record(
+    offered=ref("Resources"), reason=words(*OfferReason), one_core_score=MAYBE_NUMBER,
+    cpu_percent=MAYBE_NUMBER, memory_percent=MAYBE_NUMBER, hours=COUNT, text=TEXT, gpu_text=TEXT,
+)  # fmt: skip
 OWN_KEYS: dict[str, Schema] = {
     "version": TEXT, "mode": words(*Mode), "max_concurrent_tasks": COUNT, "trust_threshold": WHOLE,
     "owed_results": COUNT, "grpc_address": TEXT, "pool": ref("Pool"), "runtime": ref("Runtime"),
     "vpn": ref("Vpn"),
+    "offer": OFFER,
 }  # fmt: skip
 STATE: dict[str, Schema] = {
     "seq": COUNT, "at": TIME, "node_id": TEXT, "status": words(*STATUS), "mode_since": MAYBE_TIME,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from hivemind_worker.engine.janitor import Janitor
 from hivemind_worker.engine.picture import announcement
 from hivemind_worker.engine.surroundings import Surroundings
+from hivemind_worker.machine.gpu import usable
 from hivemind_worker.model.events import ClockTicked, FactsChanged
 from hivemind_worker.model.faults import sentence
 from hivemind_worker.model.machine import Sample
@@ -18,6 +19,7 @@ from hivemind_worker.model.metrics import point_values
 from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.work import Announcement
+from hivemind_worker.worker_node.capacity import Capacity
 from hivemind_worker.worker_node.doors import Doors
 from hivemind_worker.worker_node.parts import GIB, Parts
 
@@ -33,6 +35,7 @@ class Facts:
 
     def __init__(self, parts: Parts, doors: Doors) -> None:
         self._parts, self._doors = parts, doors
+        self.capacity = Capacity(parts, lambda: self.around)
         self.around = Surroundings(
             runtime=parts.runtime,
             take_sample=self._take_sample,
@@ -50,6 +53,7 @@ class Facts:
         """Look and tidy until the worker's nursery closes."""
         self._parts.nursery.start("facts", self._keep_looking())
         self._parts.nursery.start("tidy", self._keep_tidy())
+        self.capacity.start()
 
     def look_soon(self) -> None:
         """Something has changed: look now instead of in a while."""
@@ -88,9 +92,18 @@ class Facts:
             await self.look_again()
             await self._parts.engine.tell(ClockTicked(at_s=time.time()))
 
+    async def first_look(self) -> None:
+        """Take figures before there is an engine."""
+        await self._look()
+        await self.capacity.open()
+
+    async def _look(self) -> None:
+        await self.around.look()
+        self._parts.cards = usable(self.around.sample.gpus) if self.around.sandbox.takes_gpus else ()
+
     async def look_again(self) -> None:
         """Take fresh figures and let the engine know."""
-        await self.around.look()
+        await self._look()
         facts = FactsChanged(
             at_s=time.time(), total=self._parts.lent(), blocker=self.around.blocker or self.vpn_problem(),
             max_tasks=self._parts.settings.max_concurrent_tasks,
@@ -130,6 +143,7 @@ class Facts:
         return announcement(
             self._parts.engine.shown, sample=self.around.sample, hostname=hostname, port=port,
             region=self._parts.settings.region, docker=self.around.sandbox.name == "docker",
+            offer=self.capacity.offer, gpu_name=self._parts.cards[0].name if self._parts.cards else "",
         )  # fmt: skip
 
 

@@ -84,6 +84,7 @@ class Front:
             self.parts.engine.shown, at_s=time.time(), node_id=self.node_id, version=__version__,
             trust_threshold=self.settings.trust_threshold, pool=self.pool_view,
             runtime=self.facts.around.sandbox, grpc_address=self.doors.task_address, recovery=self.recovery,
+            offer=self.facts.capacity.offer,
         )  # fmt: skip
         return replace(
             shown, switching_to=self.pools.switching_to, vpn=self.vpn.view, newer=self.releases.newer

@@ -85,7 +85,7 @@ class WorkerNode(Front):
         problem = await self.rules.open()
         if problem is not None:
             return problem
-        await self.facts.around.look()
+        await self.facts.first_look()
         parts.build_engine(self.node_id, open_tasks, node, self.facts.around.blocker, self._hooks())
         return None
 

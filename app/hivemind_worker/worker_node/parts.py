@@ -19,6 +19,7 @@ from hivemind_worker.machine.capacity import lent
 from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
+from hivemind_worker.model.machine import Gpu
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
 from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.settings import OVERRULING, Settings, rows
@@ -103,6 +104,7 @@ class Parts:
         self.records = Records(places.data)
         self.rules = Rules()  # those that the engine starts with
         self.gpu_celsius: float | None = None
+        self.cards: tuple[Gpu, ...] = ()  # those that tasks can be given
 
     def _docker_runtime(self) -> DockerRuntime | None:
         """The Docker sandbox, unless the owner wants the built-in one alone."""
@@ -144,7 +146,7 @@ class Parts:
 
     def lent(self) -> Resources:
         """What the owner lends, by the settings in force."""
-        return lent(self.settings, self.by_hand)
+        return lent(self.settings, self.by_hand, self.cards)
 
     def build_engine(
         self,

@@ -71,6 +71,7 @@ class EngineFacts:
     remapped: bool = False  # users of containers are not those of the computer
     selinux: bool = False
     podman: bool = False
+    nvidia: bool = False  # whether it can give a container an NVIDIA card
 
     @property
     def level(self) -> str:
@@ -236,7 +237,7 @@ def judge(version: dict[str, Any], info: dict[str, Any]) -> EngineView:
     options = " ".join(map(str, info.get("SecurityOptions") or ()))
     facts = EngineFacts(
         title=title, api_version=api, rootless="name=rootless" in options, remapped="name=userns" in options,
-        selinux="name=selinux" in options, podman=podman,
+        selinux="name=selinux" in options, podman=podman, nvidia="nvidia" in (info.get("Runtimes") or {}),
     )  # fmt: skip
     return EngineView(state=EngineState.READY, detail=title, facts=facts)
 

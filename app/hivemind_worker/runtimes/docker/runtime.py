@@ -167,8 +167,9 @@ class DockerRuntime:
                 docker_available=True,
             )  # fmt: skip
         return RuntimeView(
-            name=self.name, ready=True, detail=f"{view.detail}, {image.name}", docker_available=True
-        )
+            name=self.name, ready=True, detail=f"{view.detail}, {image.name}", docker_available=True,
+            takes_gpus=view.facts is not None and view.facts.nvidia,
+        )  # fmt: skip
 
     async def _image_now(self) -> ImageFacts | Problem:
         """An engine that has begun to hang shall not hold up the look at everything else."""

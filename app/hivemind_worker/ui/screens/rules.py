@@ -17,6 +17,7 @@ from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.offer_words import card_offer_words, offer_words
 from hivemind_worker.presentation.rule_rows import (
     PRESET_NAMES,
     RuleLine,
@@ -178,6 +179,7 @@ class Rules(Screen):
         self.levels.choose(str(int(Level.NORMAL)))
         self.levels.chosen.connect(self._pick)
         self.legend = [Sentence("", "small") for _level in Level]
+        self.offered = Label("", "hint", wrap=True)
         self.panel = Panel()
         self.rows: dict[str, RuleRow] = {}
         self.strip, self.ahead, self.replayed = DayStrip(), Label("", "small"), Label("", "hint")
@@ -203,6 +205,7 @@ class Rules(Screen):
         for number, each in enumerate(self.legend):
             legend.addWidget(each, number // 2, number % 2)
         grid.addLayout(legend)
+        grid.addWidget(self.offered)
         plan.body.addLayout(grid)
         day = Panel(_("Next 24 hours, if they go as usual"), self.ahead)
         strip = column(6, margins=(16, 10, 16, 10))
@@ -239,6 +242,7 @@ class Rules(Screen):
         for shown, label in zip(level_lines(rules), self.legend, strict=True):
             label.setText(f"{shown.title}: {shown.amount}")
             self.levels.rename(str(int(shown.level)), shown.title)
+        self.offered.setText(f"{offer_words(snapshot.offer)} {card_offer_words(snapshot.offer)}")
         for shown_line in rule_lines(snapshot, rules):
             if shown_line.title not in self.rows:
                 self._add(shown_line)
