@@ -27,7 +27,7 @@ from tests.ui.screen import App, connected_pool, environment, login, xvfb
 PACKAGES = {"boincmgr": "boinc-manager", "boinc": "boinc-client", "trayer": "trayer"}
 STARTS, WATCHED_S, LIMIT_S = 7, 20.0, 30.0
 FIRST_PAINT_S = 0.35
-LOAD_S = 20.0
+LOAD_S, LOAD_RUNS = 10.0, 3
 
 
 def install() -> None:
@@ -208,14 +208,22 @@ def seen(report: Report, display: str, home: Path) -> None:
 
 
 def under_load(report: Report, display: str, folder: Path) -> None:
+    """The middle of several runs: a burst of somebody else's work is not the window's lateness."""
+    runs = [_loaded(display, folder / str(number)) for number in range(LOAD_RUNS)]
+    late = sorted(run["late_p999_ms"] for run in runs)
+    note = f"of {LOAD_RUNS} runs, best {late[0]:.1f}"
+    found = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    report.add("50,000 lines/s: lateness of the loop, p99.9", found["late_p999_ms"], "ms", most=16, note=note)
+    report.add("50,000 lines/s: lateness of the loop, worst", found["late_worst_ms"], "ms", most=50)
+    report.add("50,000 lines/s: typed letter shown, p95", found["typed_p95_ms"], "ms", most=100)
+    report.add("50,000 lines/s: row chosen, p95", found["row_p95_ms"], "ms", most=100)
+    report.add("50,000 lines/s: lines written", found["lines_s"], "/s", least=40_000)
+
+
+def _loaded(display: str, folder: Path) -> dict[str, float]:
     folder.mkdir(parents=True)
     words = [sys.executable, "-m", "tests.benchmarks.ui_load", str(folder), str(LOAD_S)]
     env = environment(display, folder)
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    report.add("50,000 lines/s: lateness of the loop, p99.9", found["late_p999_ms"], "ms", most=16)
-    report.add("50,000 lines/s: lateness of the loop, worst", found["late_worst_ms"], "ms", most=50)
-    report.add("50,000 lines/s: typed letter shown, p95", found["typed_p95_ms"], "ms", most=100)
-    report.add("50,000 lines/s: row chosen, p95", found["row_p95_ms"], "ms", most=100)
-    report.add("50,000 lines/s: lines written", found["lines_s"], "/s", least=40_000)
+    return dict(json.loads(done.stdout.splitlines()[-1]))

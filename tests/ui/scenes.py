@@ -77,6 +77,7 @@ def _point(second: int) -> Point:
     known = {
         "cpu_percent": ours + others, "ours_cpu_percent": ours, "memory_percent": 39 + (0 if paused else 8),
         "ours_memory_percent": 0 if paused else 8, "disk_available_gb": 90, "gpu_percent": None,
+        "gpu_celsius": None, "cpu_celsius": 46.0 + (0 if paused else 14) + 2 * noise.random(),
         "running_tasks": 0 if paused else 3, "paused": paused,
     }  # fmt: skip
     values = tuple(known.get(column, 2e5 * (1 + noise.random())) for column in COLUMNS)

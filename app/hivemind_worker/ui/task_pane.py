@@ -30,7 +30,7 @@ from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape
 from hivemind_worker.ui.text_file import save_copy
 from hivemind_worker.ui.theme import theme
 
-SIDE_PX, WIDE_PX = 316, 860
+SIDE_PX, WIDE_PX = 336, 860
 
 
 class LogPane(QWidget):

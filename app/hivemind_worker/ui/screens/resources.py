@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QStackedWidget, QWidget
 
 from hivemind_worker.model.machine import Sample
@@ -34,6 +34,8 @@ FRESH_EVERY_S = {"1m": 1, "1h": 10, "24h": 60, "30d": 600}
 HEIGHTS = {"cpu": 188, "memory": 124, "gpu": 124, "network": 112, "disk": 112, "temperature": 112}
 COMPUTER_CORES = os.cpu_count() or 1
 
+BAR_GAP = 12
+
 
 class Legend(QWidget):
     """What the colours of the graphs mean; each differs by more than its colour."""
@@ -52,9 +54,9 @@ class Legend(QWidget):
     def sizeHint(self) -> QSize:
         metrics = QFontMetrics(theme().font("caption"))
         width = sum(
-            metrics.horizontalAdvance(word) + self.MARK + 9 + self.SPACE for _kind, word in self.parts
+            metrics.horizontalAdvance(word) + self.MARK + 7 + self.SPACE for _kind, word in self.parts
         )
-        return QSize(width, metrics.height() + 2)
+        return QSize(width - self.SPACE + 2, metrics.height() + 2)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         look, painter, x = theme(), QPainter(self), 0
@@ -175,7 +177,7 @@ class Resources(Screen):
         self.lengths = Segments([(key, _(word)) for key, word in LENGTHS], _("How far back"))
         self.lengths.choose(self.length)
         self.lengths.chosen.connect(self.choose)
-        self.shown_range = Label("", "small")
+        self.shown_range = Sentence("", "small")
         self.table_button = ToolButton(_("As table"), "table", "")
         self.table_button.setCheckable(True)
         self.table_button.toggled.connect(self._as_table)
@@ -186,10 +188,9 @@ class Resources(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        bar = row(14, margins=(gutter, 9, gutter, 9))
+        bar = row(BAR_GAP, margins=(gutter, 9, gutter, 9))
         bar.addWidget(self.lengths)
-        bar.addWidget(self.shown_range)
-        bar.addStretch(1)
+        bar.addWidget(self.shown_range, 1)
         self.legend = Legend()
         bar.addWidget(self.legend)
         bar.addWidget(self.table_button)
@@ -211,6 +212,11 @@ class Resources(Screen):
         whole.addWidget(scrolled(page), 1)
         self.setLayout(whole)
         self._place(has_gpu=False, has_heat=False)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        needed = sum(part.sizeHint().width() for part in (self.lengths, self.legend, self.table_button))
+        self.legend.setVisible(needed + 2 * theme().size("gutter") + 3 * BAR_GAP <= self.width())
 
     def _place(self, *, has_gpu: bool, has_heat: bool) -> None:
         """What this computer does not have leaves its place to the others."""
