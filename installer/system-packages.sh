@@ -7,7 +7,7 @@ window=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libxkbcommon0 libxkbcommon-x11
   libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1)
 vpn=(wireguard-tools wireguard-go iproute2)
 tests=(xvfb xdotool dbus dbus-x11 at-spi2-core python3-gi gir1.2-atspi-2.0 fonts-inter fonts-noto-cjk
-  chromium chromium-driver)
+  chromium chromium-driver nats-server)
 
 command -v dpkg-query >/dev/null || exit 0
 app=("${window[@]}" "${vpn[@]}")
@@ -18,10 +18,11 @@ for package in "${wanted[@]}"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" != 0 ]; then
-  echo "The window and the VPN need: apt-get install ${missing[*]}" >&2
+  echo "The window, the VPN and the tests need: apt-get install ${missing[*]}" >&2
   exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
+export RUNLEVEL=1  # a service that comes with a package is not started: the tests start their own
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
   echo "Could not install ${missing[*]}: the window may not open, the VPN may not come up." >&2

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.commands.layout import aligned
 from hivemind_worker.commands.login import read_password
+from hivemind_worker.commands.pool_nats import add_parsers
 from hivemind_worker.commands.printing import fail, plain, say, say_json
-from hivemind_worker.commands.resolve import home_places
+from hivemind_worker.commands.resolve import pool_folder
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
 
@@ -31,7 +32,7 @@ OPEN_WARNING = (
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare `pool` and `pool user add|list`."""
+    """Declare `pool`, `pool user add|list` and what belongs to a NATS server."""
     parser = subparsers.add_parser("pool", help="run the embedded pool alone, or make an account in it")
     parser.add_argument("--listen", metavar="HOST:PORT", default=LISTEN, help=f"default: {LISTEN}")
     parser.add_argument(
@@ -41,7 +42,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(func=run_pool)
-    user = parser.add_subparsers(metavar="user", title="accounts").add_parser("user", help="accounts")
+    parts = parser.add_subparsers(metavar="user|worker|nats-config", title="accounts and workers")
+    add_parsers(parts)
+    user = parts.add_parser("user", help="accounts")
     verbs = user.add_subparsers(metavar="add|list", required=True)
     add = verbs.add_parser("add", help="make an account")
     add.add_argument("name", metavar="NAME")
@@ -52,12 +55,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     listing = verbs.add_parser("list", help="list the accounts")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(func=list_users)
-
-
-def pool_folder() -> Path:
-    """Where the embedded pool of this home keeps everything: HIVEMIND_HOME/pool, or in the data folder."""
-    places = home_places()
-    return (places.data.parent if places.portable else places.data) / "pool"
 
 
 def run_pool(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from hivemind_worker.model.settings import Settings, apply, from_environment, rows
 from hivemind_worker.model.task import Problem
@@ -26,6 +27,12 @@ class Resolved:
 def home_places() -> Places:
     """The folders of the home in use."""
     return find_places(os.environ.get("HIVEMIND_HOME"))
+
+
+def pool_folder() -> Path:
+    """Where the embedded pool of this home keeps everything: HIVEMIND_HOME/pool, or in the data folder."""
+    places = home_places()
+    return (places.data.parent if places.portable else places.data) / "pool"
 
 
 def add_setting_flags(parser: argparse.ArgumentParser) -> None:

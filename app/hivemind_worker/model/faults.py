@@ -70,6 +70,15 @@ class FaultCode(StrEnum):
     NOT_LOGGED_IN = "not_logged_in"
     PLAIN_LOGIN = "plain_login"
     BAD_ADDRESS = "bad_address"
+    # a pool on a NATS server
+    NO_AUTHORITY = "no_authority"
+    BAD_CREDENTIAL = "bad_credential"
+    BAD_INVITATION = "bad_invitation"
+    INVITATION_OVER = "invitation_over"
+    CREDENTIAL_REFUSED = "credential_refused"
+    NOT_THE_POOL = "not_the_pool"
+    NAME_TAKEN = "name_taken"
+    NO_SUCH_WORKER = "no_such_worker"
     # the pool's network
     BAD_PROFILE = "bad_profile"
     NO_PROFILE = "no_profile"
@@ -305,6 +314,40 @@ FAULTS: dict[FaultCode, Fault] = {
         exit_code=4,
     ),
     FaultCode.BAD_ADDRESS: _owner("This is not an address: {about}.", "Write it as HOST:PORT."),
+    FaultCode.NO_AUTHORITY: _owner(
+        "No keys of a pool lie here: {about}.",
+        "Make them with: hivemind-worker pool nats-config",
+        exit_code=4,
+    ),
+    FaultCode.BAD_CREDENTIAL: _owner(
+        "This credential cannot be used: {about}.",
+        "Ask the pool's owner for a new invitation; the file must be readable by you alone.",
+        exit_code=4,
+    ),
+    FaultCode.BAD_INVITATION: _owner(
+        "This is no invitation: {about}.", "Copy the whole of it, as the pool's owner sent it.", exit_code=4
+    ),
+    FaultCode.INVITATION_OVER: _owner(
+        "The invitation is over: {about}.", "Ask the pool's owner for a new one.", exit_code=4
+    ),
+    FaultCode.CREDENTIAL_REFUSED: _pool(
+        "The pool's server did not accept this credential: {about}.",
+        "Ask the pool's owner whether it was revoked, and for a new invitation; check this computer's clock.",
+    ),
+    FaultCode.NOT_THE_POOL: _pool(
+        "What answers there is not the pool's server: {about}.",
+        "Nothing was told to it. Ask the pool's owner whether the server or its certificate has changed.",
+    ),
+    FaultCode.NAME_TAKEN: _owner(
+        "A worker of that name is in the pool already: {about}.",
+        "Choose another name, or shut that one out first with: hivemind-worker pool worker revoke NAME",
+        exit_code=4,
+    ),
+    FaultCode.NO_SUCH_WORKER: _owner(
+        "No worker of that name is in the pool: {about}.",
+        "See the names with: hivemind-worker pool worker list",
+        exit_code=4,
+    ),
     FaultCode.BAD_PROFILE: _owner(
         "This VPN profile is not used: {about}.",
         "Ask the pool's owner for a new one; the profile in use stays as it is.",

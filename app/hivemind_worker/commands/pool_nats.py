@@ -1,0 +1,273 @@
+"""`pool nats-config` and `pool worker`: the keys of a pool on a NATS server, and who may connect."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hivemind_worker.commands.layout import aligned
+from hivemind_worker.commands.printing import fail, plain, say, say_json
+from hivemind_worker.commands.resolve import home_places, pool_folder
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.moments import when
+
+if TYPE_CHECKING:
+    from hivemind_worker.pool.nats.authority import Authority
+    from hivemind_worker.pool.nats.credential import Credential
+
+PORT = 4222
+MINUTES, MOST_MINUTES = 10, 24 * 60
+KEEP_GB, MOST_GB = 50, 1_000_000
+INVITED = (
+    "Send this to the owner of {name}, by a way that nobody else reads. It lets one computer in, "
+    "within {minutes} minutes and while this command runs:\n\n{invitation}\n\n"
+    "There: hivemind-worker pool worker join"
+)
+NOT_HEARD = (
+    "It is written down, but the servers have not heard of it. Run the same command again when they are up."
+)
+
+
+def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare `pool nats-config` and `pool worker invite|join|list|revoke`."""
+    config = verbs.add_parser("nats-config", help="make the keys and the configuration of a NATS server")
+    config.add_argument(
+        "--host", action="append", default=[], metavar="NAME",
+        help="by which workers reach the server, once for each name or address (default: this computer only)",
+    )  # fmt: skip
+    config.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
+    config.add_argument(
+        "--keep-gb", type=int, default=KEEP_GB, help=f"most that its streams may keep (default: {KEEP_GB})"
+    )
+    config.add_argument("--json", action="store_true")
+    config.set_defaults(func=_guarded(write_config))
+    _add_worker_parsers(verbs.add_parser("worker", help="let workers in by invitation, shut one out"))
+
+
+def _add_worker_parsers(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="invite|join|list|revoke", required=True)
+    invite = verbs.add_parser("invite", help="let one worker in: prints an invitation and waits for it")
+    invite.add_argument("name", metavar="NAME", help="a to z, 0 to 9 and -")
+    invite.add_argument(
+        "--minutes", type=int, default=MINUTES, help=f"how long it is good (default: {MINUTES})"
+    )
+    invite.set_defaults(func=_guarded(invite_worker))
+    join = verbs.add_parser("join", help="take up an invitation on the worker's computer")
+    join.add_argument("--invitation-file", metavar="FILE", help="file with it; - reads standard input")
+    join.add_argument("--replace", action="store_true", help="give up the credential that is kept here")
+    join.set_defaults(func=_guarded(join_pool))
+    listing = verbs.add_parser("list", help="all workers that were let in")
+    listing.set_defaults(func=_guarded(list_workers))
+    revoke = verbs.add_parser("revoke", help="shut a worker out: ends its connection at once")
+    revoke.add_argument("name", metavar="NAME")
+    revoke.set_defaults(func=_guarded(revoke_worker))
+    for each in (invite, join, listing, revoke):
+        each.add_argument("--json", action="store_true")
+
+
+def _guarded(verb: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """A file that cannot be written or read ends the verb with its reason."""
+
+    def run(args: argparse.Namespace) -> int:
+        try:
+            return verb(args)
+        except OSError as error:
+            about = f"{error.filename or ''} {error.strerror or error}".strip()
+            return fail(Problem(code=FaultCode.NO_PERMISSION, about=about), args.json)
+        except ValueError as error:
+            return fail(Problem(code=FaultCode.BAD_CREDENTIAL, about=str(error)), args.json)
+
+    return run
+
+
+def authority_folder() -> Path:
+    """Where the owner of a pool keeps its keys: HIVEMIND_HOME/pool/nats, or in the data folder."""
+    return pool_folder() / "nats"
+
+
+def credential_file() -> Path:
+    """Where a worker keeps its credential for such a pool, mode 0600."""
+    return home_places().state / "pool-credential.json"
+
+
+def _authority() -> Authority | Problem:
+    from hivemind_worker.pool.nats.authority import open_authority
+
+    return open_authority(authority_folder(), time.time)
+
+
+def write_config(args: argparse.Namespace) -> int:
+    """Write the server's configuration; keys that are there stay."""
+    from hivemind_worker.pool.nats.authority import SERVER, make_authority
+    from hivemind_worker.pool.nats.server_config import GIB, ServerPlan
+
+    problem = _misfit(args)
+    if problem is not None:
+        return fail(problem, args.json)
+    folder, hosts = authority_folder(), args.host or ["127.0.0.1"]
+    made = make_authority(folder, [f"tls://{_in_address(each)}:{args.port}" for each in hosts], time.time)
+    if isinstance(made, Problem):
+        return fail(made, args.json)
+    plan = ServerPlan(
+        name=socket.gethostname() or "pool", host="0.0.0.0" if args.host else "127.0.0.1",  # noqa: S104 - asked for
+        port=args.port, folder=folder / SERVER, keep_bytes=args.keep_gb * GIB,
+    )  # fmt: skip
+    config = made.write_server(plan, [*hosts, "localhost", "127.0.0.1", "::1"])
+    if args.json:
+        say_json({"config": str(config), "servers": list(made.servers)})
+    else:
+        say(f"Written: {config}\nWorkers will reach it at {', '.join(made.servers)}")
+        say(f"Start the server with: nats-server -c {config}")
+        say(f"Keep {folder} to yourself and make copies: whoever has it can let workers in.")
+    return 0
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _misfit(args: argparse.Namespace) -> Problem | None:
+    from hivemind_worker.pool.local.limits import HOST
+
+    wrong = [each for each in args.host if not HOST.fullmatch(each)]
+    if wrong:
+        return Problem(code=FaultCode.BAD_ADDRESS, about=wrong[0])
+    if not 1 <= args.port <= 65535:
+        return Problem(code=FaultCode.BAD_USAGE, about="--port is a number from 1 to 65535.")
+    if not 1 <= args.keep_gb <= MOST_GB:
+        return Problem(code=FaultCode.BAD_USAGE, about=f"--keep-gb is a number from 1 to {MOST_GB}.")
+    return None
+
+
+def invite_worker(args: argparse.Namespace) -> int:
+    """Print an invitation and wait until a worker has come with it."""
+    from hivemind_worker.pool.nats.enrolment import host
+
+    if not 1 <= args.minutes <= MOST_MINUTES:
+        about = f"--minutes is a number from 1 to {MOST_MINUTES}."
+        return fail(Problem(code=FaultCode.BAD_USAGE, about=about), args.json)
+    authority = _authority()
+    if isinstance(authority, Problem):
+        return fail(authority, args.json)
+    told = asyncio.run(host(authority, args.name, args.minutes * 60, lambda given: _show(given, args)))
+    if isinstance(told, Problem):
+        return fail(told, args.json)
+    if args.json:
+        say_json({"event": "joined", "name": told.name, "key": told.public})
+    else:
+        say(f"{told.name} is in the pool.")
+    return 0
+
+
+def _show(given: Credential, args: argparse.Namespace) -> None:
+    invitation = given.as_invitation()
+    if args.json:
+        say_json({"event": "invited", "name": args.name, "invitation": invitation})
+    else:
+        say(INVITED.format(name=args.name, minutes=args.minutes, invitation=invitation))
+
+
+def join_pool(args: argparse.Namespace) -> int:
+    """Get a credential with an invitation and keep it."""
+    from hivemind_worker.pool.nats.credential import from_invitation
+
+    kept = credential_file()
+    if kept.exists() and not args.replace:
+        about = f"A credential is kept here already ({kept}); to give it up, add --replace."
+        return fail(Problem(code=FaultCode.BAD_USAGE, about=about), args.json)
+    home_places().make()  # before the one use of the invitation is spent
+    text = _invitation_text(args.invitation_file)
+    invitation = text if isinstance(text, Problem) else from_invitation(text)
+    if isinstance(invitation, Problem):
+        return fail(invitation, args.json)
+    joined = asyncio.run(_join(invitation, kept))
+    if isinstance(joined, Problem):
+        return fail(joined, args.json)
+    if args.json:
+        say_json({"name": joined.name, "servers": list(joined.servers), "credential": str(kept)})
+    else:
+        say(
+            f"This computer is in the pool as {joined.name}; its server accepts the credential.\nKept: {kept}"
+        )
+    return 0
+
+
+def _invitation_text(file: str | None) -> str | Problem:
+    """From a file, standard input or the terminal; never from the command line, which others can see."""
+    if file == "-":
+        return sys.stdin.read()
+    if file is not None:
+        return Path(file).read_text(encoding="utf-8")
+    if not sys.stdin.isatty():
+        about = "No terminal to ask for the invitation: use --invitation-file."
+        return Problem(code=FaultCode.BAD_USAGE, about=about)
+    return getpass.getpass("Invitation (not shown): ")
+
+
+async def _join(invitation: Credential, path: Path) -> Credential | Problem:
+    """The new credential, kept before it is tried: it is given only once."""
+    from hivemind_worker.pool.nats.connection import connect
+    from hivemind_worker.pool.nats.credential import keep
+    from hivemind_worker.pool.nats.enrolment import enrol
+
+    made = await enrol(invitation)
+    if isinstance(made, Problem):
+        return made
+    keep(path, made)
+    client = await connect(made)
+    if isinstance(client, Problem):
+        return client
+    await client.close()
+    return made
+
+
+def list_workers(args: argparse.Namespace) -> int:
+    """Print all that were let in, those shut out with the time of it."""
+    authority = _authority()
+    if isinstance(authority, Problem):
+        return fail(authority, args.json)
+    members = authority.members()
+    if args.json:
+        for each in members:
+            say_json(
+                {"name": each.name, "key": each.public, "joined_at": each.joined_at_s,
+                 "revoked_at": each.revoked_at_s or None}
+            )  # fmt: skip
+        return 0
+    now = time.time()
+    rows = [
+        (each.name, when(each.joined_at_s, now), when(each.revoked_at_s, now) if each.revoked_at_s else "")
+        for each in members
+    ]
+    say("\n".join(aligned([("NAME", "JOINED", "SHUT OUT"), *rows])) if rows else "No worker yet.")
+    return 0
+
+
+def revoke_worker(args: argparse.Namespace) -> int:
+    """Shut a worker out, here and at the servers."""
+    from hivemind_worker.pool.nats.enrolment import tell_servers
+
+    authority = _authority()
+    if isinstance(authority, Problem):
+        return fail(authority, args.json)
+    gone = authority.revoke(args.name)
+    if isinstance(gone, Problem):
+        return fail(gone, args.json)
+    untold = asyncio.run(tell_servers(authority))
+    if untold is not None:
+        if not args.json:
+            print(plain(NOT_HEARD), file=sys.stderr, flush=True)
+        return fail(untold, args.json)
+    if args.json:
+        say_json({"name": gone.name, "key": gone.public, "revoked_at": gone.revoked_at_s})
+    else:
+        say(f"{gone.name} is shut out of the pool.")
+    return 0

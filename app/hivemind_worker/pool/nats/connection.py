@@ -1,0 +1,134 @@
+"""A connection to a pool's server with a credential: over TLS, after the server has shown who it is."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from nats.aio.client import Client
+from nats.errors import Error
+
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem
+from hivemind_worker.pool.nats.credential import Credential
+
+log = logging.getLogger(__name__)
+CONNECT_S = 5
+SHUT_S = 0.5
+REFUSED = ("authorization violation", "authentication expired", "authentication revoked")
+EOF_NOTE = "returning true from eof_received() has no effect when using ssl"
+WITHOUT_TLS = "the server speaks without TLS"
+
+
+def _no_note_of_each_end(record: logging.LogRecord) -> bool:
+    """asyncio warns of each TLS connection of this library that the server ends; it ends all the same."""
+    return record.msg != EOF_NOTE
+
+
+logging.getLogger("asyncio").addFilter(_no_note_of_each_end)
+
+
+async def connect(
+    credential: Credential,
+    *,
+    on_error: Callable[[str], None] | None = None,
+    on_close: Callable[[], None] | None = None,
+) -> Client | Problem:
+    """An open connection, the caller's to close, or why there is none. It does not reconnect by itself.
+
+    `on_error` hears what the server says of the open connection: a subject refused, the credential revoked;
+    `on_close` that it has ended, by whomever.
+    """
+    problem = Problem(code=FaultCode.POOL_UNREACHABLE, about=", ".join(credential.servers))
+    for server in credential.servers:
+        found = await _try(server, credential, on_error, on_close)
+        if isinstance(found, Client):
+            return found
+        if found is not None:
+            problem = found
+    return problem
+
+
+async def _try(
+    server: str,
+    credential: Credential,
+    on_error: Callable[[str], None] | None,
+    on_close: Callable[[], None] | None,
+) -> Client | Problem | None:
+    """The connection to one server; None when it cannot be reached."""
+    told: list[str] = []
+
+    async def note(error: Exception) -> None:
+        told.append(str(error) or type(error).__name__)
+        log.debug("the pool's server: %s", told[-1])
+        if on_error is not None:
+            on_error(told[-1])
+
+    async def closed() -> None:
+        if on_close is not None:
+            on_close()
+
+    client = Client()
+    try:
+        async with asyncio.timeout(CONNECT_S + 1):
+            await client.connect(
+                server, allow_reconnect=False, connect_timeout=CONNECT_S,
+                max_reconnect_attempts=1, reconnect_time_wait=0,  # 0 attempts would be without end
+                error_cb=note, closed_cb=closed, inbox_prefix=credential.inbox.encode(), **_proof(credential),
+            )  # fmt: skip
+    except (Error, OSError, TimeoutError) as error:
+        told.append(str(error))
+        await _shut(client)
+        return _problem(told)
+    return client
+
+
+async def _shut(client: Client) -> None:
+    """The library leaves a failed socket open, and waits for ever for the end of one whose TLS has failed."""
+    with contextlib.suppress(Error, OSError, TimeoutError):
+        async with asyncio.timeout(SHUT_S):
+            await client.close()
+
+
+def _proof(credential: Credential) -> dict[str, Any]:
+    """How we show who we are, and that we do so to the pool's server alone.
+
+    The library would answer a server that does not ask for TLS in the open: whoever sits between could pass
+    our answer on and be us. So nothing is answered before a handshake with a certificate of the pool's.
+    """
+    shaken: list[ssl.SSLObject] = []
+
+    class Noted(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            shaken.append(self)
+
+    context = ssl.create_default_context(cadata=credential.authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslobject_class = Noted
+    key = credential.key
+
+    def signature(nonce: str) -> bytes:
+        if not shaken:
+            raise ConnectionError(WITHOUT_TLS)
+        return base64.b64encode(key.sign(nonce.encode()))
+
+    return {
+        "tls": context,
+        "signature_cb": signature,
+        "user_jwt_cb": lambda: bytearray(credential.claim.encode()),
+    }
+
+
+def _problem(told: list[str]) -> Problem | None:
+    text = "; ".join(dict.fromkeys(each for each in told if each))
+    if any(word in text.lower() for word in REFUSED):
+        return Problem(code=FaultCode.CREDENTIAL_REFUSED, about=text)
+    if WITHOUT_TLS in text or "certificate" in text.lower():
+        return Problem(code=FaultCode.NOT_THE_POOL, about=text)
+    return None
