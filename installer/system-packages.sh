@@ -22,7 +22,6 @@ if [ "$(id -u)" != 0 ]; then
   exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
-export RUNLEVEL=1  # a service that comes with a package is not started: the tests start their own
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
   echo "Could not install ${missing[*]}: the window may not open, the VPN may not come up." >&2
