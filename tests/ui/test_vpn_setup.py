@@ -18,6 +18,8 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import Rung, RungResult, RungState, VpnState
 from hivemind_worker.nursery import Nursery
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.setup.steps import Join
 from hivemind_worker.ui.vpn_setup.source import Drop
 from hivemind_worker.ui.vpn_setup.window import VpnSetup
 from tests.fakes.node import FakeNode
@@ -197,6 +199,19 @@ async def test_a_failed_check_says_what_to_do_and_the_old_profile_comes_back_whe
     setup.connecting.back.setFocus()
     press(setup, "Space")
     await until(lambda: ("back",) in node.vpn.asked and setup.next.isEnabled())
+
+
+async def test_the_first_run_leads_to_it_from_the_step_that_joins_a_pool(setup: VpnSetup) -> None:
+    bridge = setup.source.bridge
+    join = Join(bridge)
+    join.show()
+    sent = next(each for each in join.findChildren(Button) if each.text().startswith("It sent me a VPN"))
+    sent.click()
+    opened = join.findChild(VpnSetup)
+    assert opened is not None and opened.isVisible()
+    opened.reject()
+    join.close()
+    join.deleteLater()
 
 
 async def test_everything_that_can_be_used_has_a_name(setup: VpnSetup, node: FakeNode) -> None:

@@ -12,7 +12,7 @@ from hivemind_worker.model.faults import FAULTS, FaultCode
 from tests.vpn.namespaces import Inside, Town
 
 pytestmark = pytest.mark.slow
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 def status(worker: Inside, state: str = "") -> dict[str, Any]:

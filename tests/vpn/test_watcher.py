@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from dataclasses import replace
@@ -64,12 +65,13 @@ class Steady:
     """Stands in for the module `time` of the watcher."""
 
     now_s = 0.0
+    slept_s = 0.0  # the wall's clock goes on while the other one stands
 
     def monotonic(self) -> float:
         return self.now_s
 
     def time(self) -> float:
-        return self.now_s
+        return self.now_s + self.slept_s
 
 
 class Scene:
@@ -177,3 +179,35 @@ async def test_only_changes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     scene.tunnel.view = replace(scene.tunnel.view, state=S.CONNECTED)
     await scene.wait(20)
     assert [view.state for view in scene.told] == [S.OFF, S.CONNECTED]
+
+
+async def test_after_sleep_it_looks_and_tries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch)
+    await scene.wait(1800)
+    before = len(scene.tunnel.tries)
+    looks = 0
+    real = scene.tunnel.look
+
+    async def look(joins: bool = False) -> VpnView:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            # The lid is closed after this look ...
+            asyncio.get_running_loop().call_soon(_later, scene)
+        elif looks == 3:
+            raise _EnoughError
+        return await real(joins)
+
+    scene.tunnel.look = look  # type: ignore[method-assign]
+    monkeypatch.setattr(watcher_module, "LOOK_EVERY_S", 0.01)
+    with pytest.raises(_EnoughError):
+        await scene.watcher.run()
+    assert len(scene.tunnel.tries) == before + 1
+
+
+class _EnoughError(Exception):
+    """Ends a watcher that would go on for ever."""
+
+
+def _later(scene: Scene) -> None:
+    scene.tunnel.clock.slept_s += 3600  # ... and opened an hour later

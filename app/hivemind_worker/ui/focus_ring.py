@@ -9,6 +9,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, QRect, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
+from shiboken6 import isValid
 
 from hivemind_worker.ui.theme import theme
 
@@ -47,7 +48,7 @@ class FocusRing(QWidget):
         return False
 
     def _focus_changed(self, _old: QWidget | None, new: QWidget | None) -> None:
-        if self._target is not None:
+        if self._target is not None and isValid(self._target):  # its window may be gone, and it with it
             self._target.removeEventFilter(self)
         inside = new is not None and new.window() is self.window()
         self._target = new if inside else None
