@@ -257,7 +257,7 @@ class Inside:
     def log(self) -> Path:
         return self.home / "said.log"
 
-    def said(self, text: str, limit_s: float = 40.0) -> None:
+    def said(self, text: str, limit_s: float = 60.0) -> None:
         """Wait until its log has this."""
         limit = time.monotonic() + limit_s
         while text not in self.log.read_text("utf-8", "replace"):
@@ -289,7 +289,7 @@ class Inside:
 
         return within(self.town, self.name, ask)
 
-    def until(self, path: str, holds: Callable[[dict[str, Any]], bool], limit_s: float = 30.0) -> float:
+    def until(self, path: str, holds: Callable[[dict[str, Any]], bool], limit_s: float = 60.0) -> float:
         """Ask the API again until it holds; how long that took."""
         began_s = time.monotonic()
         while not holds(answer := self.api("GET", path)):
