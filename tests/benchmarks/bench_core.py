@@ -32,6 +32,7 @@ STRANGERS = 1000
 WAITING, RESULT_BYTES = 500, 512 << 10
 DENIED = 7
 ROUNDS = 5
+SETTLED_S = 5.0
 LARGE_MIB, LINE_MIB_S = 90, 12
 HELLO = zip_of({"main.py": "print('hello')"})
 TALK = """import time
@@ -120,17 +121,27 @@ async def plain_rate(pool: ScriptedPool, folder: Path) -> float:
 
 
 async def drain_rate(pool: ScriptedPool, home: Path, archive: bytes) -> float:
-    """Results a second of a worker that starts with so many that waited."""
+    """Results a second of a worker at rest, once the pool that all of them waited for lets it in."""
     fill_open(home, 0, WAITING, archive)
     keep_login(home, pool.address)
     sent: list[float] = []
+    let_in = asyncio.Event()
+    pool.answers["Login"] = lambda request, _: _late(pool, let_in, request)
     pool.answers["TaskResultUpload"] = lambda *_: _note(pool, sent)
     async with worker(home, pool.address):
+        await asyncio.sleep(SETTLED_S)  # what a start makes it do is no part of this
+        let_in.set()
         await pool.until(lambda: len(sent) >= WAITING, 120)
         await asyncio.sleep(1)  # for one that comes twice
+    del pool.answers["Login"]
     pool.answers["TaskResultUpload"] = lambda *_: _note(pool, [])
     assert len(sent) == WAITING, f"{len(sent)} uploads of {WAITING} results"
     return (WAITING - 1) / (sent[-1] - sent[0])
+
+
+async def _late(pool: ScriptedPool, let_in: asyncio.Event, request: pb.LoginRequest) -> pb.LoginResponse:
+    await let_in.wait()
+    return pb.LoginResponse(success=True, token=pool.new_token(username=request.username))
 
 
 async def draining(report: Report, folder: Path) -> None:

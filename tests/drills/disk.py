@@ -20,6 +20,7 @@ from tests.drills.stand import Stand, stand
 
 SMALL = {"HIVEMIND_TASK_DISK_GB": "0.05", "HIVEMIND_KEEP_FREE_GB": "0.02"}
 SAYS_LIMIT_S = 20.0
+FULL_S = 10.0
 REPEATED_LINES = 4
 """More lines with the same words within a drill of half a minute are a flood: one a minute is enough."""
 
@@ -49,9 +50,10 @@ async def _fills_up_while_it_runs(sheet: Sheet, seed: int, disk: SmallDisk) -> N
         await made.give("needs disk", "hog")
         await made.give("ends meanwhile", "short")
         await made.printed("writes on")
+        await made.printed("ends meanwhile", "made")
         disk.fill()
         await _refuses(made)
-        await asyncio.sleep(8)  # the short one ends, the hog fails, all of it without a byte to write to
+        await _stays_full(disk)  # the short one ends, the hog fails, all of it without a byte to write to
         sheet.expect("I6", made.life.alive, "the worker ended on a full disk")
         await made.life.tells("disk_full")
         _journal_is_whole(made, "while full")
@@ -67,6 +69,14 @@ def _without_the_rule(made: Stand) -> None:
     """The owner's rule about the disk would rest the worker on any disk as small as this one."""
     file = find_places(str(made.home)).rules_file
     assert save_rules(file, replace(Rules(), disk_on=False)) is None
+
+
+async def _stays_full(disk: SmallDisk) -> None:
+    """What a task leaves behind when it ends is taken as well: else the drill would meet a disk with room."""
+    until_s = time.monotonic() + FULL_S
+    while time.monotonic() < until_s:
+        disk.fill()
+        await asyncio.sleep(0.2)
 
 
 async def _refuses(made: Stand) -> None:

@@ -22,14 +22,14 @@ SOURCES = {
         "open('half.txt', 'w').write('half')\n"
         "for n in range(1200):\n    print(n, flush=True)\n    time.sleep(0.05)\n"
     ),
-    "short": "time.sleep(2)\nopen('made.txt', 'w').write('42')\n",
+    "short": "open('made.txt', 'w').write('42')\nprint('made', flush=True)\ntime.sleep(3)\n",
     "numbered": "for n in range(160):\n    print('number', n, flush=True)\n    time.sleep(0.03)\n",
     "hungry": "blocks = []\nwhile True:\n    blocks.append(bytearray(16 << 20))\n",
     "hog": (
         "block = os.urandom(1 << 20)\n"
         "with open('hog.bin', 'wb') as file:\n"
         "    for n in range(100000):\n        file.write(block)\n        file.flush()\n"
-        "        time.sleep(0.02)\n"
+        "        time.sleep(0.2)\n"
     ),
 }
 STOPPED = "stopped"  # a slow one that its requester stops

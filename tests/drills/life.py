@@ -140,13 +140,16 @@ class Life:
 
     async def tells(self, code: str, limit_s: float = 20.0) -> dict[str, Any]:
         """The verdict of this code, once the worker answers and shows it."""
-        async with asyncio.timeout(limit_s):
-            while True:
-                answer = await asyncio.to_thread(self._ask, "/api/status", None)
-                for verdict in [] if isinstance(answer, Problem) else answer["verdicts"]:
-                    if verdict["code"] == code:
-                        return dict(verdict)
-                await asyncio.sleep(0.1)
+        deadline_s = time.monotonic() + limit_s
+        while True:
+            answer = await asyncio.to_thread(self._ask, "/api/status", None)
+            for verdict in [] if isinstance(answer, Problem) else answer["verdicts"]:
+                if verdict["code"] == code:
+                    return dict(verdict)
+            if time.monotonic() > deadline_s:
+                said = answer if isinstance(answer, Problem) else answer["verdicts"]
+                raise AssertionError(f"no {code!r} in {limit_s:g} s: {said}; its log: {self.lines[-12:]}")
+            await asyncio.sleep(0.1)
 
     # ---- ending it ------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import JournalEntry
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Outcome, Problem, StopReason, TaskId, TaskState, key_of
-from hivemind_worker.model.work import RunOrder
+from hivemind_worker.model.work import RunOrder, Sent
 from tests.engine.harness import OK, ScriptedRuntime, rig, zip_of
 from tests.fakes.link import DELIVERED, NEVER, TRY_AGAIN, FakeLink
 
@@ -146,6 +146,38 @@ async def test_a_finished_result_survives_a_crash_while_the_pool_is_away(tmp_pat
     async with rig(tmp_path) as again:
         assert (await again.delivered("a")).read("out.txt") == b"done"
         assert again.runtime.runs == []
+
+
+async def test_results_that_arrive_close_together_share_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Line(FakeLink):
+        async def send_result(self, task_id: TaskId, archive: Path) -> Sent:
+            await asyncio.sleep(0.005)
+            return await super().send_result(task_id, archive)
+
+    monkeypatch.setattr(outbox, "GATHER_S", 1.0)
+    link, names = Line(), {f"t{n}" for n in range(20)}
+    link.results = [TRY_AGAIN]
+    async with rig(tmp_path, link=link, max_tasks=20) as worker:
+        for name in names:
+            await worker.offer(name, zip_of(), Resources(cpu=1))
+        await worker.until(lambda: {name for name, _ in link.tries} == names, 30)
+        commit, commits = worker.journal.commit, 0
+
+        async def counted(entry: JournalEntry) -> None:
+            nonlocal commits
+            commits += 1
+            await commit(entry)
+
+        monkeypatch.setattr(worker.journal, "commit", counted)
+        link.results = [DELIVERED]
+        worker.outbox.wake()
+        await worker.until(lambda: not worker.engine.state.tasks, 30)
+        assert commits <= len(names) / 2
+        assert link.archives.keys() == names
+        keys = [key_of(TaskId(name)) for name in names]
+        await worker.until(lambda: not any(worker.folders.workspace(key).exists() for key in keys))
 
 
 async def test_a_transport_error_is_tried_again_and_the_pools_no_is_not(tmp_path: Path) -> None:

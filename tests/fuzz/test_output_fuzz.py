@@ -1,11 +1,13 @@
 """A program's output in any pieces: the file holds all of it up to its limit, the pool gets text.
 
-Found cases lie in corpus/output: each file is output as a program wrote it, cut at every place.
+Found cases lie in corpus/output: each file is output as a program wrote it, cut at every place; `verdicts`
+says what the pool is told of each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 import resource
@@ -26,7 +28,8 @@ from hivemind_worker.model.work import Sent
 from hivemind_worker.nursery import NamedThread, Nursery
 from tests.fakes.link import DELIVERED, TRY_AGAIN
 
-CORPUS = sorted((Path(__file__).parent / "corpus" / "output").iterdir())
+CORPUS = Path(__file__).parent / "corpus" / "output"
+VERDICTS = json.loads((CORPUS / "verdicts").read_text("utf-8"))
 CUT = "\n[the log is cut here: its limit of {} bytes is reached]\n"
 MISSING = re.compile(r"\[(\d+) lines left out here; all are in the result\]\n")
 PIECES = st.lists(
@@ -102,7 +105,8 @@ async def to_pool(pieces: Sequence[bytes], link: Link, rests: Sequence[int]) -> 
     await asyncio.wait_for(sending, 20)
 
 
-def check_pool(pieces: Sequence[bytes], seed: int, fails: float, rests: Sequence[int]) -> None:
+def check_pool(pieces: Sequence[bytes], seed: int, fails: float, rests: Sequence[int]) -> str:
+    """What the pool was told."""
     link = Link(random.Random(seed), fails)
     asyncio.run(to_pool(pieces, link, rests))
     told, whole = "".join(link.taken), b"".join(pieces).decode("utf-8", "replace")
@@ -110,7 +114,7 @@ def check_pool(pieces: Sequence[bytes], seed: int, fails: float, rests: Sequence
     if len(parts) == 1:
         gap = "" if not whole or whole.endswith("\n") else "\n"
         assert told == whole + gap + "[end]\n"
-        return
+        return told
     assert told.endswith("[end]\n")
     at = 0
     for part in parts[::2]:  # what is told stands in the whole, in order
@@ -120,6 +124,7 @@ def check_pool(pieces: Sequence[bytes], seed: int, fails: float, rests: Sequence
     missing = sum(int(number) for number in parts[1::2])
     lines = whole.count("\n") - "".join(parts[::2]).count("\n")
     assert missing >= lines - 1, "lines went without being counted"
+    return told
 
 
 @pytest.fixture(autouse=True)
@@ -142,14 +147,19 @@ def test_the_pool_gets_valid_text_and_all_of_it_unless_a_mark_counts_what_is_mis
     check_pool(pieces, seed, fails, rests)
 
 
-@pytest.mark.parametrize("found", CORPUS, ids=lambda path: path.name)
-def test_what_was_found_before_stays_mended(found: Path) -> None:
-    content = found.read_bytes()
+def test_every_found_case_has_its_verdict() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == {*VERDICTS, "verdicts"}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_what_was_found_before_is_told_as_its_verdict_says(name: str) -> None:
+    content = (CORPUS / name).read_bytes()
     for size in (1, 2, 3, 7, len(content) or 1):
         pieces = [content[at : at + size] for at in range(0, len(content), size)]
         check_file(pieces, 1 << 20)
         check_file(pieces, len(content) // 2)
         check_pool(pieces, 0, 0.3, [1])
+        assert check_pool(pieces, 0, 0.0, [1]) == VERDICTS[name]
 
 
 @asynccontextmanager

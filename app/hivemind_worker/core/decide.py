@@ -40,6 +40,8 @@ from hivemind_worker.model.events import (
     GpuPauseAsked,
     PauseAsked,
     Restarted,
+    ResultDelivered,
+    ResultRefused,
     ResumeAsked,
     RetryAsked,
     RulesChanged,
@@ -99,7 +101,8 @@ def decide(state: State, event: AnyEvent) -> Decision:
         case Restarted():
             _restarted(draft, event)
     _finish_when_empty(draft, event.at_s)
-    settle(draft, event.at_s)
+    if not isinstance(event, ResultDelivered | ResultRefused):  # what has ended shares in nothing
+        settle(draft, event.at_s)
     return draft.done(reply)
 
 

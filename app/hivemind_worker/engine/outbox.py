@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 AT_ONCE = 2  # one on its way, the next made ready
+GATHER_S = 0.05
+"""Answers within this time of one another are written down together: one commit and one look at the rest
+for all. A worker that is killed meanwhile sends these results once more, as after a lost answer (F8)."""
 RACE_S = 2.0
 """A result that arrives before the pool has written RUNNING is lost on it (protocol.md, quirk 4)."""
 
@@ -44,6 +47,7 @@ class Outbox:
         self._trying = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
+        self._gathers_until_s = 0.0
         self.answered_at: dict[str, float] = {}
 
     def send(self, task: Task) -> None:
@@ -93,6 +97,7 @@ class Outbox:
         return await self._link.send_result(task.task_id, self._folders.result(task.key))
 
     async def _conclude(self, task: Task, sent: Sent) -> None:
+        await self._gather()
         if sent.delivered:
             await self._tell(ResultDelivered(at_s=self._clock(), key=task.key, attempt=task.attempt))
             return
@@ -101,6 +106,14 @@ class Outbox:
         await self._tell(
             ResultRefused(at_s=self._clock(), key=task.key, attempt=task.attempt, problem=problem)
         )
+
+    async def _gather(self) -> None:
+        """The first answer goes on at once, those close behind it together."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._gathers_until_s:
+            await asyncio.sleep(self._gathers_until_s - now_s)
+        else:
+            self._gathers_until_s = now_s + GATHER_S
 
     async def _wait_for_the_race(self, key: str) -> None:
         if self._link.prompt_results or key not in self.answered_at:

@@ -60,6 +60,7 @@ GIB = 1024**3
 MIN_CORES, MIN_MEMORY_GB = 0.1, 0.5
 DISK_RETRY_S = 5.0
 PACKING_AT_ONCE = 2  # a restart with a thousand tasks must not keep an offer waiting behind them
+REMOVED_TOGETHER = 20  # others want the thread as well
 STOP_GRACE_S, SHUTDOWN_GRACE_S = 10.0, 1.5
 
 
@@ -103,6 +104,8 @@ class Performer:
         self._controls: dict[str, asyncio.Lock] = {}
         self._adopting: dict[str, asyncio.Event] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
+        self._leaving: list[TaskKey] = []
+        self._removing = asyncio.Lock()
 
     def perform(self, effect: AnyEffect) -> None:
         """Start carrying out the order; returns at once."""
@@ -385,10 +388,19 @@ class Performer:
         return None
 
     async def _remove(self, key: TaskKey) -> None:
-        async with self._packing:
-            await self._files.call(self._workspaces.remove, self._folders.workspace(key))
+        """Those that come while others are removed go together: one visit to the thread for all."""
+        self._leaving.append(key)
+        async with self._removing:
+            leaving, self._leaving = self._leaving[:REMOVED_TOGETHER], self._leaving[REMOVED_TOGETHER:]
+            if leaving:
+                await self._files.call(self._remove_all, leaving)
         self._chains.pop(key, None)
         self._controls.pop(key, None)
+
+    def _remove_all(self, keys: list[TaskKey]) -> None:
+        """Runs in the files thread."""
+        for key in keys:
+            self._workspaces.remove(self._folders.workspace(key))
 
 
 def _bug_of_the_runtime(error: Exception) -> Outcome:

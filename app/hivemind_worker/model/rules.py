@@ -206,11 +206,6 @@ def contradictions(rules: Rules) -> tuple[str, ...]:
     return tuple(found)
 
 
-def never_allow(rules: Rules) -> bool:
-    """Whether no half hour of the week allows work."""
-    return set(rules.week) == {"0"}
-
-
 _OFFICE = "3" * 14 + "1" * 4 + "2" * 18 + "1" * 8 + "3" * 4
 
 PRESETS: Mapping[str, Mapping[str, object]] = {

@@ -18,7 +18,7 @@ from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.model.work import Sent
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.channel import Answer, Channel, Failure, wants_login
-from hivemind_worker.pool.framing import result_request
+from hivemind_worker.pool.framing import result_request, unreadable
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.pool.session import Session
 from hivemind_worker.pool.wire import WORKERS
@@ -76,15 +76,11 @@ class Delivery:
     async def _upload(
         self, session: Session, task_id: TaskId, archive: Path, token: str
     ) -> Answer[Any] | Failure | Problem:
-        if _size(archive) > READ_AHEAD_BYTES:
-            async with self._line:  # each ahead has its own time limit
-                return await self._send(session, await self._read(task_id, token, archive), token)
-        request = await self._read(task_id, token, archive)
-        async with self._line:
+        request = await self._files.call(_read_ahead, task_id, token, archive)
+        async with self._line:  # each ahead has its own time limit
+            if request is None:
+                request = await self._files.call(result_request, task_id, token, archive)
             return await self._send(session, request, token)
-
-    async def _read(self, task_id: TaskId, token: str, archive: Path) -> bytes | Problem:
-        return await self._files.call(result_request, task_id, token, archive)
 
     async def _send(
         self, session: Session, request: bytes | Problem, token: str
@@ -99,8 +95,11 @@ class Delivery:
         )  # fmt: skip
 
 
-def _size(archive: Path) -> int:
+def _read_ahead(task_id: TaskId, token: str, archive: Path) -> bytes | Problem | None:
+    """Runs in the files thread. None for an archive too large to be in memory beside one on its way."""
     try:
-        return archive.stat().st_size
-    except OSError:
-        return 0
+        if archive.stat().st_size > READ_AHEAD_BYTES:
+            return None
+    except OSError as error:
+        return unreadable(error)
+    return result_request(task_id, token, archive)

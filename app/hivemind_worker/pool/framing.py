@@ -34,10 +34,15 @@ def result_request(task_id: TaskId, token: str, archive: Path) -> bytes | Proble
             if size > MAX_RESULT_BYTES:
                 return Problem(code=FaultCode.RESULT_TOO_LARGE, about=f"{size} bytes")
             return _read_behind(_text_field(1, task_id) + _text_field(3, token), file, size)
-    except FileNotFoundError:
-        return Problem(code=FaultCode.RESULT_UNREADABLE, about="it is gone")
     except OSError as error:
-        return Problem(code=FaultCode.RESULT_UNREADABLE, about=error.strerror or type(error).__name__)
+        return unreadable(error)
+
+
+def unreadable(error: OSError) -> Problem:
+    """Why an archive cannot be read."""
+    gone = isinstance(error, FileNotFoundError)
+    about = "it is gone" if gone else error.strerror or type(error).__name__
+    return Problem(code=FaultCode.RESULT_UNREADABLE, about=about)
 
 
 def _read_behind(fields: bytes, file: io.FileIO, size: int) -> bytes | Problem:

@@ -18,6 +18,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import Nursery
 from hivemind_worker.places import Places
 from hivemind_worker.pool.address import parse_address
+from hivemind_worker.pool.message_memory import keep_message_memory
 from hivemind_worker.pool.session import Credentials
 from hivemind_worker.presentation.recovery import recovery_words
 from hivemind_worker.store.journal import SqliteJournal
@@ -57,6 +58,7 @@ class WorkerNode(Front):
 
     async def start(self) -> Problem | None:
         """Bring everything up, or say why not; after a problem call `stop` all the same."""
+        keep_message_memory()
         try:
             self.parts.places.make()
             problem = self.parts.instance.take()
