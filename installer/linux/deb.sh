@@ -34,12 +34,10 @@ install -m 644 $from/system.service "$root/usr/lib/systemd/system/hivemind-worke
 install -m 644 $from/debian/lintian-overrides "$share/lintian/overrides/hivemind-worker"
 
 # The one program with elevated rights: where only root can write, with the policy that says who may start it.
-policy=$(compgen -G "$from/*.policy" | head -1 || true)
-if [ -n "$policy" ]; then
-  { echo '#!/usr/bin/python3 -I'; cat app/hivemind_worker/vpn/helper.py; } > "$root/usr/lib/hivemind-worker/vpn-helper"
-  chmod 755 "$root/usr/lib/hivemind-worker/vpn-helper"
-  install -D -m 644 "$policy" "$share/polkit-1/actions/$(basename "$policy")"
-fi
+printf '#!/bin/sh\nexec /usr/lib/hivemind-worker/hivemind-worker --vpn-helper\n' \
+  > "$root/usr/lib/hivemind-worker/vpn-helper"
+chmod 755 "$root/usr/lib/hivemind-worker/vpn-helper"
+install -D -m 644 $from/io.hivemind.worker.vpn.policy -t "$share/polkit-1/actions"
 
 { echo "Upstream-Name: HiveMind Worker"; echo; sed -n '1,3p' NOTICE; echo
   echo "On Debian systems the text of the licence is in /usr/share/common-licenses/Apache-2.0."
@@ -51,10 +49,8 @@ fi
 
 install -m 755 $from/debian/{postinst,prerm,postrm} "$root/DEBIAN/"
 size=$(du -sk --apparent-size "$root" | cut -f1)
-depends=""
-[ -z "$policy" ] || depends=", python3 (>= 3.9)"
 sed -e "s/@VERSION@/$version/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" \
-  -e "s/\(init-system-helpers (>= 1.52)\)/\1$depends/" $from/debian/control > "$root/DEBIAN/control"
+  -e "s/@LIBC@/$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)/" $from/debian/control > "$root/DEBIAN/control"
 (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) > "$root/DEBIAN/md5sums"
 find "$root" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0 --no-run-if-empty touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
 package=dist/hivemind-worker_${version}_$architecture.deb

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from hivemind_worker.cli import VERBS
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.presentation.settings_page import settings_page
+from hivemind_worker.presentation.troubleshooting_page import troubleshooting_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -16,6 +18,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 def test_the_settings_page_is_fresh() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
+
+
+def test_the_troubleshooting_page_is_fresh_and_names_every_code() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert text == troubleshooting_page()
+    assert all(f"| `{code.value}` |" in text for code in FaultCode)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

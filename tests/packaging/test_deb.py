@@ -56,6 +56,7 @@ def test_a_volunteer_installs_sets_up_works_upgrades_and_leaves_nothing(
         before = listed(root)
         _install(root, package)
         assert "selftest" in run(root, "hivemind-worker", "--help", user="vera")
+        _helper_is_roots(root)
         with _window(root, display) as log:
             _first_run(root, display, log)
             rows = _tasks(root)
@@ -78,6 +79,18 @@ def _install(root: Path, package: Path) -> None:
     shutil.copyfile(package, target)
     run(root, "dpkg", "--install", f"/tmp/{package.name}")
     target.unlink()
+
+
+def _helper_is_roots(root: Path) -> None:
+    """Only root can change what polkit starts with elevated rights, nor a folder above it; it answers."""
+    helper = root / "usr/lib/hivemind-worker/vpn-helper"
+    files = [helper, *helper.parent.rglob("*"), root / "usr", root / "usr/lib", helper.parent]
+    rows = [path.lstat() for path in files if not path.is_symlink()]
+    assert all(row.st_uid == 0 and not row.st_mode & 0o022 for row in rows)
+    words = ["sh", "-c", 'echo \'{"verb": "up"}\' | /usr/lib/hivemind-worker/vpn-helper']
+    assert json.loads(run(root, *words))["ok"] is False
+    policy = (root / "usr/share/polkit-1/actions/io.hivemind.worker.vpn.policy").read_text()
+    assert "/usr/lib/hivemind-worker/vpn-helper" in policy
 
 
 @contextlib.contextmanager
