@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 INSTALLER = ROOT / "installer"
 SCRIPTS = sorted(INSTALLER.rglob("*.sh")) + sorted((INSTALLER / "linux" / "debian").glob("p*"))
+LOCKS = ("requirements.lock", "requirements-freeze.lock")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -43,6 +44,11 @@ def test_the_macs_files_are_property_lists_and_ask_for_what_the_sandbox_needs_al
     }
     agent = plistlib.loads((INSTALLER / "macos" / "io.hivemind.worker.plist").read_bytes())
     assert agent["ProgramArguments"][-1] == "run"
+
+
+def test_the_build_freezes_what_the_program_is_locked_to() -> None:
+    pins = [set(re.findall(r"^[\w.-]+==\S+", (ROOT / name).read_text("utf-8"), re.M)) for name in LOCKS]
+    assert pins[0] <= pins[1], pins[0] - pins[1]
 
 
 def test_services_are_not_root_and_do_not_try_for_ever() -> None:
