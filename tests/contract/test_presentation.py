@@ -133,7 +133,7 @@ def test_addresses_are_told_apart(address: str, host: str, loopback: bool) -> No
 
 COMMANDS = (
     "login", "doctor", "run", "tasks", "--help", "dashboard", "build", "vpn import FILE", "vpn up",
-    "vpn check", "nats-config", "wireguard-go", "yourself: THIS",
+    "vpn check", "nats-config", "revoke NAME", "worker list", "wireguard-go", "yourself: THIS",
 )  # fmt: skip
 """What a next step may end with where it is a command to type."""
 
