@@ -204,10 +204,10 @@ async def _sandbox(subject: Subject) -> Check:
         bytearray(),
     )
 
-    async def take(chunk: bytes) -> None:
+    async def take(chunk: bytes, _mark: bytes = b"", /) -> None:
         output.extend(chunk)
 
-    async def started(_where: str, *, image: str = "") -> None:
+    async def started(_where: str, /, *, image: str = "", runtime: str = "") -> None:
         return None
 
     try:

@@ -42,6 +42,7 @@ class Played:
     output: bytearray = field(default_factory=bytearray)
     mark: bytes = b""
     where: list[str] = field(default_factory=list)
+    image: str = ""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     began_s: float = field(default_factory=time.monotonic)
     running: asyncio.Task[Outcome] | None = None
@@ -113,6 +114,7 @@ class Stage:
 
         async def started(where: str, /, *, image: str = "", runtime: str = "") -> None:
             played.where.append(where)
+            played.image = image
             is_up.set()
 
         played.running = asyncio.create_task(self.runtime.run(order, output, started))

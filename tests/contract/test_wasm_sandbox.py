@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -13,7 +14,9 @@ import pytest
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.plain_text import short_image
 from hivemind_worker.runtimes.wasm import orders
+from hivemind_worker.runtimes.wasm.packs import find_small
 from tests.contract.stage import MIB, Stage, small_sandbox
 
 
@@ -40,6 +43,16 @@ async def test_the_environment_is_exactly_the_task_id_and_the_unbuffered_word(st
     finally:
         del os.environ["HIVEMIND_TEST_SECRET"]
     assert text == "[('PYTHONUNBUFFERED', '1'), ('TASK_ID', 'task 1')]\n"
+
+
+async def test_the_interpreter_is_recorded_with_the_digest_of_its_module(stage: Stage) -> None:
+    _, played = await stage.play("print('on')")
+    pack = find_small()
+    assert pack is not None
+    name, _, digest = played.image.partition("@sha256:")
+    assert name.startswith("cpython-3.")
+    assert digest == hashlib.sha256(pack.module.read_bytes()).hexdigest()
+    assert short_image(played.image) == f"{name}@sha256:{digest[:12]}"
 
 
 async def test_a_task_id_of_any_text_reaches_the_program_whole(stage: Stage) -> None:

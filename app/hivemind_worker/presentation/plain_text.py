@@ -14,6 +14,7 @@ _COLOURS = re.compile(
     r"|\x1b[ -/]*[0-Z\\^-~]"  # two-letter orders
     r"|\x9b[0-?]*[ -/]*[@-~]"
 )
+DIGEST_CHARS = len("sha256:") + 12
 # Control characters, line separators, and changes of direction, by which one text can look like another.
 _UNSHOWN = {
     code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
@@ -31,6 +32,12 @@ def shown_log(untrusted_text: str) -> str:
     """A log: colours removed; carriage returns, by which programs redraw a line, become line ends."""
     text = _COLOURS.sub("", untrusted_text)
     return _clean(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def short_image(image: str) -> str:
+    """An image or interpreter with the beginning of its digest, which is enough to tell two apart."""
+    name, at, digest = image.partition("@")
+    return name + at + digest[:DIGEST_CHARS]
 
 
 def _clean(text: str) -> str:

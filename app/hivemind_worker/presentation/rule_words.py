@@ -13,6 +13,7 @@ from hivemind_worker.model.rules import Amount, Level
 from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.presentation.amounts import cores_words, duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
+from hivemind_worker.presentation.plain_text import short_image
 from hivemind_worker.presentation.verdict import Verdict
 
 RUN_ANYWAY = mark("Work anyway for an hour: hivemind-worker mode run --for 1h")
@@ -153,7 +154,7 @@ def held_back(snapshot: Snapshot) -> Verdict | None:
         return None
     text = _(
         "{count} tasks in a row have failed in {image} ({reason}): new work is on hold.",
-        count=last.count, image=last.image, reason=last.last_code,
+        count=last.count, image=short_image(last.image), reason=last.last_code,
     )  # fmt: skip
     return Verdict(
         code="image_held_back", text=text, since_s=last.since_s, ends_at_s=last.until_s,

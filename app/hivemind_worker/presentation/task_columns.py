@@ -14,7 +14,7 @@ from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import DELIVERIES, RUNTIMES, task_look
 from hivemind_worker.presentation.page_words import ABSENT, cores_of
-from hivemind_worker.presentation.plain_text import shown_line
+from hivemind_worker.presentation.plain_text import short_image, shown_line
 from hivemind_worker.presentation.rows import elapsed_s
 
 SHORT_CHARS = 21
@@ -112,7 +112,7 @@ MEMORY = Column(
 )  # fmt: skip
 IMAGE = Column(
     key="image", title=mark("Image"), chars=22, shown=False,
-    text=lambda task, _facts: task.image or ABSENT, order=lambda task, _facts: task.image,
+    text=lambda task, _facts: short_image(task.image) or ABSENT, order=lambda task, _facts: task.image,
 )  # fmt: skip
 STARTED = Column(
     key="started", title=mark("Started"), chars=11, figure=True, shown=False,

@@ -12,7 +12,7 @@ from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import DELIVERIES, RUNTIMES, STATES
 from hivemind_worker.presentation.page_words import ABSENT
-from hivemind_worker.presentation.plain_text import shown_line
+from hivemind_worker.presentation.plain_text import short_image, shown_line
 from hivemind_worker.presentation.rows import elapsed_s
 
 HOUR_S = 3600
@@ -25,7 +25,7 @@ def about(task: Task, now_s: float) -> str:
     runtime = _(RUNTIMES.get(task.runtime, ("", task.runtime))[1])
     begun, ended = when(begin_s, now_s), when(task.ended_at_s or 0.0, now_s)
     span = _("{begin} to {end}", begin=begun, end=ended) if task.ended_at_s else _("since {time}", time=begun)
-    return " · ".join(part for part in (runtime, task.image, span) if part)
+    return " · ".join(part for part in (runtime, short_image(task.image), span) if part)
 
 
 def limits(task: Task, settings: Settings, now_s: float) -> Rows:

@@ -11,8 +11,9 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome, Problem, Usage
@@ -25,8 +26,8 @@ from hivemind_worker.runtimes.wasm.child import Report
 from hivemind_worker.runtimes.wasm.orders import guest_line
 from hivemind_worker.runtimes.wasm.packs import Pack
 
-OutputSink = Callable[[bytes], Awaitable[None]]
-StartedSink = Callable[[str], Awaitable[None]]
+if TYPE_CHECKING:
+    from hivemind_worker.engine.ports import OutputSink, StartedSink
 
 WATCH_GAP_S = 0.25
 LONGEST_DISK_GAP_S = 1.0
@@ -76,7 +77,7 @@ class Guest:
             self.brake.take(child)
             if not self._was_announced:  # a second child after a module that would not load
                 self._was_announced = True
-                await started(child.where)
+                await started(child.where, image=pack.version)
             if self.stopped.is_set():
                 child.kill()
             child.write(guest_line(self.order, pack, self._temporary))

@@ -50,6 +50,11 @@ class Pack:
     compile_memory_bytes: int = GIB // 2
 
     @property
+    def version(self) -> str:
+        """What is recorded with a task: exactly which interpreter it was."""
+        return f"cpython-{self.python_version}-{self.name}@sha256:{self.module_sha256}"
+
+    @property
     def title(self) -> str:
         """For people, e.g. "CPython 3.12, standard library"."""
         short = ".".join(self.python_version.split(".")[:2])

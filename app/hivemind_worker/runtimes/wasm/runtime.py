@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import RuntimeView
@@ -24,12 +25,15 @@ from hivemind_worker.nursery.children import end_stray
 from hivemind_worker.nursery.keepers import Keeper
 from hivemind_worker.runtimes.wasm import packs, scientific
 from hivemind_worker.runtimes.wasm.digests import DigestBook
-from hivemind_worker.runtimes.wasm.guest import Guest, OutputSink, StartedSink, failed, in_words
+from hivemind_worker.runtimes.wasm.guest import Guest, failed, in_words
 from hivemind_worker.runtimes.wasm.modules import ModuleCache, Progress
 from hivemind_worker.runtimes.wasm.orders import SANDBOX_WORD
 from hivemind_worker.runtimes.wasm.packs import Pack
 from hivemind_worker.runtimes.wasm.requirements import missing_lines
 from hivemind_worker.runtimes.wasm.spares import Spares
+
+if TYPE_CHECKING:
+    from hivemind_worker.engine.ports import OutputSink, StartedSink
 
 log = logging.getLogger(__name__)
 CLOSE_LIMIT_S = 5.0
