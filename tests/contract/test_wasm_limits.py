@@ -211,7 +211,7 @@ async def test_what_is_paused_before_it_starts_does_not_start(stage: Stage) -> N
     async def output(chunk: bytes) -> None:
         played.output += chunk
 
-    async def started(where: str) -> None: ...
+    async def started(where: str, **_: str) -> None: ...
 
     await stage.runtime.prepare()  # type: ignore[attr-defined]
     running = asyncio.create_task(stage.runtime.run(order, output, started))
@@ -255,7 +255,7 @@ async def test_a_listener_that_fails_ends_the_run_as_trouble_of_the_sandbox(
     async def output(chunk: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    async def started(where: str) -> None:
+    async def started(where: str, **_: str) -> None:
         pids.append(int(where.partition(":")[0]))
 
     outcome = await stage.runtime.run(stage.order({"main.py": SLEEPS}), output, started)
@@ -291,7 +291,7 @@ async def main():
         if {pause}:
             await runtime.pause(key, 1)
         print("up", flush=True)
-    async def started(where):
+    async def started(where, **_):
         print(where, runtime._keeper.pid if runtime._keeper else 0, flush=True)
     await runtime.run(order, output, started)
 

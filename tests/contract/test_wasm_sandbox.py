@@ -397,7 +397,7 @@ async def test_a_hundred_megabytes_without_a_line_end_arrive_in_pieces(stage: St
         nonlocal count, largest
         count, largest = count + len(chunk), max(largest, len(chunk))
 
-    async def started(where: str) -> None: ...
+    async def started(where: str, **_: str) -> None: ...
 
     source = "import sys\nfor _ in range(100): sys.stdout.write('x' * 1000000)"
     outcome = await stage.runtime.run(stage.order({"main.py": source}), output, started)
