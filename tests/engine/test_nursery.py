@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 
@@ -37,6 +38,13 @@ async def test_a_closed_nursery_starts_nothing() -> None:
     await nursery.close()
     with pytest.raises(RuntimeError, match="closed"):
         nursery.start("x", asyncio.sleep(60))
+
+
+def test_without_a_loop_nothing_is_left_unawaited() -> None:
+    work = asyncio.sleep(60)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        Nursery("n").start("x", work)
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
 
 
 async def test_what_does_not_end_in_time_is_named() -> None:

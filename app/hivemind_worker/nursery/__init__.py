@@ -28,12 +28,16 @@ class Nursery:
         """Run `work` beside the caller; an exception that nobody awaits is logged as a bug.
 
         Raises:
-            RuntimeError: the nursery is closed; `work` is closed too.
+            RuntimeError: the nursery is closed, or no loop runs; `work` is closed too.
         """
-        if self._closed:
+        try:
+            if self._closed:
+                raise RuntimeError(f"nursery {self.name} is closed")
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
             work.close()
-            raise RuntimeError(f"nursery {self.name} is closed")
-        task = asyncio.get_running_loop().create_task(work, name=f"{self.name}:{name}")
+            raise
+        task = loop.create_task(work, name=f"{self.name}:{name}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
