@@ -133,7 +133,10 @@ def test_failures_are_told_by_whose_fault_they_were() -> None:
     memory = Problem(code=FaultCode.OUT_OF_MEMORY, about="1 GiB")
     tasks = [ended(n, 0, TaskState.FAILED, problem=memory) for n in range(3)]
     tasks.append(ended(9, 0, TaskState.FAILED, problem=Problem(code=FaultCode.INTERRUPTED, about="x")))
-    host, task, pool, _bug = culprits(tasks)
+    away = Problem(code=FaultCode.IMAGE_NOT_FETCHED, about="no answer")
+    tasks.append(ended(10, 0, TaskState.FAILED, problem=away))
+    host, task, pool, network, _bug = culprits(tasks)
+    assert (network.name, network.count, network.trust) == ("The network", 1, -5)
     assert (host.name, host.count, host.trust) == ("This computer", 1, -5)
     assert (task.count, task.detail) == (3, "The task needed more memory than its limit of 1 GiB.")
     assert (pool.count, pool.detail) == (0, "none")

@@ -257,6 +257,18 @@ def test_stop_of_an_unknown_task_says_so() -> None:
     )
 
 
+def test_stop_of_an_ended_task_is_answered_alike_before_and_after_its_result_is_delivered() -> None:
+    walk = Walk()
+    walk.run()
+    walk.end()
+    stop = events.StopAsked(at_s=walk.at_s, key=walk.task().key, reason=StopReason.POOL)
+    assert refusal(walk.see(stop)) is FaultCode.UNKNOWN_TASK
+    walk.about(events.ResultPacked, result_bytes=5)
+    assert refusal(walk.see(stop)) is FaultCode.UNKNOWN_TASK
+    walk.about(events.ResultDelivered)
+    assert refusal(walk.see(stop)) is FaultCode.UNKNOWN_TASK
+
+
 def test_a_program_that_ended_well_before_the_stop_reached_it_is_completed() -> None:
     walk = Walk()
     walk.run()

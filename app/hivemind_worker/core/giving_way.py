@@ -59,9 +59,10 @@ def about_rules(draft: Draft, event: RulesEvent) -> None:
 
 
 def about_task(draft: Draft, event: StopAsked | TaskPauseAsked) -> Reply:
-    """A wish about one task; about one that has ended it changes nothing."""
+    """A wish about one task. One that has ended is unknown here, whether or not its result is still owed:
+    what the asker hears must not depend on how far a delivery is."""
     task = draft.state.tasks.get(event.key)
-    if task is None:
+    if task is None or task.state.has_ended:
         return Refused(problem=Problem(code=FaultCode.UNKNOWN_TASK))
     step = after(task, event, paused=False)
     if step is not None:

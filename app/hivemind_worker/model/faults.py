@@ -15,6 +15,7 @@ class Blame(StrEnum):
     POOL = "pool"
     TASK = "task"
     HOST = "host"
+    NETWORK = "network"
     OWNER = "owner"
     BUG = "bug"
 
@@ -139,6 +140,10 @@ def _host(sentence: str, next_step: str, exit_code: int = 1, status: str = "OK")
     return Fault(
         blame=Blame.HOST, sentence=sentence, next_step=next_step, exit_code=exit_code, grpc_status=status
     )
+
+
+def _network(sentence: str, next_step: str, exit_code: int = 1) -> Fault:
+    return Fault(blame=Blame.NETWORK, sentence=sentence, next_step=next_step, exit_code=exit_code)
 
 
 def _owner(sentence: str, next_step: str, exit_code: int = 2) -> Fault:
@@ -281,7 +286,7 @@ FAULTS: dict[FaultCode, Fault] = {
         "Fetch it with: hivemind-worker image pull, or make one here with: hivemind-worker image build",
         exit_code=13,
     ),
-    FaultCode.IMAGE_NOT_FETCHED: _host(
+    FaultCode.IMAGE_NOT_FETCHED: _network(
         "The image for tasks could not be fetched: {about}.",
         "It is tried again by itself. To make one here: hivemind-worker image build",
         exit_code=14,
@@ -438,7 +443,7 @@ FAULTS: dict[FaultCode, Fault] = {
         "Install it again; nothing was run from it.",
         exit_code=10,
     ),
-    FaultCode.NO_NETWORK: _host(
+    FaultCode.NO_NETWORK: _network(
         "The download did not work: {about}.",
         "Try again, or name a file that you have with --wheel.",
         exit_code=11,

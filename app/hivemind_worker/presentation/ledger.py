@@ -148,6 +148,7 @@ CULPRITS = {
     Blame.HOST: ("cpu", mark("this computer")),
     Blame.TASK: ("tasks", mark("the task")),
     Blame.POOL: ("pools", mark("the pool")),
+    Blame.NETWORK: ("network", mark("the network")),
     Blame.OWNER: ("account", mark("a setting")),
     Blame.BUG: ("warning", mark("this program")),
 }
@@ -157,7 +158,7 @@ def culprits(ended: Sequence[Task]) -> tuple[Culprit, ...]:
     """Whose fault the failures were; those without any stand with none."""
     failed = [task for task in ended if task.state is TaskState.FAILED and task.problem is not None]
     found = []
-    for blame in (Blame.HOST, Blame.TASK, Blame.POOL, Blame.BUG):
+    for blame in (Blame.HOST, Blame.TASK, Blame.POOL, Blame.NETWORK, Blame.BUG):
         own = [task for task in failed if task.problem and FAULTS[task.problem.code].blame is blame]
         icon, name = CULPRITS[blame]
         found.append(Culprit(

@@ -26,6 +26,7 @@ TITLES = {
     Blame.HOST: "This computer",
     Blame.OWNER: "Settings and commands",
     Blame.POOL: "The pool",
+    Blame.NETWORK: "The network",
     Blame.TASK: "A task",
     Blame.BUG: "A fault of the program",
 }
