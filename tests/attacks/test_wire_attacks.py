@@ -383,7 +383,7 @@ async def honest_calls(field: Ground, name: str, count: int = 5) -> float:
     return slowest
 
 
-@pytest.mark.parametrize("source", [STRANGER, POOL])
+@pytest.mark.parametrize("source", [pytest.param(STRANGER, marks=pytest.mark.release), POOL])
 @pytest.mark.parametrize("name", FLOODS)
 async def test_g7_an_honest_task_is_taken_within_two_seconds_during_a_flood(
     field: Ground, name: str, source: str

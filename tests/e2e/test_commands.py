@@ -146,6 +146,7 @@ async def test_the_demo_completes_its_tasks_and_leaves_their_results(tmp_path: P
     assert picture.startswith(b"\x89PNG")
 
 
+@pytest.mark.release
 async def test_the_demo_without_json_tells_a_person_what_ran_where_and_what_came_out(tmp_path: Path) -> None:
     code, out, err = await command(
         tmp_path, "demo", "--tasks", "1", "--out", str(tmp_path / "out"), limit_s=120

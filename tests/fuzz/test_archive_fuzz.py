@@ -114,6 +114,7 @@ def test_the_bases_are_good(base: int) -> None:
         assert Workspace().unpack(archive, Path(name) / "workspace") is None
 
 
+@pytest.mark.release
 @settings(max_examples=1500, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_a_mutated_archive_is_refused_or_unpacked_exactly(content: bytes) -> None:

@@ -167,6 +167,7 @@ def test_the_bases_are_good(which: int) -> None:
     assert check(good_files()[which]) == ""
 
 
+@pytest.mark.release
 @given(st.data(), st.sampled_from(range(3)))
 @quick
 def test_a_working_journal_comes_of_a_damaged_file(data: st.DataObject, which: int) -> None:
@@ -174,6 +175,7 @@ def test_a_working_journal_comes_of_a_damaged_file(data: st.DataObject, which: i
     check((data.draw(damaged(content)), log))
 
 
+@pytest.mark.release
 @given(st.data(), st.sampled_from([1, 2]))
 @quick
 def test_a_working_journal_comes_of_a_damaged_log(data: st.DataObject, which: int) -> None:
@@ -181,6 +183,7 @@ def test_a_working_journal_comes_of_a_damaged_log(data: st.DataObject, which: in
     check((content, data.draw(damaged(log))))
 
 
+@pytest.mark.release
 @given(st.binary(max_size=300), st.binary(max_size=300))
 @quick
 def test_a_working_journal_comes_of_noise(content: bytes, log: bytes) -> None:

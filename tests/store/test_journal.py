@@ -268,6 +268,7 @@ async def test_rows_that_damage_hides_without_a_word_are_found_missing_by_a_look
     thread.close()
 
 
+@pytest.mark.release
 def test_no_bit_of_the_layout_costs_a_row(tmp_path: Path) -> None:
     """A column of another name, a table that SQLite takes for none: the first page is known beforehand."""
     path, chance = tmp_path / "j.sqlite3", random.Random(1)
