@@ -133,9 +133,11 @@ def test_from_a_pasted_profile_to_the_result_of_a_first_task_over_the_tunnel(
     assert Sent(pool, tmp_path, password).result() == "5050"
     took_s = time.monotonic() - sent_s
     print(f"paste to registered {registered_s:.1f} s, a task sent to its result {took_s:.1f} s")
+    # The tunnel is looked at now and then: what the view holds may be from before the task.
+    joined.until(VPN, lambda view: view["rx_bytes"] > 1000 and view["tx_bytes"] > 1000)
     view = joined.api("GET", VPN)
     assert view["handshake_age_s"] < 180
-    assert view["rx_bytes"] > 1000 and view["tx_bytes"] > 1000 and view["peers"] == 1
+    assert view["peers"] == 1
     assert joined.api("GET", "/health")["checks"]["vpn"]["status"] == "healthy"
 
 
