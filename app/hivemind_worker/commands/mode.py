@@ -7,7 +7,8 @@ import re
 from datetime import datetime, timedelta
 
 from hivemind_worker.commands.printing import fail, say, say_json
-from hivemind_worker.commands.remote import Values, ask_worker, task_path
+from hivemind_worker.commands.remote import Values, ask_worker
+from hivemind_worker.commands.tasks import ask_about_task
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.moments import local_time, next_morning
@@ -73,21 +74,10 @@ def _pause_or_resume(args: argparse.Namespace, action: str) -> int:
         about = "Name a task or --gpu, not both."
         return fail(Problem(code=FaultCode.BAD_USAGE, about=about), args.json)
     if args.id is not None:
-        return _one_task(args, action)
+        return ask_about_task(args, action)
     if args.gpu:
         return _wish("gpu", args.json, {"paused": action == "pause"})
     return _wish(action, args.json)
-
-
-def _one_task(args: argparse.Namespace, action: str) -> int:
-    answer = ask_worker(task_path(args.id, f"/{action}"), post=True)
-    if isinstance(answer, Problem):
-        return fail(answer, args.json)
-    if args.json:
-        say_json(answer)
-    else:
-        say(str(answer["message"]))
-    return 0
 
 
 def _mode(args: argparse.Namespace) -> int:

@@ -85,7 +85,12 @@ def tell_story(args: argparse.Namespace) -> int:
 
 def stop_task(args: argparse.Namespace) -> int:
     """Have a task end."""
-    answer = ask_worker(task_path(args.id, "/stop"), post=True)
+    return ask_about_task(args, "stop")
+
+
+def ask_about_task(args: argparse.Namespace, action: str) -> int:
+    """Ask for something about the task of `args.id`, and say what the worker answers."""
+    answer = ask_worker(task_path(args.id, f"/{action}"), post=True)
     if isinstance(answer, Problem):
         return fail(answer, args.json)
     if args.json:

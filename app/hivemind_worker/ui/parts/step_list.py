@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLayout, QWidget
 
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.opening_words import PROGRAM
-from hivemind_worker.ui.parts.panels import column, row
+from hivemind_worker.ui.parts.panels import box, column, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.theme import theme
 
@@ -61,3 +61,18 @@ class StepList(QWidget):
             shape.show_icon(*look, _("done") if at < number else _("now") if at == number else _("to come"))
             name.setProperty("kind", "strong" if at == number else "body")
             name.style().polish(name)
+
+
+def framed(steps: StepList, pages: QWidget, leave: QWidget, onward: Sequence[QWidget]) -> QLayout:
+    """A set-up's window: its steps at the left, the page of one, and below it the way out and the ways on."""
+    foot = row(8, margins=(40, 12, 40, 12))
+    foot.addWidget(leave)
+    foot.addStretch(1)
+    for button in onward:
+        foot.addWidget(button)
+    right, whole = column(), row()
+    right.addWidget(pages, 1)
+    right.addWidget(box("action-bar", foot))
+    whole.addWidget(steps)
+    whole.addLayout(right, 1)
+    return whole

@@ -17,9 +17,9 @@ from hivemind_worker.presentation.setup_words import STEPS
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.focus_ring import FocusRing
 from hivemind_worker.ui.parts.buttons import Button
-from hivemind_worker.ui.parts.panels import box, column, row, scrolled
+from hivemind_worker.ui.parts.panels import scrolled
 from hivemind_worker.ui.parts.step import Step
-from hivemind_worker.ui.parts.step_list import StepList
+from hivemind_worker.ui.parts.step_list import StepList, framed
 from hivemind_worker.ui.setup.steps import HowMuch, Join, ThisComputer, Welcome
 from hivemind_worker.ui.setup.trial import Trial
 from hivemind_worker.ui.theme import theme
@@ -56,17 +56,7 @@ class SetupWindow(QDialog):
         self.back = Button(_("Back"), pressed=self._back)
         self.next = Button(_("Next"), kind="primary", pressed=self._next)
         self.next.setDefault(True)
-        foot = row(8, margins=(40, 12, 40, 12))
-        foot.addWidget(self.skip)
-        foot.addStretch(1)
-        foot.addWidget(self.back)
-        foot.addWidget(self.next)
-        right, whole = column(), row()
-        right.addWidget(self.pages, 1)
-        right.addWidget(box("action-bar", foot))
-        whole.addWidget(self.list)
-        whole.addLayout(right, 1)
-        self.setLayout(whole)
+        self.setLayout(framed(self.list, self.pages, self.skip, (self.back, self.next)))
 
     # --- from step to step --------------------------------------------------------------------
 

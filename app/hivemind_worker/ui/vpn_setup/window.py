@@ -10,9 +10,9 @@ from hivemind_worker.presentation.vpn_setup import STEPS
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.focus_ring import FocusRing
 from hivemind_worker.ui.parts.buttons import Button
-from hivemind_worker.ui.parts.panels import box, column, row, scrolled
+from hivemind_worker.ui.parts.panels import scrolled
 from hivemind_worker.ui.parts.step import Step
-from hivemind_worker.ui.parts.step_list import StepList
+from hivemind_worker.ui.parts.step_list import StepList, framed
 from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.vpn_setup.source import Source
 from hivemind_worker.ui.vpn_setup.steps import Connect, Finished, Permission, ReviewStep
@@ -50,17 +50,7 @@ class VpnSetup(QDialog):
         self.back = Button(_("Back"), pressed=lambda: self.go(self.number - 1))
         self.next = Button(_("Next"), kind="primary", pressed=self._next)
         self.next.setDefault(True)
-        foot = row(8, margins=(40, 12, 40, 12))
-        foot.addWidget(self.close_it)
-        foot.addStretch(1)
-        foot.addWidget(self.back)
-        foot.addWidget(self.next)
-        right, whole = column(), row()
-        right.addWidget(self.pages, 1)
-        right.addWidget(box("action-bar", foot))
-        whole.addWidget(self.list)
-        whole.addLayout(right, 1)
-        self.setLayout(whole)
+        self.setLayout(framed(self.list, self.pages, self.close_it, (self.back, self.next)))
 
     @property
     def number(self) -> int:
