@@ -129,7 +129,7 @@ def own_folder(path: Path) -> None:
     for missing in [each for each in reversed(path.parents) if not each.exists()]:
         missing.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave these open to others
     path.mkdir(mode=0o700, exist_ok=True)
-    if os.name != "posix":  # there it inherits the access list of the user's own folder
+    if os.name != "posix":  # there mode 0700 makes an access list of the owner alone (Python since 2024)
         return
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

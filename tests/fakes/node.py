@@ -107,6 +107,7 @@ class FakePools:
         self.refuse_with: Problem | None = None
         self.asked: list[tuple[object, ...]] = []
         self.demo_runs = False
+        self.keyring = True
 
     def _answer(self, *asked: object) -> Problem | None:
         self.asked.append(asked)
@@ -120,12 +121,17 @@ class FakePools:
     async def balances(self, address: str, user: str, from_s: float) -> tuple[Balance, ...]:
         return tuple(row for row in self.history.get(address, []) if row.at_s >= from_s)
 
-    async def sign_in(self, address: str, user: str, password: str, *, plain: bool = False) -> Problem | None:
+    async def has_keyring(self) -> bool:
+        return self.keyring
+
+    async def sign_in(
+        self, address: str, user: str, password: str, *, plain: bool = False, keep: bool = True
+    ) -> Problem | None:
         if self.refuse_with is None:
             others = [row for row in self.rows if row.address != address]
             active = any(row.address == address and row.active for row in self.rows)
             self.rows = [*others, KeptPool(address=address, user=user, signed_in=True, active=active)]
-        return self._answer("sign in", address, user, password, plain)
+        return self._answer("sign in", address, user, password, plain, keep)
 
     async def sign_out(self, address: str) -> None:
         self.rows = [replace(row, signed_in=row.signed_in and row.address != address) for row in self.rows]

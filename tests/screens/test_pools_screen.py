@@ -125,11 +125,32 @@ def test_a_login_that_works_is_kept_and_offered_to_switch_to(tmp_path: Path, nod
         dialog.password.setText("secret")
         dialog.try_it()
         stand.look()
-        assert node.pools.asked == [("sign in", "new.example:50051", "ann", "secret", False)]
+        assert node.pools.asked == [("sign in", "new.example:50051", "ann", "secret", False, True)]
         assert "Switch to new.example:50051?" in question(stand).windowTitle()
         question(stand).reject()
         stand.look()
         assert stand.says("new.example:50051")
+
+
+def test_a_password_is_put_into_a_file_only_when_that_is_ticked(tmp_path: Path, node: FakeNode) -> None:
+    node.pools.keyring = False
+    for ticked in (False, True):
+        with standing(tmp_path, "pools", node) as stand:
+            dialog = sign_in(stand)
+            assert "a file that only you can read" in dialog.keep.where.text()
+            assert not dialog.keep.wanted()
+            for field, value in (
+                (dialog.address, "a.example:1"),
+                (dialog.user, "ann"),
+                (dialog.password, "x"),
+            ):
+                field.setText(value)
+            if ticked:
+                dialog.keep.box.click()
+            dialog.try_it()
+            assert node.pools.asked[-1] == ("sign in", "a.example:1", "ann", "x", False, ticked)
+            question(stand).reject()
+            stand.look()
 
 
 def test_a_refused_login_says_why_and_a_plain_one_must_be_insisted_upon(
@@ -146,7 +167,7 @@ def test_a_refused_login_says_why_and_a_plain_one_must_be_insisted_upon(
         node.pools.refuse_with = None
         dialog.plain.setChecked(True)
         dialog.try_it()
-        assert node.pools.asked[-1] == ("sign in", "far.example:1", "ann", "x", True)
+        assert node.pools.asked[-1] == ("sign in", "far.example:1", "ann", "x", True, True)
         question(stand).reject()
         stand.look()
 

@@ -116,6 +116,30 @@ def test_a_login_is_kept_privately_found_and_forgotten(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_a_login_for_now_is_found_first_and_written_nowhere(tmp_path: Path) -> None:
+    store = LoginStore(tmp_path / "login.json", use_keyring=False)
+    kept = [Login(pool=name, user="bee", password="kept-word") for name in ("one", "two")]
+    for login in kept:
+        store.keep(login)
+    now = Login(pool="two", user="cat", password="word-for-now")
+    store.use_for_now(now)
+    assert (store.find("two"), store.find("one"), store.all()) == (now, kept[0], (now, kept[0]))
+    store.keep(Login(pool="three", user="bee", password="kept-word"))
+    assert b"word-for-now" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [each.pool for each in LoginStore(tmp_path / "login.json", use_keyring=False).all()] == [
+        "three",
+        "one",
+    ]
+    store.keep(now)  # kept after all
+    assert store.file is not None and b"word-for-now" in store.file.read_bytes()
+    store.use_for_now(now)
+    store.forget("two")
+    assert store.find("two") is None
+    store.use_for_now(now)
+    store.forget()
+    assert (store.all(), store.file) == ((), None)
+
+
 def test_a_login_file_that_others_may_read_or_a_link_is_not_trusted(tmp_path: Path) -> None:
     store = LoginStore(tmp_path / "login.json", use_keyring=False)
     store.keep(Login(pool="p", user="u", password="w"))

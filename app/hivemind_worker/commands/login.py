@@ -55,6 +55,8 @@ def read_password(file: str | None) -> str | Problem:
 
 def log_in(args: argparse.Namespace) -> int:
     """Try the login at the pool; only one that works is kept."""
+    from hivemind_worker.store.secrets import login_store
+
     resolved = resolve({} if args.pool is None else {"master_address": args.pool})
     if isinstance(resolved, Problem):
         return fail(resolved, args.json)
@@ -74,6 +76,9 @@ def log_in(args: argparse.Namespace) -> int:
     else:
         told = "" if balance is None else f" Balance: {balance} CPT."
         say(f"Signed in to {pool} as {args.user}.{told}")
+        kept_in = login_store(resolved.places).file
+        if kept_in is not None:
+            say(f"The password is kept in {kept_in}, which only you can read; logout removes it.")
         say("A running worker takes this up at once; start one with: hivemind-worker run")
     return 0
 

@@ -85,8 +85,14 @@ class PoolsFace(Protocol):
         """An account's balance from a moment on, oldest first, the last one before it as the first."""
         ...
 
-    async def sign_in(self, address: str, user: str, password: str, *, plain: bool = False) -> Problem | None:
-        """Try the login at the pool and keep it; the active pool takes it up at once."""
+    async def has_keyring(self) -> bool:
+        """Whether the system keeps passwords for us; else `sign_in` keeps one in a file."""
+        ...
+
+    async def sign_in(
+        self, address: str, user: str, password: str, *, plain: bool = False, keep: bool = True
+    ) -> Problem | None:
+        """Try the login at the pool and keep it, or not longer than this process; taken up at once."""
         ...
 
     async def sign_out(self, address: str) -> None:

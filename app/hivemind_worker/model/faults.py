@@ -260,7 +260,8 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.ENGINE_FORBIDDEN: _host(
         "Docker may not be used: {about}.",
-        "Add your user to the group docker (its members can do all that root can), then sign in again.",
+        "Set up Docker without root (rootless), or add your user to the group docker, whose members can do "
+        "all that root can; then sign in again.",
         exit_code=17,
     ),
     FaultCode.ENGINE_HUNG: _host(

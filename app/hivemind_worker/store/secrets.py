@@ -37,18 +37,40 @@ class LoginStore:
     def __init__(self, file: Path, *, use_keyring: bool) -> None:
         self._file = file
         self._use_keyring = use_keyring
+        self._for_now: dict[str, Login] = {}
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds passwords at present; None while there is none."""
+        return self._file if self._file.exists() else None
+
+    def has_keyring(self) -> bool:
+        """Whether a login would be kept in the system's keyring, and not in the file."""
+        return self._use_keyring and _keyring_usable()
 
     def keep(self, login: Login) -> Problem | None:
         """Keep the login for later starts, instead of an earlier one for the same pool."""
-        others = [each for each in self.all() if each.pool != login.pool]
-        return self._write([login, *others][:MOST_KEPT])
+        others = [each for each in self._kept() if each.pool != login.pool]
+        problem = self._write([login, *others][:MOST_KEPT])
+        if problem is None:
+            self._for_now.pop(login.pool, None)
+        return problem
+
+    def use_for_now(self, login: Login) -> None:
+        """Use the login until this process ends; one that was kept for the same pool is forgotten."""
+        self.forget(login.pool)
+        self._for_now[login.pool] = login
 
     def find(self, pool: str = "") -> Login | None:
         """The kept login for this pool, or the last kept one. A file that others may read is not trusted."""
         return next((each for each in self.all() if pool in ("", each.pool)), None)
 
     def all(self) -> tuple[Login, ...]:
-        """Every kept login, the last kept first."""
+        """Every login, those for now before those kept, the last kept first."""
+        kept = (each for each in self._kept() if each.pool not in self._for_now)
+        return (*self._for_now.values(), *kept)
+
+    def _kept(self) -> tuple[Login, ...]:
         text = self._from_file() or (_keyring_get() if self._use_keyring else None)
         try:
             rows = json.loads(text or "[]")
@@ -58,7 +80,9 @@ class LoginStore:
 
     def forget(self, pool: str | None = None) -> None:
         """Remove the login for this pool, or all, wherever they are kept."""
-        left = [each for each in self.all() if pool is not None and each.pool != pool]
+        for name in tuple(self._for_now) if pool is None else (pool,):
+            self._for_now.pop(name, None)
+        left = [each for each in self._kept() if pool is not None and each.pool != pool]
         if left:
             self._write(left)
             return
@@ -100,8 +124,15 @@ def _login(row: dict[str, object]) -> Login:
     )  # fmt: skip
 
 
-def _keyring_set(text: str) -> bool:
+def _keyring_usable() -> bool:
     import keyring  # noqa: PLC0415 - 100 ms, and only where a login is kept
+    from keyring.backends import fail, null  # noqa: PLC0415
+
+    return not isinstance(keyring.get_keyring(), fail.Keyring | null.Keyring)
+
+
+def _keyring_set(text: str) -> bool:
+    import keyring  # noqa: PLC0415
     from keyring.errors import KeyringError  # noqa: PLC0415
 
     try:

@@ -1,40 +1,79 @@
 """A second start finds the first one's window: a local socket, one word, one answer.
 
-The lock of the home says who is first (`machine.single_instance`); this only carries the word.
+The lock of the home says who is first (`machine.single_instance`); this only carries the word. The socket
+lies in a folder that only the owner may enter, and each side asks the system whose process the other is.
 """
 
 from __future__ import annotations
 
 import getpass
 import hashlib
+import logging
+import os
+import socket
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
 from PySide6.QtCore import QCoreApplication, QObject
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
+from hivemind_worker.places import own_folder
+
+log = logging.getLogger(__name__)
+
 SHOW, DONE = b"show\n", b"shown\n"
 WAIT_MS = 3000
+LONGEST_PATH = 80
+"""Bytes: a socket's path may have 103 at most (macOS), and Qt makes it under a longer name first."""
 
 
-def _name(state: Path) -> str:
-    """One name a home and user; short, as a socket's path has little room."""
+def place_of(state: Path) -> str:
+    """The socket's path in the worker's own folder; where that is too long, in the user's for such things.
+
+    On Windows the name of a pipe, whose access list Qt sets.
+
+    Raises:
+        OSError: there is no folder that is the owner's alone.
+    """
     told = f"{getpass.getuser()}\0{state.absolute()}"
-    return f"hivemind-worker-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+    short = f"hivemind-worker-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+    if os.name != "posix":
+        return short
+    near = state.absolute() / "window.socket"
+    if len(os.fsencode(near)) <= LONGEST_PATH:
+        return str(near)
+    folder = platformdirs.user_runtime_path("hivemind-worker")
+    own_folder(folder)
+    return str(folder / short)
+
+
+def _is_own(line: QLocalSocket) -> bool:
+    """Whether the process at the other end is this user's; where the system does not tell, the folder has."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    with socket.socket(fileno=os.dup(int(line.socketDescriptor()))) as same:
+        told = same.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+    _pid, user, _group = struct.unpack("iII", told)
+    return bool(user == os.geteuid())
 
 
 def ask_to_show(state: Path) -> bool:
     """Have the window of the worker in this home come to the front; whether one did."""
     app = QCoreApplication.instance() or QCoreApplication(sys.argv[:1])
-    socket = QLocalSocket()
-    socket.connectToServer(_name(state))
-    if not socket.waitForConnected(WAIT_MS):
+    line = QLocalSocket()
+    try:
+        line.connectToServer(place_of(state))
+    except OSError:
         return False
-    socket.write(SHOW)
-    socket.flush()
-    shown = socket.waitForReadyRead(WAIT_MS) and bytes(socket.readAll().data()) == DONE
-    socket.close()
+    if not line.waitForConnected(WAIT_MS) or not _is_own(line):
+        return False
+    line.write(SHOW)
+    line.flush()
+    shown = line.waitForReadyRead(WAIT_MS) and bytes(line.readAll().data()) == DONE
+    line.close()
     del app
     return shown
 
@@ -48,23 +87,32 @@ class FirstInstance(QObject):
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.newConnection.connect(self._connected)
-        QLocalServer.removeServer(_name(state))  # of a life that was cut off: the lock says there is no other
-        self._server.listen(_name(state))
+        try:
+            place = place_of(state)
+        except OSError as error:
+            log.warning("A second start cannot raise this window: %s: %s", error.filename, error.strerror)
+            return
+        QLocalServer.removeServer(place)  # of a life that was cut off: the lock says there is no other
+        if not self._server.listen(place):
+            log.warning("A second start cannot raise this window: %s", self._server.errorString())
 
     def _connected(self) -> None:
-        socket = self._server.nextPendingConnection()
-        if socket is None:
+        line = self._server.nextPendingConnection()
+        if line is None:
             return
-        socket.disconnected.connect(socket.deleteLater)
-        socket.readyRead.connect(lambda: self._read(socket))
-        if socket.bytesAvailable():
-            self._read(socket)
+        line.disconnected.connect(line.deleteLater)
+        if not _is_own(line):
+            line.abort()
+            return
+        line.readyRead.connect(lambda: self._read(line))
+        if line.bytesAvailable():
+            self._read(line)
 
-    def _read(self, socket: QLocalSocket) -> None:
-        if bytes(socket.readAll().data()) == SHOW:
+    def _read(self, line: QLocalSocket) -> None:
+        if bytes(line.readAll().data()) == SHOW:
             self._show()
-            socket.write(DONE)
-            socket.flush()
+            line.write(DONE)
+            line.flush()
 
     def close(self) -> None:
         """Listen no more."""

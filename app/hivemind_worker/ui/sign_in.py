@@ -13,7 +13,39 @@ from hivemind_worker.presentation.faults import words
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.panels import column
 from hivemind_worker.ui.parts.text import Label
+
+
+class KeepSignedIn(QWidget):
+    """Whether the password is kept: by the system's keyring unless told not to, in a file only if told to."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.box = QCheckBox(_("Keep me signed in"))
+        self.where = Label("", "small", wrap=True)
+        inside = column(2)
+        inside.addWidget(self.box)
+        inside.addWidget(self.where)
+        self.setLayout(inside)
+        self._chosen = False
+        self.box.clicked.connect(self._choose)
+        self._say(False)
+        bridge.query("keyring", lambda node: node.pools.has_keyring(), self._say)
+
+    def _choose(self) -> None:
+        self._chosen = True
+
+    def _say(self, keyring: bool) -> None:
+        in_file = _("This computer keeps no passwords for us: it would lie in a file that only you can read.")
+        self.where.setText(_("The password is kept in the system's keyring.") if keyring else in_file)
+        self.box.setAccessibleDescription(self.where.text())
+        if not self._chosen:
+            self.box.setChecked(keyring)
+
+    def wanted(self) -> bool:
+        """Whether later starts are to be signed in too."""
+        return self.box.isChecked()
 
 
 class SignIn(Dialog):
@@ -25,14 +57,13 @@ class SignIn(Dialog):
     ) -> None:  # fmt: skip
         super().__init__(parent, _("Sign in to a pool"))
         self._bridge, self._done = bridge, done
-        said = _(
-            "Name and password are the pool's. They are kept in the system's keyring where there is one."
-        )
-        self.content.addWidget(Label(said, "second", wrap=True))
+        self.content.addWidget(Label(_("Name and password are the pool's."), "second", wrap=True))
         self.address = self._field(_("Pool's address, HOST:PORT"), address)
         self.user = self._field(_("Name"), user)
         self.password = self._field(_("Password"))
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
+        self.keep = KeepSignedIn(bridge)
+        self.content.addWidget(self.keep)
         self.plain = QCheckBox(_("Sign in although others on the network may read the password"))
         self.plain.hide()
         self.refused = Label("", "refused", wrap=True)
@@ -65,10 +96,10 @@ class SignIn(Dialog):
             return
         self.button.setEnabled(False)
         self.button.set_text(_("Signing in"))
-        plain = self.plain.isChecked()
+        plain, keep = self.plain.isChecked(), self.keep.wanted()
         self._bridge.query(
             "sign in",
-            lambda node: node.pools.sign_in(address, user, password, plain=plain),
+            lambda node: node.pools.sign_in(address, user, password, plain=plain, keep=keep),
             lambda problem: self._answered(address, problem),
         )
 

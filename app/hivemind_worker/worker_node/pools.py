@@ -83,8 +83,17 @@ class Pools:
         """An account's balance from a moment on, oldest first."""
         return await self._parts.balances.read(address, user, from_s)
 
-    async def sign_in(self, address: str, user: str, password: str, *, plain: bool = False) -> Problem | None:
-        """Try the login at the pool; only one that works is kept. The active pool takes it up at once."""
+    async def has_keyring(self) -> bool:
+        """Whether the system keeps passwords for us; else `sign_in` keeps one in a file."""
+        return await self._parts.probe.call(self._parts.logins.has_keyring)
+
+    async def sign_in(
+        self, address: str, user: str, password: str, *, plain: bool = False, keep: bool = True
+    ) -> Problem | None:
+        """Try the login at the pool; only one that works is used. The active pool takes it up at once.
+
+        Without `keep` it is used until this process ends and written nowhere.
+        """
         parsed = parse_address(address)
         if isinstance(parsed, Problem):
             return parsed
@@ -95,7 +104,8 @@ class Pools:
         if isinstance(answer, Problem):
             return answer
         login = Login(pool=name, user=user, password=password, plain=plain)
-        problem = await self._parts.probe.call(self._parts.logins.keep, login)
+        logins = self._parts.logins
+        problem = await self._parts.probe.call(logins.keep if keep else logins.use_for_now, login)
         if problem is not None:
             return problem
         await self._parts.probe.call(self._list.note, name, user, 0.0)

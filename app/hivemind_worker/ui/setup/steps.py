@@ -28,6 +28,7 @@ from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, row
 from hivemind_worker.ui.parts.step import Step
 from hivemind_worker.ui.parts.text import Figure, Label, set_kind
+from hivemind_worker.ui.sign_in import KeepSignedIn
 from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.vpn_setup.window import VpnSetup
 
@@ -230,6 +231,8 @@ class Join(Step):
             line.addWidget(field, 1)
             inside.addLayout(line)
         self.address.setPlaceholderText("10.0.0.1:50051")
+        self.keep = KeepSignedIn(self.bridge)
+        inside.addWidget(self.keep)
         sent = _("It sent me a VPN profile: set that up first…")
         inside.addWidget(Button(sent, kind="link", pressed=self._set_up_vpn))
         second.body.addLayout(inside)
@@ -252,7 +255,7 @@ class Join(Step):
         return inside
 
     def _chosen(self) -> None:
-        for field in (self.address, self.user, self.password):
+        for field in (self.address, self.user, self.password, self.keep):
             field.setEnabled(self.pool.isChecked())
         self.changed.emit()
 
@@ -271,7 +274,10 @@ class Join(Step):
         address, user, password = self.address.text().strip(), self.user.text().strip(), self.password.text()
         self._asking = True
         self.changed.emit()
-        self.bridge.query("sign in", lambda node: node.pools.sign_in(address, user, password), self._answered)
+        keep = self.keep.wanted()
+        self.bridge.query(
+            "sign in", lambda node: node.pools.sign_in(address, user, password, keep=keep), self._answered
+        )
         return False
 
     def _answered(self, problem: Problem | None) -> None:
