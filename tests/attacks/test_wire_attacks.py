@@ -348,6 +348,29 @@ FLOODS = {
 
 
 @contextlib.asynccontextmanager
+async def owners_view(field: Ground) -> AsyncIterator[None]:
+    """The owner's window keeps its facts meanwhile: the health route answers within a second."""
+    over, seconds = False, list[float]()
+
+    async def look() -> None:
+        while not over:
+            began = time.perf_counter()
+            assert "status" in await field.api("/health")
+            seconds.append(time.perf_counter() - began)
+            await asyncio.sleep(0.1)
+
+    looking = asyncio.ensure_future(look())
+    try:
+        yield
+    finally:
+        over = True
+        await looking
+    usual = statistics.median(seconds)
+    print(f"the health route: {1000 * usual:.0f} ms, {1000 * max(seconds):.0f} ms at most")
+    assert usual < 1  # of all of them: this computer may have other work for a moment
+
+
+@contextlib.asynccontextmanager
 async def poured(field: Ground, flood: bytes, source: str, lines: int = 8) -> AsyncIterator[None]:
     """The flood on a few connections, each renewed as soon as it is closed, as fast as they go."""
     over = False
@@ -388,7 +411,7 @@ async def honest_calls(field: Ground, name: str, count: int = 5) -> float:
 async def test_g7_an_honest_task_is_taken_within_two_seconds_during_a_flood(
     field: Ground, name: str, source: str
 ) -> None:
-    async with poured(field, FLOODS[name], source):
+    async with poured(field, FLOODS[name], source), owners_view(field):
         slowest = await honest_calls(field, f"{name} from {source}")
     print(f"{name} from {source}: {1000 * slowest:.0f} ms at most")
     assert slowest < 2
@@ -411,11 +434,12 @@ async def test_g7_an_honest_task_is_taken_within_two_seconds_amid_bombs_and_over
     ]
     await asyncio.sleep(0.3)
     slowest = 0.0
-    for number in range(5):
-        began = time.perf_counter()
-        assert (await field.pool.stop(field.address, f"nobody knows {number}")).message
-        slowest = max(slowest, time.perf_counter() - began)
-    slowest = max(slowest, await honest_calls(field, "amid bombs", 3))
+    async with owners_view(field):
+        for number in range(5):
+            began = time.perf_counter()
+            assert (await field.pool.stop(field.address, f"nobody knows {number}")).message
+            slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, await honest_calls(field, "amid bombs", 3))
     over = True
     await asyncio.wait(pouring, timeout=60)
     print(f"amid {dict(sent)}: {1000 * slowest:.0f} ms at most")
