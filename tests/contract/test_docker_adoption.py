@@ -271,6 +271,37 @@ async def test_what_was_left_behind_goes_and_containers_of_others_stay(lives: Li
         engine.docker("rm", "-f", ours, *others, check=False)
 
 
+async def test_what_an_earlier_life_left_goes_once_its_task_is_known_to_have_ended(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that died while it packed a result: the first look may come before the journal is read."""
+    monkeypatch.setattr("hivemind_worker.runtimes.docker.runtime.SWEEP_EVERY_S", 0.1)
+    engine, looked = lives.engine, asyncio.Event()
+    later = await lives.next()
+    marks = {LABEL_KEY: key_of(TaskId("packed")), LABEL_ATTEMPT: "1", LABEL_HOME: later._home}
+    labels = [word for pair in marks.items() for word in ("--label", "=".join(pair))]
+    engine.docker("create", "--name", "task-packed-1", "--network", "none", *labels, IMAGE, "python3")
+    still_open = True
+
+    def is_open(*_pair: object) -> bool:
+        looked.set()
+        return still_open
+
+    try:
+        later = docker_sandbox(engine, lives.folder / "docker")
+        lives.later.append(later)
+        later._is_open = is_open
+        await later.view()
+        await asyncio.wait_for(looked.wait(), 10)
+        assert "task-packed-1" in engine.containers()
+        still_open = False
+        async with asyncio.timeout(10):
+            while "task-packed-1" in engine.containers():
+                await asyncio.sleep(0.1)
+    finally:
+        engine.docker("rm", "-f", "task-packed-1", check=False)
+
+
 async def test_a_name_that_somebody_else_has_is_left_to_them(lives: Lives) -> None:
     order = lives.first.order({"main.py": "print('mine')"}, task_id="a common name")
     name = f"task-{order.key}-1"

@@ -355,9 +355,10 @@ class DockerRuntime:
         try:
             for found in await self._containers.ours():
                 pair = (found.key, found.attempt)
-                if any(pair in kept for kept in (self._runs, self._ended, self._warm)) or self._is_open(
-                    *pair
-                ):
+                if any(pair in kept for kept in (self._runs, self._ended, self._warm)):
+                    continue
+                if self._is_open(*pair):  # an earlier life's, or the journal has not been read: look again
+                    self._left_over = True
                     continue
                 if not self._removing:
                     log.info("container %s was left behind and is removed", found.name)
