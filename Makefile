@@ -71,9 +71,8 @@ proto: install  ## generate pool/pb from proto/nodepool.proto
 	$(BIN)/python -m grpc_tools.protoc -Ihivemind_worker/pool/pb=proto \
 	  --python_out=app --pyi_out=app --grpc_python_out=app proto/nodepool.proto
 
-docs: install  ## pages that are made from the program's own tables
-	$(BIN)/python -c 'from hivemind_worker.presentation.settings_page import settings_page; print(settings_page(), end="")' > docs/settings.md
-	$(BIN)/python -c 'from hivemind_worker.presentation.troubleshooting_page import troubleshooting_page; print(troubleshooting_page(), end="")' > docs/troubleshooting.md
+docs: install  ## pages that are made from the program's own tables, and all pages as HTML in dist/docs
+	$(BIN)/python -m installer.docs
 
 words: install  ## bring the translations' files up to date with the sentences in the program
 	$(BIN)/python -m tests.contract.message_sources zh_TW

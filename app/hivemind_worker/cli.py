@@ -130,13 +130,14 @@ def _run(argv: list[str]) -> int:
     verb = next((verb for verb in VERBS if verb.word == argv[0]), None)
     if verb is None:
         return _unknown(word, "--json" in argv)
-    args = _parser_of(verb).parse_args(argv)
+    args = parser_of(verb).parse_args(argv)
     code = args.func(args)
     assert isinstance(code, int)
     return code
 
 
-def _parser_of(verb: Verb) -> Parser:
+def parser_of(verb: Verb) -> Parser:
+    """The parser that knows this command alone."""
     parser = Parser(prog=PROGRAM)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     importlib.import_module(f"hivemind_worker.commands.{verb.module}").add_parser(subparsers)

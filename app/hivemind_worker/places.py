@@ -174,3 +174,9 @@ def resources() -> Path:
     """The shipped files: inside the installed package, or beside it in a checkout."""
     packaged = Path(__file__).parent / "resources"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "resources"
+
+
+def documents() -> Path:
+    """The documentation's pages: inside the installed package, or beside it in a checkout."""
+    packaged = resources() / "docs"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "docs"

@@ -13,7 +13,7 @@ if [ ! -e "$stamp" ]; then
   "$bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-freeze.lock
   touch "$stamp"
 fi
-sources=$(find app resources installer/freeze pyinstaller.spec pyproject.toml requirements-freeze.lock -type f \
+sources=$(find app docs resources installer/freeze pyinstaller.spec pyproject.toml requirements-freeze.lock -type f \
   -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum | sha256sum)
 if [ -x dist/hivemind-worker/hivemind-worker ] && [ "$(cat build/frozen 2>/dev/null)" = "$sources" ]; then
   echo "dist/hivemind-worker is of these sources already."

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from hivemind_worker.cli import VERBS, _parser_of
+from hivemind_worker.cli import VERBS, parser_of
 from hivemind_worker.core.judge import TABLE
 from hivemind_worker.engine.picture import picture
 from hivemind_worker.model import events
@@ -170,7 +170,7 @@ def follow(life: Life, action: str) -> None:
 
 def parsed(words: list[str]) -> argparse.Namespace:
     verb = next(verb for verb in VERBS if verb.word == words[0])
-    args = _parser_of(verb).parse_args(words)
+    args = parser_of(verb).parse_args(words)
     args.verb = words[0]
     return args
 

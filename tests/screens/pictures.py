@@ -26,7 +26,7 @@ from tests.screens.scenes import busy
 from tests.screens.stand import AtOnce
 
 WANTED = (
-    ("resources", "dark", "en"), ("pools", "light", "en"), ("rules", "light", "en"),
+    ("pools", "light", "en"), ("rules", "light", "en"),
     ("history", "light", "en"), ("settings", "light", "zh_TW"), ("doctor", "dark", "en"),
     ("account", "light", "en"), ("network", "light", "en"),
 )  # fmt: skip

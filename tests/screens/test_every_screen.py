@@ -55,7 +55,7 @@ FROM_OUTSIDE = re.compile("|".join((
 def test_the_rail_leads_to_every_screen() -> None:
     assert [place.key for place in PLACES] == [
         *("home", "tasks", "resources", "pools", "network", "rules", "history"),
-        *("logs", "doctor", "settings", "account"),
+        *("logs", "doctor", "help", "settings", "account"),
     ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
 from hivemind_worker.model.faults import FaultCode
@@ -17,6 +17,7 @@ from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import PSEUDO, use_language
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.ui.life import _unexpected
+from hivemind_worker.ui.screens.help import Help
 from hivemind_worker.ui.theme import appearance, theme
 from tests.fakes.node import make_task
 from tests.ui.conftest import Desk
@@ -148,8 +149,27 @@ async def test_the_rail_shrinks_to_icons_in_a_small_window(desk: Desk) -> None:
     await desk.until(lambda: desk.shell.window.rail.width() == 184)
 
 
+async def test_F1_explains_the_place_that_one_is_at(desk: Desk) -> None:
+    for place, page in (("rules", "rules.md"), ("network", "vpn.md"), ("home", "first-steps.md")):
+        desk.shell.window.open(place)
+        desk.press("F1")
+        await desk.until(lambda: desk.shell.window.place() == "help")
+        screen = desk.shell.window.current()
+        assert isinstance(screen, Help) and screen.page == page
+
+
+async def test_a_fault_leads_to_what_the_documentation_says_of_it(desk: Desk) -> None:
+    desk.bridge.refused.emit(Problem(code=FaultCode.ENGINE_FORBIDDEN))
+    await desk.settle()
+    learn = next(b for b in desk.shell.window.findChildren(QAbstractButton) if b.text() == "Learn more")
+    learn.click()
+    screen = desk.shell.window.current()
+    assert isinstance(screen, Help) and screen.page == "troubleshooting.md"
+    await desk.until(lambda: screen.browser.verticalScrollBar().value() > 0)
+
+
 async def test_the_keys_are_listed(desk: Desk) -> None:
-    desk.press("F1")
+    desk.press("?")
     await desk.until(lambda: any(w.accessibleName() == "Keys" for w in QApplication.topLevelWidgets()))
     dialog = next(w for w in QApplication.topLevelWidgets() if w.accessibleName() == "Keys")
     dialog.close()

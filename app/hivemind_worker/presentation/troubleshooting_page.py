@@ -15,12 +15,49 @@ Look in this order:
     hivemind-worker doctor --sandbox    # a program tries to get out of each sandbox
     hivemind-worker story ID            # what happened to one task
 
+![The Doctor screen](pictures/doctor-dark-en.png)
+
 The Doctor screen does the same, and saves a report without passwords, addresses or names that you can
 read before you send it. An installed program that behaves oddly proves itself whole with
 `hivemind-worker selftest`.
 
-Docker: [docker.md](docker.md). The pool's network: [vpn.md](vpn.md). Below is every message by its code,
-as the log, `--json` and the API name it, with what to do; "…" stands for the particulars.
+[Docker](#docker), [VPN](#vpn), [too little of something](#too-little-of-something) and
+[tasks that fail](#tasks-that-fail) come first; then every message by its code, as the log, `--json`
+and the API name it, with what to do; "…" stands for the particulars.
+
+## Docker
+
+    systemctl status docker             # is it running?
+    sudo systemctl restart docker       # tasks that ran in it end, and are reported
+    sudo usermod -aG docker $USER       # may you use it? then sign in again
+
+Members of the group `docker` can do all that root can. Without it the built-in sandbox is used, which needs
+nothing: [Tasks in Docker](docker.md).
+
+## VPN
+
+    hivemind-worker vpn check           # eleven checks from the bottom up, the first that fails with its cure
+    sudo wg show                        # a handshake in the last three minutes?
+    sudo systemctl restart wg-quick@wg0 # where you manage WireGuard yourself
+    ip route | grep 10.0.0              # does the pool's network go through the tunnel?
+
+More: [The pool's network](vpn.md).
+
+## Too little of something
+
+    hivemind-worker status              # what is lent, and what tasks hold of it
+    curl -H "Authorization: Bearer $(hivemind-worker config token)" http://127.0.0.1:5000/api/resources
+
+answers what is free of processor, memory and disk. What is lent: `max_cpu_cores`, `max_memory_gb` and
+`max_concurrent_tasks` in [Settings](settings.md), and the [Rules](rules.md) of the hour.
+
+## Tasks that fail
+
+    hivemind-worker story ID            # what happened, the name of its container, its folder
+    hivemind-worker logs ID             # what it printed
+    docker logs NAME                    # while its container is there
+
+*History* says whose fault failures were: this computer's, the task's, the pool's or the network's.
 """
 TITLES = {
     Blame.HOST: "This computer",

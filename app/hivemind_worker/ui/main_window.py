@@ -103,6 +103,11 @@ class MainWindow(QMainWindow):
         found = self.stack.currentWidget()
         return found if isinstance(found, Screen) else None
 
+    def place(self) -> str:
+        """The key of the place that is open."""
+        screen = self.current()
+        return next((key for key, each in self.screens.items() if each is screen), "")
+
     def add_banner(self, banner: QWidget) -> None:
         """Put a callout between strip and screen."""
         gutter = theme().size("gutter")

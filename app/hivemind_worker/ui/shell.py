@@ -93,13 +93,25 @@ class Shell(QObject):
             "settings": lambda: window.open("settings"),
             "close": window.close,
             "quit": self.ask_to_quit,
-            "help": lambda: self._show_keys(window),
+            "help": self.show_help,
+            "keys": lambda: self._show_keys(window),
         }
 
     def _show_keys(self, window: MainWindow) -> None:
         from hivemind_worker.ui.shortcuts import show_keys  # noqa: PLC0415
 
         show_keys(window, len(window.places))
+
+    def show_help(self, page: str = "") -> None:
+        """Open the documentation at a page, e.g. "rules.md#presets"; at the one about this place without."""
+        from hivemind_worker.presentation.help_pages import INDEX, OF_PLACES  # noqa: PLC0415
+        from hivemind_worker.ui.screens.help import Help  # noqa: PLC0415
+
+        place = self.window.place()
+        screen = self.window.open("help")
+        assert isinstance(screen, Help)
+        if page or place != "help":
+            screen.show_page(page or OF_PLACES.get(place, INDEX))
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -251,12 +263,14 @@ class Shell(QObject):
         sentence, next_step = words(problem)
         self._unsay(key)  # the button of an earlier one leads elsewhere
         place, word = remedy(problem.code)
+        learn = lambda: self.show_help(f"troubleshooting.md#{problem.code.value}")  # noqa: E731
         self._say(
             key,
             sentence,
             next_step,
             TROUBLE,
             Button(word, kind="small", pressed=lambda: self._go(key, place)),
+            Button(_("Learn more"), kind="link", pressed=learn),
         )
 
     def _go(self, key: str, place: str) -> None:

@@ -24,6 +24,7 @@ from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.page_words import node_look, short_name
 from hivemind_worker.presentation.ranges import RANGES
 from hivemind_worker.web.answers import refusal, refuse
+from hivemind_worker.web.pages_help import HelpPages
 from hivemind_worker.web.pages_render import Renderer
 from hivemind_worker.web.pages_views import Values, Views, place_of
 from hivemind_worker.web.routes import Access, Route
@@ -106,6 +107,7 @@ class Pages:
             Route(method="GET", path="/tasks/{id:.+}", handler=self.task, page=True),
             Route(method="GET", path="/sessions", handler=self.sessions, page=True),
             Route(method="GET", path="/monitor", handler=self.monitor, page=True),
+            *HelpPages(self._files, self._help, self.missing).table(),
             Route(method="GET", path="/assets/{name}", handler=self.asset, access=Access.OPEN),
             Route(method="GET", path=f"/{{path:(?!{NOT_PAGES}).*}}", handler=self.missing),
         ]
@@ -163,6 +165,9 @@ class Pages:
         ]  # fmt: skip
         hours = f"{self._node.settings.session_timeout_h:g}"
         return await self._page(request, "sessions", _("Signed in"), {"sessions": rows, "hours": hours})
+
+    async def _help(self, request: web.Request, title: str, values: Values) -> web.Response:
+        return await self._page(request, "help", title, values)
 
     async def missing(self, request: web.Request) -> web.Response:
         """No page is at this address."""

@@ -72,6 +72,7 @@ PLACES = (
     Place(key="history", title=mark("History"), icon="history", screen="history:History"),
     Place(key="logs", title=mark("Logs"), icon="logs", screen="logs:Logs"),
     Place(key="doctor", title=mark("Doctor"), icon="doctor", screen="doctor:Doctor"),
+    Place(key="help", title=mark("Help"), icon="help", screen="help:Help", low=True),
     Place(key="settings", title=mark("Settings"), icon="settings", screen="settings:Settings", low=True),
     Place(key="account", title=mark("Account"), icon="account", screen="account:Account", low=True),
 )

@@ -1,0 +1,1 @@
+"""Makes the documentation's generated pages, and all of it as HTML: `python -m installer.docs`."""
