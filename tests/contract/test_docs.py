@@ -134,6 +134,8 @@ def test_every_command_is_one_that_the_program_takes(name: str) -> None:
             continue
         verb = next((verb for verb in VERBS if verb.word == words[0]), None)
         assert verb is not None, words
+        if len(words) == 1:  # a mention of the command
+            continue
         said = io.StringIO()
         try:
             with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
