@@ -63,6 +63,14 @@ async def none_left(sheet: Sheet, engine: TestEngine, where: str, limit_s: float
         await asyncio.sleep(0.2)
 
 
+async def end_try(made: Stand, engine: TestEngine, where: str) -> None:
+    """One try is over: everything at rest, no container left, the invariants looked at."""
+    await made.settled()
+    await none_left(made.sheet, engine, where)
+    await check(made, where)
+    made.sheet.tries += 1
+
+
 def expect_whole(sheet: Sheet, made: Stand, task_id: str, result: bytes, where: str) -> None:
     """Each number once: in the archive and at the pool."""
     kept = numbers(archive_text(result, "task_logs.txt"))
@@ -102,9 +110,7 @@ async def f1_docker(sheet: Sheet, seed: int, tries: int) -> None:
             sheet.expect("I2", archive_status(result) == "COMPLETED", archive_status(result), f"try {n}")
             await made.settled()
             expect_whole(sheet, made, "a", result, f"try {n}")
-            await none_left(sheet, engine, f"try {n}")
-            await check(made, f"try {n}")
-            sheet.tries += 1
+            await end_try(made, engine, f"try {n}")
 
 
 COMPLETED, CUT_OFF = "COMPLETED", "(interrupted)"
@@ -130,11 +136,8 @@ async def f2_docker(sheet: Sheet, seed: int, tries: int, *, steps: int = len(STE
                 await up(made, engine)
                 log = archive_text(await made.result(name), "execution_log.txt")
                 sheet.expect("I1", STEPS[step] in log, f"{name!r}: {log!a}", where)
-                await made.settled()
-                await none_left(sheet, engine, where)
-                await check(made, where)
+                await end_try(made, engine, where)
                 await made.life.end()
-                sheet.tries += 1
 
 
 async def f3(sheet: Sheet, seed: int, tries: int) -> None:
@@ -162,10 +165,7 @@ async def f3(sheet: Sheet, seed: int, tries: int) -> None:
             await made.give("next", "quick")
             sheet.expect("I6", time.monotonic() - back_s < READY_S, "it was ready again late", f"try {n}")
             sheet.expect("I1", bool(await made.result("next")), "no result", f"try {n}")
-            await made.settled()
-            await none_left(sheet, engine, f"try {n}")
-            await check(made, f"try {n}")
-            sheet.tries += 1
+            await end_try(made, engine, f"try {n}")
 
 
 async def f4(sheet: Sheet, seed: int, tries: int, hung_s: float = 60.0) -> None:
@@ -189,10 +189,7 @@ async def f4(sheet: Sheet, seed: int, tries: int, hung_s: float = 60.0) -> None:
             sheet.expect("I1", archive_status(await made.result("b")) == "COMPLETED", "b", f"try {n}")
             result = await made.result("a", 120)
             sheet.expect("I1", archive_status(result) == "COMPLETED", archive_status(result), f"try {n}")
-            await made.settled()
-            await none_left(sheet, engine, f"try {n}")
-            await check(made, f"try {n}")
-            sheet.tries += 1
+            await end_try(made, engine, f"try {n}")
 
 
 async def _while_hung(made: Stand, sheet: Sheet, hung_s: float, where: str) -> None:
@@ -234,9 +231,7 @@ async def f12(sheet: Sheet, seed: int, tries: int) -> None:
             result = await made.result("calm")
             await made.settled()
             expect_whole(sheet, made, "calm", result, f"try {n}")
-            await none_left(sheet, engine, f"try {n}")
-            await check(made, f"try {n}")
-            sheet.tries += 1
+            await end_try(made, engine, f"try {n}")
 
 
 async def f1_f3_docker(sheet: Sheet, seed: int, tries: int) -> None:
@@ -259,7 +254,4 @@ async def f1_f3_docker(sheet: Sheet, seed: int, tries: int) -> None:
                 kept = numbers(archive_text(result, "task_logs.txt"))
                 sheet.expect("I1", kept == NUMBERS[: len(kept)], f"{name!r} has {_gaps(kept)}", f"try {n}")
                 sheet.expect("I1", len(kept) > 5, f"{name!r} has only {len(kept)} numbers", f"try {n}")
-            await made.settled()
-            await none_left(sheet, engine, f"try {n}")
-            await check(made, f"try {n}")
-            sheet.tries += 1
+            await end_try(made, engine, f"try {n}")
