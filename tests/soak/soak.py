@@ -17,9 +17,11 @@ import psutil
 
 from hivemind_worker.runtimes.wasm.spares import SPARE_LIFE_S
 from hivemind_worker.store.history import FILE_NAME
+from hivemind_worker.web.endpoint import read_endpoint
 from tests.e2e.process import WorkerProcess, keep_login, until, worker
 from tests.engine.harness import zip_of
 from tests.fakes.pool import ScriptedPool
+from tests.web import wire
 
 ARCHIVE = zip_of({"main.py": "print('soaked')\nopen('made.txt', 'w').write('x' * 1000)\n"})
 WARM_UP = 150
@@ -124,8 +126,18 @@ async def soaking(home: Path, **more: str) -> AsyncIterator[Soak]:
             await pool.heard("RegisterWorkerNode")
             soak = Soak(pool, made, await made.address(), temporary)
             await soak.run(WARM_UP, AT_ONCE)
-            await until(_keeps_figures(made), FIGURES_LIMIT_S)  # its last thread to start
+            await until(_keeps_figures(made), FIGURES_LIMIT_S)
+            await _fill_pools(made)
             yield soak
+
+
+async def _fill_pools(made: WorkerProcess) -> None:
+    """A pool of two threads has its second from the first time that calls meet on, whenever that is."""
+    endpoint = read_endpoint(made.places.endpoint_file)
+    assert endpoint is not None
+    token = made.places.token_file.read_text().strip()
+    looks = [wire.ask(endpoint.port, "/api/v1/vpn/ports", token=token) for _ in range(8)]
+    assert {answer.status for answer in await asyncio.gather(*looks)} == {200}
 
 
 def _keeps_figures(made: WorkerProcess) -> Callable[[], Awaitable[bool]]:
