@@ -23,6 +23,7 @@ from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem, TaskId, key_of
 from hivemind_worker.model.work import RunOrder
+from hivemind_worker.model.yields import STEPS_MS, YieldTimes, yield_times
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.places import Places
 from hivemind_worker.pool.address import choose_own_address, parse_address, resolve
@@ -31,6 +32,8 @@ from hivemind_worker.presentation.amounts import cores_words
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.gpu import can_use_a_gpu, gpu_words
+from hivemind_worker.presentation.rule_rows import yield_words
+from hivemind_worker.store.records import Records, records_file
 from hivemind_worker.store.secrets import login_store
 from hivemind_worker.web.endpoint import read_endpoint
 
@@ -60,6 +63,7 @@ async def checkup(subject: Subject) -> AsyncIterator[Check]:
         yield await _docker(subject)
         for look in LATER:
             yield await thread.call(look, subject)
+        yield await _giving_way(subject)
         yield await _address(subject, thread)
         yield await _login(subject, thread)
     finally:
@@ -234,6 +238,22 @@ def _probe_order(folder: Path) -> RunOrder:
         key=key_of(task_id), attempt=1, task_id=task_id, workspace=folder, entry="main.py", cpu_cores=1,
         memory_bytes=GIB, disk_bytes=64 << 20, time_limit_s=PROBE_LIMIT_S,
     )  # fmt: skip
+
+
+async def _giving_way(subject: Subject) -> Check:
+    """How fast the computer was given back so far, as the worker has noted each time."""
+    name, data = _("Giving way"), subject.places.data
+    if not records_file(data).exists():
+        return Check(name=name, state=NOT_NEEDED, text=yield_words(YieldTimes()))
+    records = Records(data)
+    try:
+        times = yield_times(await records.yieldings())
+    finally:
+        await records.close()
+    if times.p95_ms is not None and times.p95_ms > STEPS_MS[-1]:
+        step = _("Pausing waits for the disk and for Docker: look what else keeps them busy.")
+        return Check(name=name, state=WARN, text=yield_words(times), next_step=step)
+    return Check(name=name, state=OK if times.count else NOT_NEEDED, text=yield_words(times))
 
 
 async def _address(subject: Subject, thread: NamedThread) -> Check:

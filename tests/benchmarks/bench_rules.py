@@ -1,19 +1,16 @@
 """The good guest: one judgement, a day simulated, the cost of looking, and from an input to all tasks frozen.
 
-The last is measured in a whole worker in a real X11 session, with real synthetic input (XTEST); beside it
-stands how fast the raw event alone arrives, and a bare suspension of four processes.
+The last is in `giving_way`; beside it stands how fast the raw event alone arrives.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import statistics
+import contextlib
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +18,17 @@ from hivemind_worker.core.judge import Memory, judge
 from hivemind_worker.core.simulate import simulate, usual_day
 from hivemind_worker.machine.benchmark import measure
 from hivemind_worker.machine.probes.facts import FactProbe, usual
+from hivemind_worker.machine.probes.load import OwnWork
 from hivemind_worker.machine.probes.x11 import X11Session
-from hivemind_worker.model.events import RulesChanged
 from hivemind_worker.model.preview import Moment
-from hivemind_worker.model.task import TaskState
+from tests.benchmarks.giving_way import in_x11, p95, polled, surroundings
 from tests.benchmarks.report import Report
+from tests.contract.docker_engine import session_engine, why_not
 from tests.contract.stage import session_sandbox
 from tests.core.test_rules import ALL, FREE, MONDAY_S
-from tests.e2e.test_guest import offer, states, until, worker
-from tests.machine.desk import Person, missing_desk, x_server
+from tests.e2e.test_guest import until
+from tests.machine.desk import Person, missing_desk, town, x_server
 
-TIMES = 25
 PROCESSES = 300
 LOOKS_S = 20
 
@@ -42,14 +39,25 @@ async def run(report: Report, folder: Path) -> None:
     report.add(
         "processor's score, five times: largest to smallest", max(scores) / min(scores), "times", most=1.05
     )
-    looking(report, folder)
     if missing_desk():
-        print(f"not measured: first input to all frozen ({missing_desk()})")
+        print(f"not measured: looking, first input to all frozen ({missing_desk()})")
         return
     with x_server() as name:
-        arrival = await events(name)
-        report.add("raw input event arrives, p95", p95(arrival), "ms", most=4.0)
+        await asyncio.to_thread(looking, report, folder, name)
+        report.add("raw input event arrives, p95", p95(await events(name)), "ms", most=4.0)
         await giving_way(report, folder, name)
+
+
+async def giving_way(report: Report, folder: Path, display_name: str) -> None:
+    with surroundings(HIVEMIND_SANDBOX=str(session_sandbox())):
+        await in_x11(report, folder, display_name, None)
+        await polled(report, folder, None)
+        if why_not():
+            print(f"not measured: containers ({why_not()})")
+            return
+        engine = await asyncio.to_thread(session_engine)
+        await in_x11(report, folder, display_name, engine)
+        await polled(report, folder, engine)
 
 
 def judging(report: Report) -> None:
@@ -70,38 +78,55 @@ def judging(report: Report) -> None:
     report.add("24 hours simulated", (time.process_time() - began) * 1000, "ms", most=100.0)
 
 
-def looking(report: Report, folder: Path) -> None:
-    """A look a second, every source of this computer, with many processes and programs to look for."""
-    crowd = [subprocess.Popen(["sleep", "600"]) for _ in range(PROCESSES)]
-    try:
-        probe = FactProbe(usual(folder, lambda: [crowd[0].pid], lambda at_s: None))
-        rules = replace(ALL, programs="blender,obs,steam")
-        spent: list[float] = []
+def looking(report: Report, folder: Path, display_name: str) -> None:
+    """A look a second at a whole desktop: X11, D-Bus services, many processes and programs to look for.
 
-        def look() -> None:
-            probe.look(rules)
-            began = time.thread_time()
-            for _ in range(LOOKS_S):
-                time.sleep(1.0)
-                probe.look(rules)
-            spent.append(time.thread_time() - began)
-
-        thread = threading.Thread(target=look)
-        thread.start()
-        thread.join()
+    The thread that waits for input counts as well.
+    """
+    rules = replace(ALL, programs="blender,obs,steam")
+    with desktop(folder, display_name), crowd() as pid:
+        probe = FactProbe(usual(folder, lambda: OwnWork(pids=(pid,)), lambda at_s: None))
+        probe.look(rules)
+        [waits] = [each.ident for each in threading.enumerate() if each.name == "idle-events"]
+        clock = time.pthread_getcpuclockid(waits or 0)
+        began, waited = time.thread_time(), time.clock_gettime(clock)
+        for _ in range(LOOKS_S):
+            time.sleep(1.0)
+            facts = probe.look(rules)
+        spent, waited = time.thread_time() - began, time.clock_gettime(clock) - waited
         probe.close()
+    assert None not in (facts.idle_s, facts.on_battery, facts.power_saver, facts.metered, facts.programs)
+    share = (spent + waited) / LOOKS_S * 100
+    note = f"facts {spent / LOOKS_S * 100:.2f}, waiting for input {waited / LOOKS_S * 100:.2f}"
+    report.add(f"looking, of a core, {PROCESSES} processes", share, "%", most=0.3, note=note)
+
+
+@contextlib.contextmanager
+def desktop(folder: Path, display_name: str) -> Iterator[None]:
+    """Every source that a desktop has."""
+    plain = {"WAYLAND_DISPLAY": "", "XDG_SESSION_TYPE": ""}
+    with surroundings(DISPLAY=display_name, **plain) as patch, town(folder, patch) as services:
+        services.template("upower", "org.freedesktop.UPower", '{"OnBattery": true}')
+        services.template("power_profiles_daemon", "net.hadess.PowerProfiles")
+        services.template("networkmanager", "org.freedesktop.NetworkManager")
+        manager = ("org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager")
+        services.add(*manager, manager[0], "Metered", ("u", 1))
+        profiles = ("net.hadess.PowerProfiles", "/net/hadess/PowerProfiles")
+        services.set(*profiles, profiles[0], "ActiveProfile", ("s", "balanced"))
+        yield
+
+
+@contextlib.contextmanager
+def crowd() -> Iterator[int]:
+    """As many processes as a desktop has; the number of one."""
+    made = [subprocess.Popen(["sleep", "600"]) for _ in range(PROCESSES)]
+    try:
+        yield made[0].pid
     finally:
-        for process in crowd:
+        for process in made:
             process.kill()
-        for process in crowd:
+        for process in made:
             process.wait()
-    report.add(
-        f"looking, of a core, {PROCESSES} processes",
-        spent[0] / LOOKS_S * 100,
-        "%",
-        most=0.3,
-        note="own thread",
-    )
 
 
 async def events(display_name: str) -> list[float]:
@@ -119,47 +144,3 @@ async def events(display_name: str) -> list[float]:
     session.close()
     person.close()
     return taken
-
-
-async def giving_way(report: Report, folder: Path, display_name: str) -> None:
-    os.environ |= {"DISPLAY": display_name, "HIVEMIND_SANDBOX": str(session_sandbox())}
-    os.environ.pop("WAYLAND_DISPLAY", None)
-    person = Person(display_name)
-    async with worker(folder / "home") as node:
-        for number in range(4):
-            await offer(node, number)
-        await until(lambda: states(node) == {TaskState.RUNNING})
-        off, on = (
-            replace(ALL, idle_on=False, load_on=False),
-            replace(ALL, load_on=False, idle_start_after_min=0.02),
-        )
-        whole: list[float] = []
-        for number in range(TIMES):
-            await node.parts.engine.tell(RulesChanged(at_s=time.time(), rules=off))
-            await until(lambda: states(node) == {TaskState.RUNNING} and person.rested_s() > 3.2)
-            await node.parts.engine.tell(RulesChanged(at_s=time.time(), rules=on))
-            await asyncio.sleep(1.1)
-            acted_s = person.move() if number % 2 else person.press()
-            await until(lambda: states(node) == {TaskState.PAUSED})
-            await node.parts.performer.controlled([task.key for task in node.snapshot().tasks])
-            whole.append((time.monotonic() - acted_s) * 1000)
-        times = await node.rules.yield_times()
-        pids = [int(task.where.partition(":")[0]) for task in node.snapshot().tasks]
-        bare = suspended(pids)
-    person.close()
-    note = (
-        f"{TIMES} times; told by the worker itself: {times.p95_ms or 0:.1f} ms, bare suspension {bare:.2f} ms"
-    )
-    report.add("input to 4 sandbox tasks frozen, p95", p95(whole), "ms", most=50.0, note=note)
-    report.add("input to 4 sandbox tasks frozen, median", statistics.median(whole), "ms")
-
-
-def suspended(pids: Sequence[int]) -> float:
-    began = time.monotonic()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    return (time.monotonic() - began) * 1000
-
-
-def p95(values: Sequence[float]) -> float:
-    return sorted(values)[max(0, -int(-0.95 * len(values) // 1) - 1)]

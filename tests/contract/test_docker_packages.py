@@ -234,6 +234,29 @@ async def test_what_a_crash_left_is_removed_at_the_next_start(place: Place, tmp_
     other.close()
 
 
+@pytest.mark.slow
+async def test_what_an_installation_moves_counts_also_of_one_that_is_broken_off(
+    place: Place, tmp_path: Path
+) -> None:
+    counted: list[tuple[int, int]] = []
+    shelf = place.shelf(tmp_path / "counted", moved=lambda received, sent: counted.append((received, sent)))
+    await shelf.tidy()
+    found = await asyncio.wait_for(shelf.fetch(["cage"], place.facts), LIMIT_S)
+    assert isinstance(found, Packages)
+    wheels = [path for path in place.index.rglob("*.whl") if path.name.startswith(("cage", "parrot-1"))]
+    [(received, sent)] = counted
+    assert received > sum(path.stat().st_size for path in wheels) > 0
+    assert 0 < sent < received
+    installing = asyncio.create_task(shelf.fetch(["slow"], place.facts))
+    before = len(place.asked())
+    await until(lambda: len(place.asked()) > before)  # the index answers, and its wheel comes slowly
+    installing.cancel()
+    await asyncio.wait({installing})
+    shelf.close()
+    assert len(counted) == 2
+    assert min(counted[1]) > 0
+
+
 # --- which lines ------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from hivemind_worker.machine.probes.load import OthersLoad, OwnWork
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome
 from hivemind_worker.runtimes import quota
@@ -472,6 +473,27 @@ print("on", flush=True)
 while True:
     pass
 """
+
+
+BUSY = "print('on', flush=True)\nwhile True:\n    pass\n"
+
+
+@pytest.mark.slow
+async def test_what_a_container_uses_is_not_taken_for_other_programs(yard: Yard) -> None:
+    played = await yard.start(yard.order({"main.py": BUSY}, cpu_cores=0.7))
+    await played.hears(b"on\n")
+    async with asyncio.timeout(10):
+        while (pid := yard.runtime.process(played.order.key, 1)) is None:
+            await asyncio.sleep(0.05)
+    assert pid in yard.processes(yard.inspected(played)["Id"])
+    own, others = OthersLoad(lambda: OwnWork(pids=(pid,))), OthersLoad(OwnWork)
+    assert (own.look(), others.look()) == (None, None)
+    await asyncio.sleep(1.0)
+    with_it, without_it = others.look(), own.look()
+    assert with_it is not None
+    assert without_it is not None
+    cores = psutil.cpu_count() or 1
+    assert with_it - without_it > 100 * 0.2 / cores
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from hivemind_worker.checkup import Subject, _giving_way
 from hivemind_worker.model.effects import Accepted
 from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.resources import Resources
@@ -21,6 +22,7 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Offer, TaskId, TaskState
 from hivemind_worker.places import find_places
 from hivemind_worker.presentation.health import verdicts
+from hivemind_worker.presentation.rule_rows import yield_words
 from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.worker_node import WorkerNode
 from tests.contract.stage import session_sandbox
@@ -32,15 +34,16 @@ LIMIT_S = 60.0
 
 
 @asynccontextmanager
-async def worker(home: Path) -> AsyncIterator[WorkerNode]:
-    """A worker without a pool; tasks come in through its intake."""
+async def worker(home: Path, **changes: Any) -> AsyncIterator[WorkerNode]:
+    """A worker without a pool; tasks come in through its intake. `changes` go into its settings."""
     places = find_places(str(home))
     places.make()
     log = WorkerLog(places.logs, to_stdout=False)
-    settings = Settings(
-        master_address="127.0.0.1:9", node_port=0, web_port=0, max_concurrent_tasks=4, runtime="wasm",
-        max_cpu_cores=4, max_memory_gb=4,
-    )  # fmt: skip
+    usual: dict[str, Any] = {
+        "master_address": "127.0.0.1:9", "node_port": 0, "web_port": 0, "max_concurrent_tasks": 4,
+        "runtime": "wasm", "max_cpu_cores": 4, "max_memory_gb": 4,
+    }  # fmt: skip
+    settings = Settings(**usual | changes)
     hand = {"max_cpu_cores": "file", "max_memory_gb": "file", "web_port": "file", "node_port": "file"}
     node = WorkerNode(settings=settings, set_by_hand=hand, places=places, worker_log=log)
     try:
@@ -119,7 +122,11 @@ async def test_tasks_freeze_when_somebody_comes_and_go_on_when_the_computer_is_l
             assert times.count >= 1
             assert times.last is not None
             assert times.last.tasks == 4
+            assert sum(times.counts) == times.count
+            places = node.parts.places
         person.close()
+    about = await _giving_way(Subject(settings=Settings(), sources={}, places=places))  # nobody runs now
+    assert about.text == yield_words(times)
 
 
 async def frozen(node: WorkerNode) -> bool:

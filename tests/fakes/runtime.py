@@ -215,6 +215,10 @@ class FakeRuntime:
     def figures(self, key: TaskKey, attempt: int) -> None:
         """Nothing to measure."""
 
+    def process(self, key: TaskKey, attempt: int) -> int | None:
+        """Nothing runs."""
+        return None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """Nothing is left."""
 

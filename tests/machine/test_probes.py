@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import queue
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -33,8 +33,8 @@ from hivemind_worker.machine.probes.idle import (
     usual_sources,
     windows,
 )  # fmt: skip
-from hivemind_worker.machine.probes.load import OthersLoad
-from hivemind_worker.machine.probes.network import metered
+from hivemind_worker.machine.probes.load import OthersLoad, OwnWork
+from hivemind_worker.machine.probes.network import macos_metered, metered, windows_metered
 from hivemind_worker.machine.probes.power import Power, from_psutil, from_sysfs, from_upower, power
 from hivemind_worker.machine.probes.programs import from_proc, running_names
 from hivemind_worker.machine.probes.x11 import X11Session
@@ -233,7 +233,7 @@ def test_the_power_saver_and_a_metered_network_are_heard_of(services: Town) -> N
     services.add(*manager, "Metered", ("u", 0))
     for value, expected in ((1, True), (3, True), (2, False), (4, False), (0, None)):
         services.set(*manager, "Metered", ("u", value))
-        assert metered(bus) is expected
+        assert metered(bus, platform="linux") is expected
     bus.close()
 
 
@@ -293,6 +293,97 @@ def test_macos_idle_time_and_power_come_from_its_own_commands() -> None:
     assert power_room.macos_saver(lambda: " lowpowermode 0\n") is False
     assert power_room.macos_saver(lambda: " sleep 1\n") is None
     assert power_room.macos_saver(absent) is None
+
+
+class CostManager:
+    """Windows' network cost manager as COM shows it: a table of functions in memory, behind an interface."""
+
+    def __init__(self, cost: int, *, created: int = 0, answers: int = 0, com: int = 0) -> None:
+        self.calls: list[str] = []
+        self._cost, self._created, self._answers, self._com = cost, created, answers, com
+        kinds = [ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, *more)
+                 for more in ((), (), (), (ctypes.POINTER(ctypes.c_uint32), ctypes.c_void_p))]  # fmt: skip
+        does = (lambda this: 0, lambda this: 1, self._release, self._get_cost)
+        self._functions = [kind(do) for kind, do in zip(kinds, does, strict=True)]
+        pointers = [ctypes.cast(each, ctypes.c_void_p).value for each in self._functions]
+        self._table = (ctypes.c_void_p * 4)(*pointers)
+        self._object = ctypes.pointer(self._table)
+
+    def _release(self, this: int) -> int:
+        self.calls.append("Release")
+        return 0
+
+    def _get_cost(self, this: int, cost: Any, where: int | None) -> int:
+        assert where is None  # of this computer as a whole
+        cost[0] = self._cost
+        return self._answers
+
+    def CoInitializeEx(self, reserved: None, mode: int) -> int:
+        return self._com
+
+    def CoUninitialize(self) -> None:
+        self.calls.append("CoUninitialize")
+
+    def CoCreateInstance(self, made: Any, outer: None, context: int, face: Any, place: Any) -> int:
+        assert uuid.UUID(bytes_le=made.raw) == uuid.UUID("DCB00C01-570F-4A9B-8D69-199FDBA5723B")
+        assert uuid.UUID(bytes_le=face.raw) == uuid.UUID("DCB00008-570F-4A9B-8D69-199FDBA5723B")
+        place._obj.value = ctypes.addressof(self._object)
+        return self._created
+
+
+def test_windows_tells_the_cost_of_the_connection_through_com() -> None:
+    for cost, expected in (
+        (0x1, False), (0x2, True), (0x4, True), (0x40001, True), (0x10002, True), (0x80001, False), (0, None)
+    ):  # fmt: skip
+        library = CostManager(cost)
+        assert windows_metered(library) is expected
+        assert library.calls == ["Release", "CoUninitialize"]
+    assert windows_metered(CostManager(1, answers=-1)) is None
+    absent = CostManager(1, created=-2147221164)  # REGDB_E_CLASSNOTREG
+    assert windows_metered(absent) is None
+    assert absent.calls == ["CoUninitialize"]
+    other_way = CostManager(2, com=-2147417850)  # RPC_E_CHANGED_MODE: somebody else has begun COM here
+    assert windows_metered(other_way) is True
+    assert other_way.calls == ["Release"]
+
+
+ROUTE = """   route to: default
+destination: default
+       mask: default
+    gateway: 172.20.10.1
+  interface: en0
+      flags: <UP,GATEWAY,DONE,STATIC,PRCLONING,GLOBAL>
+"""
+
+
+def test_macos_knows_the_network_of_a_phone_and_says_of_others_that_it_cannot_tell() -> None:
+    def mac(offer: str) -> Any:
+        asked: list[list[str]] = []
+
+        def read(command: list[str]) -> str:
+            asked.append(command)
+            if "route" in command[0]:
+                return ROUTE
+            assert command[-1] == "en0"
+            return offer
+
+        return read
+
+    iphone = "op = BOOTREPLY\nyiaddr = 172.20.10.3\nsiaddr = 172.20.10.1\n"
+    android = (
+        "yiaddr = 192.168.43.7\nvendor_specific (opaque): \n"
+        "0000  41 4e 44 52 4f 49 44 5f  4d 45 54 45 52 45 44     ANDROID_METERED\n"
+    )
+    home = "yiaddr = 192.168.1.20\nrouter (ip_mult): {192.168.1.1}\n"
+    assert macos_metered(mac(iphone)) is True
+    assert macos_metered(mac(android)) is True
+    assert macos_metered(mac(home)) is None
+    assert macos_metered(mac("")) is None
+
+    def absent(command: list[str]) -> str:
+        raise subprocess.CalledProcessError(1, command)
+
+    assert macos_metered(absent) is None  # type: ignore[arg-type]
 
 
 def test_windows_battery_saver_is_a_flag_of_its_power_status() -> None:
@@ -372,7 +463,7 @@ def test_load_of_others_is_seen_and_that_of_tasks_is_not() -> None:
     burn = [sys.executable, "-c", "while True: pass"]
     with subprocess.Popen(burn) as program:
         try:
-            own, others = OthersLoad(lambda: [program.pid]), OthersLoad(list)
+            own, others = OthersLoad(lambda: OwnWork(pids=(program.pid,))), OthersLoad(OwnWork)
             assert (own.look(), others.look()) == (None, None)
             time.sleep(1.0)
             with_it, without_it = others.look(), own.look()
@@ -401,7 +492,11 @@ def test_a_container_is_counted_as_a_whole_by_its_control_group(
     lay(cgroups, {file: text.format(10)})
     moments, busy = iter((0.0, 10.0)), iter((100.0, 120.0))
     load = OthersLoad(
-        lambda: [77], proc=proc, cgroups=cgroups, steady=lambda: next(moments), busy_s=lambda: next(busy)
+        lambda: OwnWork(pids=(77,)),
+        proc=proc,
+        cgroups=cgroups,
+        steady=lambda: next(moments),
+        busy_s=lambda: next(busy),
     )
     load._cores = 4
     assert load.look() is None
@@ -409,6 +504,16 @@ def test_a_container_is_counted_as_a_whole_by_its_control_group(
     shown = load.look()
     assert shown is not None
     assert shown == pytest.approx(100 * (20 - 16) / 40, abs=1.0)
+
+
+def test_what_tasks_use_in_a_virtual_machine_is_not_that_of_others(tmp_path: Path) -> None:
+    moments, busy = iter((0.0, 10.0)), iter((100.0, 120.0))
+    load = OthersLoad(
+        lambda: OwnWork(unseen_cores=1.5), steady=lambda: next(moments), busy_s=lambda: next(busy)
+    )
+    load._cores = 4
+    assert load.look() is None
+    assert load.look() == pytest.approx(100 * (20 - 15) / 40, abs=1.0)
 
 
 @linux
@@ -460,7 +565,7 @@ def test_programs_are_listed_only_when_a_rule_asks_and_at_most_every_five_second
 
 
 def test_this_computers_own_facts_are_gathered_without_an_error(tmp_path: Path) -> None:
-    probe = FactProbe(usual(tmp_path, lambda: [os.getpid()], lambda at_s: None))
+    probe = FactProbe(usual(tmp_path, OwnWork, lambda at_s: None))
     facts = [probe.look(replace(Rules(), programs_on=True, programs="x")) for _ in range(3)][-1]
     probe.close()
     assert facts.disk_free_gb

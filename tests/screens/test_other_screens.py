@@ -21,6 +21,7 @@ from hivemind_worker.model.rules import DAYS
 from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskState
 from hivemind_worker.model.vpn import Exposure, Rung, RungResult, RungState, VpnState
+from hivemind_worker.model.yields import Yielding, yield_times
 from hivemind_worker.ui.dialogs import Question
 from hivemind_worker.ui.screens.rules import RuleEditor, RuleRow
 from tests.fakes.node import NOW_S, FakeNode, make_task
@@ -160,6 +161,20 @@ def test_what_the_app_itself_costs_is_measured_between_two_looks(tmp_path: Path,
         stand.look()
         assert stand.says("0.5 % of a core")
         assert stand.says("120.0 MiB")
+
+
+def test_about_tells_how_fast_the_computer_was_given_back_and_how_the_times_lie(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    with standing(tmp_path, "doctor", node) as stand:
+        assert stand.says("No input has met a running task yet.")
+        took = (20.0,) * 30 + (90.0,) * 2 + (2000.0,)
+        node.rules.yields = yield_times([Yielding(at_s=NOW_S, tasks=4, took_ms=each) for each in took])
+        stand.screen.opened()
+        stand.look()
+        assert stand.says("From your first input to all tasks frozen: 20 ms in the middle, 90 ms")
+        assert stand.says("up to 50 ms 30 times, up to 120 ms 2 times, longer once")
+        assert stand.says(node.picture.version)
 
 
 # --- network ------------------------------------------------------------------------------------

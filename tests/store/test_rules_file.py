@@ -63,4 +63,8 @@ async def test_facts_and_times_of_giving_way_are_kept_and_a_damaged_file_is_begu
         )
         times = yield_times(await records.yieldings())
         assert (times.count, times.median_ms, times.p95_ms, times.longest_ms) == (100, 49.0, 94.0, 99.0)
+        assert times.counts == (51, 49, 0, 0, 0, 0)
         await records.close()
+        again = Records(tmp_path)
+        assert yield_times(await again.yieldings()) == times
+        await again.close()

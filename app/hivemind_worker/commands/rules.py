@@ -76,7 +76,8 @@ def lines_of(answer: dict[str, Any]) -> list[str]:
         f"{GRID[Level[line['level'].upper()]]} {line['title']}: {line['amount']}" for line in answer["levels"]
     ]
     rows = [(line["title"], line["value"], line["now"], line["verdict"]) for line in answer["lines"]]
-    return [head, *week, *levels, "", *aligned(rows), "", answer["yields"]["text"]]
+    yields = [text for text in (answer["yields"]["text"], answer["yields"]["spread"]) if text]
+    return [head, *week, *levels, "", *aligned(rows), "", *yields]
 
 
 def _bar(day: str) -> str:

@@ -25,6 +25,7 @@ JUMP_SHOWN_S = 600.0
 BATTERY_BACK_PERCENT = 5.0
 DISK_BACK_GB = 0.5
 MEMORY_BACK_PERCENT = 3.0
+BY_OWNER = "owner"
 PLAUSIBLE_C = (1.0, 130.0)
 GB = 1e9
 
@@ -257,6 +258,12 @@ def _month(look: Look) -> Found:
     return Found(lean=lean, value=used, limit=limit, ends_at_s=ends_s)
 
 
+def _metered(look: Look) -> Found:
+    if look.rules.metered_always:
+        return _simple(True, about=BY_OWNER)
+    return _simple(look.facts.metered)
+
+
 def _disk(look: Look) -> Found:
     free, limit = _sane(look.facts.disk_free_gb, 0.0, math.inf), look.rules.disk_free_gb
     if free is None:
@@ -304,7 +311,7 @@ TABLE: tuple[Rule, ...] = (
     Rule(code=RuleCode.GPU_HEAT, on=lambda r: r.heat_on, safety=True, follows=Follows.FREEZE_GPU,
          find=lambda k: _heat(k.facts.gpu_celsius, k.rules.heat_gpu_c, k.rules.heat_back_c)),
     Rule(code=RuleCode.METERED, on=lambda r: r.metered_on, follows=Follows.NO_NEW,
-         find=lambda k: _simple(k.facts.metered)),
+         find=_metered),
     Rule(code=RuleCode.MONTH, on=lambda r: r.month_on, follows=Follows.NO_NEW, find=_month),
 )  # fmt: skip
 """Most important first: the order in which verdicts name what holds at the same time."""

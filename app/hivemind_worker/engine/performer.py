@@ -129,6 +129,7 @@ class Performer:
 
     async def controlled(self, keys: Iterable[TaskKey]) -> None:
         """Wait until every pause, resume and stop ordered so far for these tasks has been carried out."""
+        await asyncio.sleep(0)  # what was ordered just now takes its lock first
         for lock in [self._controls[key] for key in keys if key in self._controls]:
             async with lock:
                 pass

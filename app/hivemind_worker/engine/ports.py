@@ -96,6 +96,10 @@ class Runtime(Protocol):
         """What a run uses now, where the sandbox measures it; while nobody asks it is measured seldom."""
         ...
 
+    def process(self, key: TaskKey, attempt: int) -> int | None:
+        """The first process of a run; None while that is not known, or where another computer runs it."""
+        ...
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """The end of this run is written down: what a later life would need to learn of it may go."""
         ...

@@ -122,6 +122,9 @@ class Rules:
     battery_low_percent: float = _number(30.0, "Charge that counts as low.", 1, 100, "%")
     power_saver_on: bool = _flag(True, "Pause while the system saves power.")
     metered_on: bool = _flag(True, "Take no new task on a metered network.")
+    metered_always: bool = _flag(
+        False, "Treat every network as metered, also where the system cannot tell or says no."
+    )
     month_on: bool = _flag(False, "Take no new task when the month's transfers are used up.")
     month_gb: float = _number(50.0, "Transfers for tasks a month at most.", 0.001, 1_000_000, "GB")
     disk_on: bool = _flag(True, "Pause when the disk gets too full.")

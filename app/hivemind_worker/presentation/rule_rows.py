@@ -11,7 +11,7 @@ from hivemind_worker.model.judgement import RuleCode, RuleView
 from hivemind_worker.model.preview import Preview, Span
 from hivemind_worker.model.rules import DAYS, PRESETS, Level, Rules
 from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.model.yields import YieldTimes
+from hivemind_worker.model.yields import STEPS_MS, YieldTimes
 from hivemind_worker.presentation.amounts import duration_words, iso
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.rule_words import LEVELS, WORDS, amount_words
@@ -59,7 +59,7 @@ _LINES = (
     _Line(codes=(RuleCode.MEMORY_ACCEPT, RuleCode.MEMORY_PAUSE, RuleCode.MEMORY_STOP), icon="memory",
           title=mark("Memory"),
           edits=("memory_accept_percent", "memory_pause_percent", "memory_stop_percent")),
-    _Line(codes=(RuleCode.METERED,), icon="network"),
+    _Line(codes=(RuleCode.METERED,), icon="network", edits=("metered_always",)),
     _Line(codes=(RuleCode.MONTH,), icon="network", edits=("month_gb",)),
     _Line(codes=(RuleCode.BATTERY,), icon="battery", edits=("battery_back_s",)),
     _Line(codes=(RuleCode.BATTERY_LOW,), icon="battery", edits=("battery_low_percent",)),
@@ -129,6 +129,9 @@ def _value(code: RuleCode, rules: Rules) -> str:  # noqa: PLR0911 - one a rule
             return _("no new task at {accept} %, pause at {hold} %, stop at {end} %",
                      accept=f"{rules.memory_accept_percent:g}", hold=f"{rules.memory_pause_percent:g}",
                      end=f"{rules.memory_stop_percent:g}")  # fmt: skip
+        case RuleCode.METERED:
+            always = rules.metered_always
+            return _("no new task; every network counts as one") if always else _("no new task meanwhile")
         case RuleCode.MONTH:
             return _("{amount} GB a month", amount=f"{rules.month_gb:g}")
         case RuleCode.BATTERY:
@@ -139,7 +142,7 @@ def _value(code: RuleCode, rules: Rules) -> str:  # noqa: PLR0911 - one a rule
         case RuleCode.CONDITION:
             return _("through the API, each with an end")
         case _:
-            return _("pause meanwhile") if code is not RuleCode.METERED else _("no new task meanwhile")
+            return _("pause meanwhile")
 
 
 def _now(  # noqa: PLR0911 - one a rule
@@ -151,7 +154,8 @@ def _now(  # noqa: PLR0911 - one a rule
     if view is None or not view.on:
         return ""
     if not any(each.known for each in views):
-        return _("cannot tell here")
+        is_network = code is RuleCode.METERED
+        return _("cannot tell here; you can say it") if is_network else _("cannot tell here")
     match code:
         case RuleCode.IN_USE:
             return _(
@@ -243,6 +247,18 @@ def yield_words(times: YieldTimes) -> str:
     )  # fmt: skip
 
 
+def yield_spread(times: YieldTimes) -> str:
+    """How the times lie: "up to 50 ms 12 times, up to 120 ms 3 times, longer once", without what is empty."""
+    told = [
+        translate_many("up to {limit} ms once", "up to {limit} ms {count} times", count, limit=step)
+        for step, count in zip(STEPS_MS, times.counts, strict=False)
+        if count
+    ]
+    if longer := times.counts[-1]:
+        told.append(translate_many("longer once", "longer {count} times", longer))
+    return ", ".join(told)
+
+
 # --- the API's form -------------------------------------------------------------------------------------
 
 
@@ -266,7 +282,11 @@ def rules_report(snapshot: Snapshot, rules: Rules, times: YieldTimes) -> dict[st
         "presets": {name: dict(values) for name, values in PRESETS.items()},
         "yields": {
             "count": times.count, "median_ms": times.median_ms, "p95_ms": times.p95_ms,
-            "longest_ms": times.longest_ms, "text": yield_words(times),
+            "longest_ms": times.longest_ms, "text": yield_words(times), "spread": yield_spread(times),
+            "distribution": [
+                {"up_to_ms": step, "count": count}
+                for step, count in zip((*STEPS_MS, None), times.counts, strict=True)
+            ],
         },
     }  # fmt: skip
 

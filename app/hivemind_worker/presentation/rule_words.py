@@ -64,6 +64,12 @@ def _program(rule: RuleView) -> str:
     return _("Paused while {programs} runs.", programs=rule.about)
 
 
+def _metered(rule: RuleView) -> str:
+    if rule.about:
+        return _("Every network counts as metered, by your own rule: no new task is taken.")
+    return _("The network is metered: no new task is taken.")
+
+
 def _condition(rule: RuleView) -> str:
     return _("Held back from outside: {reason}.", reason=rule.about.rstrip("."))
 
@@ -128,7 +134,7 @@ WORDS: dict[RuleCode, Words] = {
     ),
     RuleCode.METERED: Words(
         title=mark("Metered network"), row="metered_on", action=RUN_ANYWAY,
-        text=_plain(mark("The network is metered: no new task is taken.")),
+        text=_metered,
     ),
     RuleCode.MONTH: Words(
         title=mark("Transfers a month"), row="month_on", action=RUN_ANYWAY,

@@ -122,6 +122,11 @@ class ChosenRuntime:
         runtime = self._runs.get((key, attempt))
         return runtime.figures(key, attempt) if runtime is not None else None
 
+    def process(self, key: TaskKey, attempt: int) -> int | None:
+        """The first process of a run."""
+        runtime = self._runs.get((key, attempt))
+        return runtime.process(key, attempt) if runtime is not None else None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """The end of this run is written down."""
         for runtime in (self._wasm, self._docker):

@@ -30,7 +30,7 @@ class Records:
     """The file. Nothing it does fails its caller: what cannot be kept is dropped with a line in the log."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = SideFile(folder / FILE_NAME, "records", "records of the past", _prepare)
+        self._file = SideFile(records_file(folder), "records", "records of the past", _prepare)
 
     async def add_moment(self, moment: Moment) -> None:
         """Keep the facts of a moment."""
@@ -69,6 +69,11 @@ class Records:
     async def close(self) -> None:
         """Close the file."""
         await self._file.close()
+
+
+def records_file(folder: Path) -> Path:
+    """Where they lie; there from the first record on."""
+    return folder / FILE_NAME
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -62,7 +62,8 @@ SHOWN = record(
     conditions=listed(record(name=TEXT, ok=FLAG, reason=TEXT, ends_at=MAYBE_TIME)),
     presets={"type": "object"},
     yields=record(
-        count=COUNT, median_ms=MAYBE_NUMBER, p95_ms=MAYBE_NUMBER, longest_ms=MAYBE_NUMBER, text=TEXT
+        count=COUNT, median_ms=MAYBE_NUMBER, p95_ms=MAYBE_NUMBER, longest_ms=MAYBE_NUMBER, text=TEXT,
+        spread=TEXT, distribution=listed(record(up_to_ms=MAYBE_NUMBER, count=COUNT)),
     ),
 )  # fmt: skip
 PREVIEW = record(

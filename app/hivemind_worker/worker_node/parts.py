@@ -17,6 +17,7 @@ from hivemind_worker.engine.performer import Performer, RunLimits
 from hivemind_worker.engine.picture import start_state
 from hivemind_worker.machine.capacity import lent
 from hivemind_worker.machine.interfaces import ipv4_addresses
+from hivemind_worker.machine.probes.load import OwnWork
 from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.machine import Gpu
@@ -90,7 +91,7 @@ class Parts:
         self.journal_thread = NamedThread("journal")
         self.files = NamedThread("files", threads=2)
         self.probe = NamedThread("probe")
-        self.sampler = Sampler(places.data)
+        self.sampler = Sampler(places.data, roots=lambda: self.own.pids)
         self.traffic = TrafficBook(places.data)
         self.workspaces = Workspace(quota_bytes=int(settings.task_disk_gb * GIB))
         self.wasm = WasmRuntime(places.sandbox, available_memory=available_memory_bytes)
@@ -104,6 +105,7 @@ class Parts:
         self.records = Records(places.data)
         self.rules = Rules()  # those that the engine starts with
         self.gpu_celsius: float | None = None
+        self.own = OwnWork()
         self.cards: tuple[Gpu, ...] = ()  # those that tasks can be given
 
     def _docker_runtime(self) -> DockerRuntime | None:

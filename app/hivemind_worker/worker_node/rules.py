@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from hivemind_worker.engine import preview
 from hivemind_worker.machine.probes.facts import FactProbe, Sources, steady_s, usual
+from hivemind_worker.machine.probes.load import OwnWork
 from hivemind_worker.model.events import FactsSeen, RulesChanged
 from hivemind_worker.model.facts import RuleFacts
 from hivemind_worker.model.judgement import Judgement, RuleCode
@@ -48,6 +49,7 @@ class RuleWatch:
         self._probe: FactProbe | None = None
         self._facts = RuleFacts(steady_s=0.0)
         self._touched = asyncio.Event()
+        self._touched_s = 0.0
         self._telling = asyncio.Lock()
         self._changing = asyncio.Lock()
         self._moment_at_s = 0.0
@@ -88,6 +90,7 @@ class RuleWatch:
         while True:
             await asyncio.sleep(EVERY_S if self._needs_seconds() else RESTING_S)
             assert self._probe is not None
+            self._parts.own = own_work(self._parts)
             facts = await self._thread.call(self._probe.look, self.current)
             await self._tell(facts, time.monotonic() - (facts.idle_s or 0.0))
             await self._parts.traffic.keep()
@@ -99,8 +102,8 @@ class RuleWatch:
 
     def _from_thread(self, at_s: float) -> None:
         """Somebody touched the computer (called in another thread)."""
-        del at_s
         if self._loop is not None and not self._loop.is_closed():
+            self._touched_s = at_s
             self._loop.call_soon_threadsafe(self._touched.set)
 
     async def _keep_yielding(self) -> None:
@@ -108,8 +111,7 @@ class RuleWatch:
             await self._touched.wait()
             self._touched.clear()
             if self.current.idle_on:
-                touched_s = time.monotonic()
-                await self._tell(replace(self._facts, idle_s=0.0, steady_s=steady_s()), touched_s)
+                await self._tell(replace(self._facts, idle_s=0.0, steady_s=steady_s()), self._touched_s)
 
     async def _tell(self, facts: RuleFacts, input_s: float) -> None:
         """Have the rules judged; when that froze tasks because of an input, note how long it took."""
@@ -184,14 +186,21 @@ def in_use(judgement: Judgement) -> bool:
 def usual_sources(parts: Parts, touched: Callable[[float], None]) -> Sources:
     """This computer's own."""
     return usual(
-        parts.places.data, lambda: own_pids(parts), touched,
+        parts.places.data, lambda: parts.own, touched,
         gpu_heat=lambda: parts.gpu_celsius, month_bytes=parts.traffic.month_bytes,
     )  # fmt: skip
 
 
-def own_pids(parts: Parts) -> list[int]:
-    """The processes of running tasks, as far as they are processes of this computer."""
+def own_work(parts: Parts) -> OwnWork:
+    """The tasks' processes here; of those in another machine (Docker Desktop's) what they use."""
     if not parts.has_engine:
-        return []
-    wheres = [task.where.partition(":")[0] for task in tuple(parts.engine.state.tasks.values())]
-    return [int(where) for where in wheres if where.isdigit()]
+        return OwnWork()
+    runtime, pids, unseen_cores = parts.runtime, list[int](), 0.0
+    for task in parts.engine.state.tasks.values():
+        if task.state not in (TaskState.RUNNING, TaskState.PAUSED):
+            continue
+        if (pid := runtime.process(task.key, task.attempt)) is not None:
+            pids.append(pid)
+        elif figures := runtime.figures(task.key, task.attempt):
+            unseen_cores += figures.cores
+    return OwnWork(pids=tuple(pids), unseen_cores=unseen_cores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import psutil
 from hivemind_worker.machine.probes.bus import Bus
 from hivemind_worker.machine.probes.heat import processor_celsius
 from hivemind_worker.machine.probes.idle import FirstThatTells, own_x_session, usual_sources
-from hivemind_worker.machine.probes.load import OthersLoad
+from hivemind_worker.machine.probes.load import OthersLoad, OwnWork
 from hivemind_worker.machine.probes.network import metered
 from hivemind_worker.machine.probes.power import Power, power, power_saver
 from hivemind_worker.machine.probes.programs import running_names
@@ -70,7 +70,7 @@ class Sources:
 
 
 def usual(
-    disk: Path, own_pids: Callable[[], Iterable[int]], touched: Callable[[float], None], *,
+    disk: Path, own: Callable[[], OwnWork], touched: Callable[[float], None], *,
     gpu_heat: Callable[[], float | None] = lambda: None, month_bytes: Callable[[], int] = lambda: 0,
 ) -> Sources:  # fmt: skip
     """This computer's sources. Another thread calls `touched` at the first input after a rest."""
@@ -83,7 +83,7 @@ def usual(
         full_screen=x11.full_screen if x11 is not None else lambda: None,
         power=lambda: power(system),
         power_saver=lambda: power_saver(system),
-        others_load=OthersLoad(own_pids).look,
+        others_load=OthersLoad(own).look,
         gpu_heat=gpu_heat,
         metered=lambda: metered(system),
         disk_free_gb=lambda: free_disk_bytes(disk) / GIB,

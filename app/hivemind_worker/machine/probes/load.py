@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -16,15 +17,24 @@ CONTAINERS = ("docker", "libpod", "containerd")
 NS_A_SECOND = 1_000_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWork:
+    """What tasks run: processes of this computer (of a container any one will do), and the cores that those
+    use whose processes a virtual machine has."""
+
+    pids: tuple[int, ...] = ()
+    unseen_cores: float = 0.0
+
+
 class OthersLoad:
-    """`own_pids` names the processes of tasks; of a container any one will do. One thread only."""
+    """`own` tells what tasks run. One thread only."""
 
     def __init__(
-        self, own_pids: Callable[[], Iterable[int]], *, proc: Path = Path("/proc"),
+        self, own: Callable[[], OwnWork], *, proc: Path = Path("/proc"),
         cgroups: Path = Path("/sys/fs/cgroup"), steady: Callable[[], float] = time.monotonic,
         busy_s: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
-        self._own_pids = own_pids
+        self._own_work = own
         self._proc, self._cgroups = proc, cgroups
         self._steady = steady
         self._busy_s = busy_s or _busy_s
@@ -36,23 +46,25 @@ class OthersLoad:
     def look(self) -> float | None:
         """Percent of the whole machine since the last look; None at the first."""
         now_s, busy_s = self._steady(), self._busy_s()
-        own = self._own()
+        work = self._own_work()
+        own = self._own(work.pids)
         passed_s = None if self._at_s is None else now_s - self._at_s
         others_s = busy_s - self._busy_before_s - self._gained(own)
         self._at_s, self._busy_before_s, self._own_before = now_s, busy_s, own
         if not passed_s or passed_s <= 0:
             return None
+        others_s -= work.unseen_cores * passed_s
         return min(100.0, max(0.0, 100 * others_s / (passed_s * self._cores)))
 
     def _gained(self, own: dict[int, float]) -> float:
         """A process that is new counts from its beginning: it was born since the last look."""
         return sum(used_s - self._own_before.get(pid, 0.0) for pid, used_s in own.items())
 
-    def _own(self) -> dict[int, float]:
+    def _own(self, pids: tuple[int, ...]) -> dict[int, float]:
         found: dict[int, float] = {}
         times = psutil.Process().cpu_times()
         found[0] = times.user + times.system
-        for pid in self._own_pids():
+        for pid in pids:
             with contextlib.suppress(psutil.Error, OSError, ValueError):
                 found[pid] = self._container_s(pid) or _process_s(pid)
         return found

@@ -37,6 +37,7 @@ class Condition:
     error: str
     pid: int
     has_started: bool
+    container: str = ""  # its id, whatever name it was asked for by
 
     @property
     def is_alive(self) -> bool:
@@ -91,6 +92,7 @@ class Containers:
             status=str(state.get("Status", "")), exit_code=int(state.get("ExitCode") or 0),
             out_of_memory=bool(state.get("OOMKilled")), error=str(state.get("Error") or ""),
             pid=int(state.get("Pid") or 0), has_started=not str(state.get("StartedAt")).startswith(NEVER),
+            container=str(found.get("Id") or ""),
         )  # fmt: skip
 
     async def signal(self, container: str, name: str) -> None:

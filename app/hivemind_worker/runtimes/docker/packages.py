@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.nursery import NamedThread
+from hivemind_worker.runtimes.docker.figures import read_stats
 from hivemind_worker.runtimes.docker.image_facts import ImageFacts
 from hivemind_worker.runtimes.docker.networks import NetworkPolicy, TaskNetwork
 from hivemind_worker.runtimes.docker.outside import OUTSIDE
@@ -47,6 +49,17 @@ ONE_BYTES = 4 << 30
 LOG_LINES = 400
 MOST_NAMED = 8
 
+COUNTED = """
+import atexit, runpy
+def told():
+    rows = [row.split() for row in open("/proc/net/dev").read().replace(":", " ").splitlines()[2:]]
+    rows = [row for row in rows if row[0] != "lo"]
+    print("hivemind-traffic", sum(int(row[1]) for row in rows), sum(int(row[9]) for row in rows))
+atexit.register(told)
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+"""pip, and at its end what has passed the container's own network: with it the engine's counters go."""
+TRAFFIC = re.compile(r"^hivemind-traffic ([0-9]{1,15}) ([0-9]{1,15})$", re.MULTILINE)
 NOT_FOUND = re.compile(r"No matching distribution found for ([^\s(;]+)|satisfies the requirement ([^\s(;]+)")
 NO_WAY = ("NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "NameResolutionError",
           "Temporary failure in name resolution", "Network is unreachable", "ProxyError")  # fmt: skip
@@ -77,6 +90,7 @@ class PackageShelf:
         quota_bytes: int = QUOTA_BYTES,
         one_bytes: int = ONE_BYTES,
         limit_s: float = INSTALL_LIMIT_S,
+        moved: Moved = uncounted,
     ) -> None:
         self._folder = folder
         self._make_client = make_client
@@ -86,6 +100,7 @@ class PackageShelf:
         self._quota_bytes = quota_bytes
         self._one_bytes = one_bytes
         self._limit_s = limit_s
+        self._moved = moved
         self._thread = NamedThread("packages", threads=2)
         self._in_use: dict[str, int] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -139,7 +154,7 @@ class PackageShelf:
         name = f"hivemind-packages-{key[:12]}-{secrets.token_hex(4)}"
         step = _Step(
             make_client=self._make_client, image=image, name=name, draft=self._folder / f".{name}",
-            limit_s=self._limit_s, one_bytes=self._one_bytes,
+            limit_s=self._limit_s, one_bytes=self._one_bytes, moved=self._moved,
         )  # fmt: skip
         self._under_way.add(name)
         try:
@@ -247,10 +262,12 @@ class _Step:
         draft: Path,
         limit_s: float,
         one_bytes: int,
+        moved: Moved,
     ) -> None:
         self._make_client, self._image, self._name = make_client, image, name
         self.draft = draft
-        self._limit_s, self._one_bytes = limit_s, one_bytes
+        self._limit_s, self._one_bytes, self._moved = limit_s, one_bytes, moved
+        self._is_counted = False
         self._given_up = False
         self._bench: Bench
 
@@ -282,7 +299,11 @@ class _Step:
         ended = self._watch(api, container)
         if isinstance(ended, Problem):
             return ended
-        return judged(ended, api.logs(container, tail=LOG_LINES).decode("utf-8", "replace"), wanted)
+        said = api.logs(container, tail=LOG_LINES).decode("utf-8", "replace")
+        if passed := TRAFFIC.findall(said):
+            self._moved(*map(int, passed[-1]))
+            self._is_counted = True
+        return judged(ended, said, wanted)
 
     def _lay_out(self, wanted: Sequence[str]) -> None:
         """The draft: a file to read and an empty folder to fill, owned by whoever pip runs as."""
@@ -339,10 +360,21 @@ class _Step:
 
         try:
             with contextlib.closing(self._make_client()) as api:
+                self._count_what_broke_off(api)
                 self._remove(api)
         except (DockerException, requests.exceptions.RequestException) as error:
             log.warning("container %s is left, the next start removes it: %s", self._name, error)
         shutil.rmtree(self.draft, ignore_errors=True)
+
+    def _count_what_broke_off(self, api: APIClient) -> None:
+        """One that has not come to its end still runs, and the engine knows what has passed so far."""
+        from docker.errors import DockerException  # noqa: PLC0415 - the SDK is there when a client is
+
+        if not self._is_counted:
+            with contextlib.suppress(DockerException):
+                stats = cast(Any, api).stats(self._name, stream=False, one_shot=True)
+                now = read_stats(stats, time.time())
+                self._moved(now.net_in_bytes, now.net_out_bytes)
 
     def _remove(self, api: APIClient) -> None:
         from docker.errors import NotFound  # noqa: PLC0415 - the SDK is there when a client is
@@ -362,10 +394,10 @@ def _engine_problem(error: Exception) -> Problem:
 
 def pip_words(index_url: str) -> list[str]:
     """What runs in the first container. `--only-binary`: no setup.py of anybody is executed."""
-    words = ["python3", "-m", "pip", "--isolated", "--no-input", "--no-color", "--disable-pip-version-check",
-             "install", "--quiet", "--no-cache-dir", "--only-binary", ":all:", "--no-warn-script-location",
-             "--retries", "2", "--timeout", "15", "--root-user-action", "ignore", "--target", "/made",
-             "-r", "/asked/requirements.txt"]  # fmt: skip
+    words = ["python3", "-c", COUNTED, "--isolated", "--no-input", "--no-color",
+             "--disable-pip-version-check", "install", "--quiet", "--no-cache-dir", "--only-binary", ":all:",
+             "--no-warn-script-location", "--retries", "2", "--timeout", "15", "--root-user-action", "ignore",
+             "--target", "/made", "-r", "/asked/requirements.txt"]  # fmt: skip
     if index_url:
         words += ["--index-url", index_url]
         if index_url.startswith("http://"):

@@ -67,7 +67,8 @@ class Run:
         self._verdict: Problem | None = None
         self._was_away = False
         self._turn = asyncio.Lock()  # freezing and thawing one after another
-        self._pid = 0
+        self._pid, self._full_id = 0, ""
+        self.process: int | None = None  # the first one, where it is this computer's own
 
     # --- hearing ----------------------------------------------------------------------------
 
@@ -257,7 +258,8 @@ class Run:
     async def _check_disk(self) -> None:
         if not self._pid:
             with contextlib.suppress(EngineError):
-                self._pid = (await self._shelter.containers.condition(self.container)).pid or -1
+                condition = await self._shelter.containers.condition(self.container)
+                self._pid, self._full_id = condition.pid or -1, condition.container
         if await self._is_over_quota():
             self._condemn(FaultCode.OUT_OF_DISK, in_words(self.order.disk_bytes))
 
@@ -265,7 +267,8 @@ class Run:
         return await self._shelter.files.call(self._measure)
 
     def _measure(self) -> bool:
-        pids = processes_of(self._pid, self.container) if self._pid > 0 else ()
+        pids = processes_of(self._pid, self._full_id) if self._pid > 0 else ()
+        self.process = pids[0] if pids else None
         taken = measure((self.order.workspace,), self.order.disk_bytes, pids)
         self.gauge.disk_bytes = taken.size_bytes
         return taken.exceeds(self.order.disk_bytes)
@@ -335,16 +338,33 @@ class Run:
             while not self._ended.is_set() and not self._stopped.is_set():
                 wished = bool(self._wants_pause)
                 try:
-                    condition = await self._shelter.containers.condition(self.container)
-                    if condition.status == ("paused" if wished else "running"):
+                    # Order first and look only when that was refused: somebody waits for the computer.
+                    if await self._ordered(wished) or await self._is_frozen() is wished:
                         self._note_frozen(wished)
                         return
-                    verb = self._shelter.containers.freeze if wished else self._shelter.containers.thaw
-                    await verb(self.container)
                 except EngineError as error:
                     if error.trouble is Trouble.GONE:
                         return
                     await asyncio.sleep(0.1 if error.trouble is not Trouble.AWAY else RETRY_S)
+
+    async def _ordered(self, freeze: bool) -> bool:
+        """Whether the engine did it: it refuses what is so already, and what does not run."""
+        verb = self._shelter.containers.freeze if freeze else self._shelter.containers.thaw
+        try:
+            await verb(self.container)
+        except EngineError as error:
+            if error.trouble in (Trouble.AWAY, Trouble.GONE):
+                raise
+            return False
+        return True
+
+    async def _is_frozen(self) -> bool | None:
+        """None while it does not run at all, e.g. before its start has come through."""
+        status = (await self._shelter.containers.condition(self.container)).status
+        if status not in ("running", "paused"):
+            await asyncio.sleep(0.1)
+            return None
+        return status == "paused"
 
     def _note_frozen(self, is_frozen: bool) -> None:
         if is_frozen and not self._clock.is_paused:

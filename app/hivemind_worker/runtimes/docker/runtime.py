@@ -121,7 +121,7 @@ class DockerRuntime:
         self.network = TaskNetwork(rules.network)
         self.packages = PackageShelf(
             folder / "packages", self._new_client, self.network, policy=rules.policy,
-            index_url=rules.package_index, quota_bytes=rules.package_quota_bytes,
+            index_url=rules.package_index, quota_bytes=rules.package_quota_bytes, moved=moved,
         )  # fmt: skip
         self._containers = Containers(self.engine, self._home)
         self._files = NamedThread("docker-files", threads=2)
@@ -331,6 +331,11 @@ class DockerRuntime:
         """What a run uses. Whoever asks has it measured every second for a while."""
         run = self._runs.get((key, attempt))
         return run.gauge.figures() if run is not None else None
+
+    def process(self, key: TaskKey, attempt: int) -> int | None:
+        """The first process of a run's container; None where a virtual machine or another computer has it."""
+        run = self._runs.get((key, attempt))
+        return run.process if run is not None else None
 
     # --- what is left behind ----------------------------------------------------------------
 

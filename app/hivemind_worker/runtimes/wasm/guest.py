@@ -54,6 +54,11 @@ class Guest:
         # Beside the workspace: never part of the result, and gone with the task's folder at the latest.
         self._temporary = order.workspace.with_name(f"{order.workspace.name}.tmp")
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, once there is one."""
+        return None if self._child is None else self._child.pid
+
     def stop(self) -> None:
         """End it now, paused or not; `run` returns at once."""
         self.stopped.set()

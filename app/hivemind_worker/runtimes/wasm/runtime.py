@@ -265,6 +265,11 @@ class WasmRuntime:
     def figures(self, key: TaskKey, attempt: int) -> None:
         """Not measured apart: its processes are among the worker's own, which are."""
 
+    def process(self, key: TaskKey, attempt: int) -> int | None:
+        """The child that runs it."""
+        guest = self._guests.get((key, attempt))
+        return guest.pid if guest is not None else None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """Nothing is left of a guest that has ended."""
 

@@ -1,4 +1,4 @@
-"""Doctor: every check with what to do, the report for support with a preview, what this app costs."""
+"""Doctor: every check with what to do, the report for support with a preview, about this app."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from hivemind_worker.model.checkup import Check, CheckState
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.yields import YieldTimes
 from hivemind_worker.presentation.amounts import size_words
 from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.gpu import can_use_a_gpu, gpu_words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import clock_time
 from hivemind_worker.presentation.page_facts import Fact, sandbox
+from hivemind_worker.presentation.rule_rows import yield_spread, yield_words
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button
@@ -134,6 +136,7 @@ class Doctor(Screen):
         self.dialog: Dialog | None = None
         self._running, self._ran = False, False
         self._costs: tuple[float, float] | None = None
+        self._yields = YieldTimes()
         self.last_run = Label("", "small")
         self.run_button = Button(_("Run all checks"), "doctor", "primary", self.run)
         self.panel, self.rows = Panel(_("Checks")), list[CheckRow]()
@@ -145,8 +148,8 @@ class Doctor(Screen):
         self.live, self.live_rows = Panel(_("Now")), FactRows(left=40)
         self.live.body.addWidget(self.live_rows)
         self.report = self._report_panel()
-        self.costs, self.cost_facts = Panel(_("What this app itself costs")), Facts()
-        self.costs.body.addWidget(self.cost_facts)
+        self.about, self.about_facts = Panel(_("About this app")), Facts()
+        self.about.body.addWidget(self.about_facts)
         self._lay_out()
 
     def _report_panel(self) -> Panel:
@@ -172,7 +175,7 @@ class Doctor(Screen):
         head.addStretch(1)
         head.addWidget(self.run_button)
         both = SideBySide(right_px=RIGHT_PX)
-        both.add((self.panel,), (self.live, self.report, self.costs))
+        both.add((self.panel,), (self.live, self.report, self.about))
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
         inside.addWidget(both)
@@ -181,8 +184,12 @@ class Doctor(Screen):
     # --- what is asked ------------------------------------------------------------------------
 
     def opened(self) -> None:
+        self.bridge.query("yield times", lambda node: node.rules.yield_times(), self._got_yields)
         if not self._ran:
             self.run()
+
+    def _got_yields(self, times: YieldTimes) -> None:
+        self._yields = times
 
     def refresh(self) -> None:
         self.run()
@@ -230,19 +237,26 @@ class Doctor(Screen):
             FactLine(look=fact.look or UNKNOWN, text=f"{fact.name}: {fact.text}")
             for fact in facts
         ])  # fmt: skip
-        self._show_costs(snapshot.at_s)
+        self._show_about(snapshot)
 
-    def _show_costs(self, now_s: float) -> None:
+    def _show_about(self, snapshot: Snapshot) -> None:
+        """The version, what the app itself takes, and how fast it gives the computer back."""
         node = self.bridge.node
         if node is None:
             return
         cpu_s, memory_bytes = node.care.own_costs()
+        now_s = snapshot.at_s
         before, self._costs = self._costs, (now_s, cpu_s)
         share = _("measuring")
         if before is not None and now_s > before[0]:
             percent = max(0.0, 100 * (cpu_s - before[1]) / (now_s - before[0]))
             share = _("{percent} % of a core", percent=f"{percent:.1f}")
-        self.cost_facts.show_facts(((_("Processor"), share), (_("Memory"), size_words(memory_bytes))))
+        facts = [
+            (_("Version"), snapshot.version), (_("Processor"), share),
+            (_("Memory"), size_words(memory_bytes)), (_("Giving way"), yield_words(self._yields)),
+            (_("Each time"), yield_spread(self._yields)),
+        ]  # fmt: skip
+        self.about_facts.show_facts([(name, text) for name, text in facts if text])
 
     # --- what is done -------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLineEdit, QMenu, QSi
 
 from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.preview import Preview
-from hivemind_worker.model.rules import DAYS, PRESETS, Level, rule_rows
+from hivemind_worker.model.rules import DAYS, Level, preset, rule_rows
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
@@ -284,7 +284,7 @@ class Rules(Screen):
         self.change({name: on})
 
     def _preset(self, key: str) -> None:
-        self.change(dict(PRESETS[key]))
+        self.change(asdict(preset(key)))
 
     def change(
         self, values: dict[str, object], then: Callable[[tuple[Problem, ...]], object] | None = None
