@@ -20,7 +20,8 @@ from tests.packaging.conftest import ROOT, built
 
 BASE = ROOT / "build" / "debootstrap"
 NEEDED = ("adduser,fontconfig-config,fonts-dejavu-core,init-system-helpers,libegl1,libgl1,libwayland-client0,"
-          "libwayland-cursor0,libwayland-egl1,libx11-data,libxcb1,xkb-data")  # fmt: skip
+          "libwayland-cursor0,libwayland-egl1,libx11-data,libxcb1,xkb-data,"
+          "dbus,dbus-user-session,libpam-systemd,procps,systemd,systemd-sysv")  # fmt: skip
 MOUNTS = (
     'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mkdir -p "$0/tmp/.X11-unix" && '
     'mount --bind /tmp/.X11-unix "$0/tmp/.X11-unix" && exec chroot "$0" "$@"'
@@ -36,11 +37,12 @@ def base() -> Path:
     """The bare system with what the package depends on; kept in build/ from run to run."""
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         pytest.skip("a bare Debian needs root and debootstrap")
-    if not (BASE / "made").exists():
+    made = BASE / "made"
+    if not made.exists() or made.read_text() != NEEDED:
         shutil.rmtree(BASE, ignore_errors=True)
         built("debootstrap", "--variant=minbase", f"--include={NEEDED}", "bookworm", str(BASE))
         shutil.rmtree(BASE / "var" / "cache" / "apt")
-        (BASE / "made").touch()
+        made.write_text(NEEDED)
     return BASE
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NEXT = "0.1.999"
+"""The version that the packages of this one are upgraded to."""
 FROZEN = ROOT / "dist" / "hivemind-worker"
 
 
@@ -31,3 +33,15 @@ def frozen() -> Iterator[Path]:
     if not was_there:
         shutil.rmtree(FROZEN)
         shutil.rmtree(ROOT / "build" / "pyinstaller")
+
+
+@pytest.fixture(scope="session")
+def package(frozen: Path) -> Iterator[Path]:
+    """The package of this version and the next one, packed quickly."""
+    made = []
+    for version in ("", NEXT):
+        built("env", "COMPRESSION=none", "installer/linux/deb.sh", *([version] if version else []))
+        made.append(max((ROOT / "dist").glob("*.deb"), key=lambda path: path.stat().st_mtime_ns))
+    yield made[0]
+    for path in made:
+        path.unlink()

@@ -13,27 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.chroot import bare_system, inside, listed, run
-from tests.packaging.conftest import ROOT, built
+from tests.packaging.conftest import NEXT
 from tests.ui.screen import xvfb
 
 pytestmark = pytest.mark.release
 
 START_LIMIT_S, SETUP_LIMIT_S, STOP_LIMIT_S = 60.0, 240.0, 30.0
 STATE = Path("home/vera/.local/state/HiveMind Worker")
-NEXT = "0.1.999"
 PLAIN = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball"  # packed for speed
-
-
-@pytest.fixture(scope="module")
-def package(frozen: Path) -> Iterator[Path]:
-    """The package of this version and the next one, packed quickly."""
-    made = []
-    for version in ("", NEXT):
-        built("env", "COMPRESSION=none", "installer/linux/deb.sh", *([version] if version else []))
-        made.append(max((ROOT / "dist").glob("*.deb"), key=lambda path: path.stat().st_mtime_ns))
-    yield made[0]
-    for path in made:
-        path.unlink()
 
 
 def test_lintian_finds_no_error(package: Path) -> None:
@@ -61,8 +48,9 @@ def test_a_volunteer_installs_sets_up_works_upgrades_and_leaves_nothing(
             _first_run(root, display, log)
             rows = _tasks(root)
             assert [row["status"] for row in rows] == ["COMPLETED"], rows
-        kept = {path.name for path in (root / "home/vera").rglob("*.json")}
-        _install(root, package.with_name(package.name.replace("0.1.0", NEXT)))
+            kept = {path.name for path in (root / "home/vera").rglob("*.json")}
+            _install(root, package.with_name(package.name.replace("0.1.0", NEXT)))
+            _until(lambda: "program_replaced" in _verdicts(root), START_LIMIT_S, log)
         assert NEXT in run(root, "dpkg-query", "-W", "hivemind-worker")
         assert kept <= {path.name for path in (root / "home/vera").rglob("*.json")}
         run(root, "su", "hivemind-worker", "-s", "/bin/sh", "-c", "hivemind-worker version")
@@ -122,6 +110,11 @@ def _first_run(root: Path, display: str, log: Path) -> None:
         return "done=true" in (root / STATE / "window.ini").read_text() if _remembers(root) else False
 
     _until(press, SETUP_LIMIT_S, log)
+
+
+def _verdicts(root: Path) -> list[str]:
+    status = json.loads(run(root, "hivemind-worker", "status", "--json", user="vera"))
+    return [verdict["code"] for verdict in status["verdicts"]]
 
 
 def _remembers(root: Path) -> bool:

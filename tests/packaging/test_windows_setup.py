@@ -5,6 +5,7 @@ The program itself does not run here: that is for the Windows runner, around the
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -205,3 +206,33 @@ def test_the_file_says_which_version_it_is_and_never_asks_for_more_rights(comput
     assert b'level="asInvoker"' in content
     manifest = (ROOT / "installer" / "windows" / "app.manifest").read_text()
     assert 'level="asInvoker"' in manifest and "PerMonitorV2" in manifest
+
+
+def test_a_set_up_around_the_real_frozen_folder_holds_every_file_of_it(frozen: Path, tmp_path: Path) -> None:
+    """What is listed and unpacked of it here is checked, then deleted: these files are for Linux, not Windows."""
+    if shutil.which("makensis") is None or shutil.which("7z") is None:
+        pytest.skip("this system has no makensis or no 7z")
+    setup, unpacked = tmp_path / "setup.exe", tmp_path / "unpacked"
+    for name in ("hivemind-worker.exe", "HiveMind Worker.exe"):
+        assert not (frozen / name).exists()
+    icon = ROOT / "build" / "icons" / "app.ico"
+    built(
+        "env",
+        "COMPRESSION=zlib",
+        f"ICON={icon}",
+        "installer/windows/setup.sh",
+        str(frozen),
+        "0.1.0",
+        str(setup),
+    )
+    subprocess.run(["7z", "x", "-bso0", "-bsp0", f"-o{unpacked}", setup], check=True, timeout=LIMIT_S)
+    found = _digests(unpacked)
+    own = {name for name in found if name.startswith("$PLUGINSDIR") or name == "uninstall.exe"}
+    assert {name: digest for name, digest in found.items() if name not in own} == _digests(frozen)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*") if path.is_file()
+    }  # fmt: skip

@@ -168,6 +168,26 @@ async def test_a_fault_leads_to_what_the_documentation_says_of_it(desk: Desk) ->
     await desk.until(lambda: screen.browser.verticalScrollBar().value() > 0)
 
 
+async def test_an_upgrade_beneath_the_running_program_is_said_and_it_starts_anew_after_its_tasks(
+    desk: Desk,
+) -> None:
+    desk.node.picture = replace(desk.node.picture, blocker=Problem(code=FaultCode.PROGRAM_REPLACED))
+    words = "Finish tasks, then restart"
+
+    def offered() -> QAbstractButton | None:
+        buttons = desk.shell.window.findChildren(QAbstractButton)
+        return next((button for button in buttons if button.text() == words), None)
+
+    await desk.until(offered)
+    assert not desk.shell.again
+    button = offered()
+    assert button is not None
+    button.click()
+    await desk.settle()
+    asked = desk.node.asked[-1]
+    assert desk.shell.again and isinstance(asked, FinishAsked) and asked.quit_after
+
+
 async def test_the_keys_are_listed(desk: Desk) -> None:
     desk.press("?")
     await desk.until(lambda: any(w.accessibleName() == "Keys" for w in QApplication.topLevelWidgets()))

@@ -58,9 +58,28 @@ def gui(args: argparse.Namespace) -> int:
         return fail(Problem(code=FaultCode.NO_PERMISSION, about=about), args.json)
     if taken is not None:
         return _raise_first(resolved, taken, args.json)
-    code = _open(resolved, instance, hidden=args.hidden)
+    worker = Worker(resolved, instance)
+    code = _open(worker, hidden=args.hidden)
+    if worker.again:
+        _start_anew()
     _leave(code)
     return code
+
+
+def _start_anew() -> None:
+    """The same command once more, as a process of its own: this one's files may be gone."""
+    import subprocess
+
+    from hivemind_worker.nursery.children import own_program
+
+    program = own_program("gui")
+    # Frozen, it would otherwise take the folder of the version that ends for its own.
+    around = {**os.environ, **dict(program.env), "PYINSTALLER_RESET_ENVIRONMENT": "1"}
+    subprocess.Popen(
+        [*program.argv, *(word for word in sys.argv[2:] if word != "--hidden")],
+        env=around,
+        start_new_session=True,
+    )
 
 
 def _raise_first(resolved: Resolved, taken: Problem, json: bool) -> int:
@@ -70,10 +89,10 @@ def _raise_first(resolved: Resolved, taken: Problem, json: bool) -> int:
     return 0 if ask_to_show(resolved.places.state) else fail(taken, json)
 
 
-def _open(resolved: Resolved, instance: SingleInstance, *, hidden: bool) -> int:
+def _open(worker: Worker, *, hidden: bool) -> int:
     from hivemind_worker.ui.app import run
 
-    return run(Worker(resolved, instance), hidden=hidden)
+    return run(worker, hidden=hidden)
 
 
 def _leave(code: int) -> None:
@@ -91,6 +110,7 @@ class Worker:
     def __init__(self, resolved: Resolved, instance: SingleInstance) -> None:
         self.settings, self.state = resolved.settings, resolved.places.state
         self._resolved, self._instance = resolved, instance
+        self.again = False
         self._endings: Endings | None = None
         self._log: WorkerLog | None = None
         self._node: WorkerNode | None = None
@@ -131,7 +151,8 @@ class Worker:
             await self._node.stop()
         self._instance.give_up()
 
-    def over(self) -> None:
+    def over(self, *, again: bool) -> None:
+        self.again = again
         if self._log is not None:
             self._log.close()
         if self._endings is not None:

@@ -93,6 +93,7 @@ class FaultCode(StrEnum):
     BAD_SITE = "bad_site"
     SITE_REFUSED = "site_refused"
     # this computer
+    PROGRAM_REPLACED = "program_replaced"
     PORT_IN_USE = "port_in_use"
     ALREADY_RUNNING = "already_running"
     NOT_RUNNING = "not_running"
@@ -398,6 +399,10 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.SITE_REFUSED: _pool(
         "The pool's site gave no profile: {about}", "Ask the pool's owner for one."
+    ),
+    FaultCode.PROGRAM_REPLACED: _host(
+        "This program was upgraded or removed while it runs.",
+        "Restart it: it takes no new task until then, and those that run may end first.",
     ),
     FaultCode.PORT_IN_USE: _host(
         "Port {about} is in use by another program.",

@@ -49,8 +49,8 @@ class Host(Protocol):
         """End the worker in order."""
         ...
 
-    def over(self) -> None:
-        """Everything has ended in order."""
+    def over(self, *, again: bool) -> None:
+        """Everything has ended in order; `again`: the program is to be started anew."""
         ...
 
 

@@ -102,7 +102,7 @@ class _Running:
         await nursery.close()
         shell.close()
         icons.forget()
-        self._host.over()
+        self._host.over(again=shell.again)
 
 
 def _dress_again(bridge: Bridge, shell: Shell) -> None:

@@ -23,11 +23,13 @@ from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout
 
 if TYPE_CHECKING:
+    from hivemind_worker.model.snapshot import Snapshot
     from hivemind_worker.ui.dialogs import Question
     from hivemind_worker.ui.setup.window import SetupWindow
     from hivemind_worker.ui.tray import Tray
 
 TROUBLE, ERROR, NOTE = ("warning", "warning"), ("error", "cross"), ("waiting", "info")
+REPLACED = "replaced"
 TRAY_TOLD, SET_UP = "window/tray_told", "setup/done"
 SNOOZE_S = 3600.0
 
@@ -42,6 +44,7 @@ class Shell(QObject):
         super().__init__()
         self._tray_available = tray_available
         self.bridge, self.memory, self.quit = bridge, memory, quit
+        self.again = False  # whether the program is started anew when it has ended
         self.quiet_until_s = 0.0
         self._ending = False
         self._banners: dict[str, Callout] = {}
@@ -135,8 +138,23 @@ class Shell(QObject):
         from hivemind_worker.ui.notifier import Notifier  # noqa: PLC0415 - after the first paint
 
         self.notifier = Notifier(self.bridge, self.notify)
+        self.bridge.snapshot_changed.connect(self._look_at_program)
         if not self.memory.value(SET_UP, False, type=bool) and self.window.is_seen():
             self.set_up()
+
+    def _look_at_program(self, snapshot: Snapshot) -> None:
+        """The files of another version lie where this one's were: offer to start that."""
+        blocker = snapshot.blocker
+        if blocker is None or blocker.code is not FaultCode.PROGRAM_REPLACED or REPLACED in self._banners:
+            return
+        sentence, next_step = words(blocker)
+        restart = Button(_("Finish tasks, then restart"), "refresh", pressed=self.restart)
+        self._say(REPLACED, sentence, next_step, NOTE, restart)
+
+    def restart(self) -> None:
+        """Take no new task, end after the last one, and start anew."""
+        self.again = True
+        wishes.finish(self.bridge, quit_after=True)
 
     def set_up(self) -> None:
         """Lead through the first run, from where it was left."""

@@ -12,8 +12,9 @@ from hivemind_worker.engine.janitor import Janitor
 from hivemind_worker.engine.picture import announcement
 from hivemind_worker.engine.surroundings import Surroundings
 from hivemind_worker.machine.gpu import usable
+from hivemind_worker.machine.installation import Installation
 from hivemind_worker.model.events import ClockTicked, FactsChanged
-from hivemind_worker.model.faults import sentence
+from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.metrics import point_values
 from hivemind_worker.model.snapshot import Mode
@@ -47,6 +48,7 @@ class Facts:
         self._wake = asyncio.Event()
         self._said_ready = ""
         self.vpn_problem: Callable[[], Problem | None] = lambda: None
+        self._installation, self._replaced = Installation(), False
         parts.sandbox_changed = self._wake.set
 
     def start(self) -> None:
@@ -99,17 +101,28 @@ class Facts:
 
     async def _look(self) -> None:
         await self.around.look()
+        await self._look_at_program()
         self._parts.cards = usable(self.around.sample.gpus) if self.around.sandbox.takes_gpus else ()
 
     async def look_again(self) -> None:
         """Take fresh figures and let the engine know."""
         await self._look()
         facts = FactsChanged(
-            at_s=time.time(), total=self._parts.lent(), blocker=self.around.blocker or self.vpn_problem(),
+            at_s=time.time(), total=self._parts.lent(), blocker=self._blocker(),
             max_tasks=self._parts.settings.max_concurrent_tasks,
         )  # fmt: skip
         await self._parts.engine.tell(facts)
         self._say_when_ready()
+
+    def _blocker(self) -> Problem | None:
+        replaced = Problem(code=FaultCode.PROGRAM_REPLACED) if self._replaced else None
+        return replaced or self.around.blocker or self.vpn_problem()
+
+    async def _look_at_program(self) -> None:
+        """Once its files are others, they stay so: parts of two versions must not meet in a new task."""
+        if not self._replaced and await self._parts.probe.call(self._installation.is_replaced):
+            self._replaced = True
+            log.warning("%s", sentence(FaultCode.PROGRAM_REPLACED, ""))
 
     def _say_when_ready(self) -> None:
         sandbox = self.around.sandbox
