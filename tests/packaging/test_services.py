@@ -156,6 +156,6 @@ def _leaves_nothing(system: System) -> None:
     assert system.ask("systemctl", "cat", UNIT).returncode != 0
     assert not (system.root / HOME[1:]).exists()
     assert system.ask("getent", "passwd", "hivemind-worker").returncode != 0
-    assert not system.ask("pgrep", "-f", "lib/hivemind-worker").stdout
+    assert not system.ask("pgrep", "-x", "hivemind-worker").stdout
     left = system.run("sh", "-c", "find /etc/systemd /lib/systemd -name '*hivemind*'")
     assert not left

@@ -209,7 +209,7 @@ def test_the_file_says_which_version_it_is_and_never_asks_for_more_rights(comput
 
 
 def test_a_set_up_around_the_real_frozen_folder_holds_every_file_of_it(frozen: Path, tmp_path: Path) -> None:
-    """What is listed and unpacked of it here is checked, then deleted: these files are for Linux, not Windows."""
+    """Listed and unpacked here, checked, then deleted: these files are for Linux, not for Windows."""
     if shutil.which("makensis") is None or shutil.which("7z") is None:
         pytest.skip("this system has no makensis or no 7z")
     setup, unpacked = tmp_path / "setup.exe", tmp_path / "unpacked"
