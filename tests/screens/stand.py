@@ -70,7 +70,8 @@ class Stand:
         self.bridge._soon.stop()
         self.bridge._tell()
         self.bridge.query("sample", lambda node: node.sample(), self.bridge._sampled)
-        QApplication.processEvents()
+        for _round in range(8):  # a new height asks the layouts around it, one by one
+            QApplication.processEvents()
 
     def texts(self) -> list[str]:
         """Every word that can be read on the screen."""

@@ -43,6 +43,7 @@ PRESSED = (
     GraphView,
 )
 SMALL = (828, 508)  # the smallest window less rail and strip
+MOST_LINES = 4
 FROM_OUTSIDE = re.compile("|".join((
     r"[\d.,:%–+−/ ·°C]+", r".*\d+\.\d+\.\d+\.\d+.*", "[A-Z_]{4,}", "mira.*", r"m\.lindgren.*",
     "coast-tiles", "thumbs-oct", "word-count", "task_.*", "mill.example:50051", "worker-.*",
@@ -103,8 +104,8 @@ def test_what_is_pressed_is_reached_by_tab(tmp_path: Path, node: FakeNode, key: 
 
 
 def clipped(stand: Stand) -> list[str]:
-    """Words that do not fit where they stand. Sentences shorten themselves and keep the whole as tooltip."""
-    found = []
+    """Words that do not fit where they stand, and sentences that are shortened or squeezed."""
+    found = [text for child in visible(stand) if isinstance(child, Sentence) for text in squeezed(child)]
     for child in visible(stand):
         if (
             not isinstance(child, (QLabel, QAbstractButton))
@@ -118,6 +119,21 @@ def clipped(stand: Stand) -> list[str]:
         if child.width() < needed.width() - 1:
             found.append(f"{child.text()!r}: {child.width()} of {needed.width()} px")
     return found
+
+
+def squeezed(sentence: Sentence) -> Iterator[str]:
+    """A sentence with an end that cannot be read, or in a column that is too narrow to read it in."""
+    whole, metrics = sentence.whole(), sentence.fontMetrics()
+    if sentence.text() != whole:
+        yield f"{sentence.text()!r} of {whole!r}"
+    if sentence.height() < sentence.heightForWidth(sentence.width()) - 1:
+        yield f"{whole!r}: {sentence.height()} of {sentence.heightForWidth(sentence.width())} px high"
+    if sentence.heightForWidth(sentence.width()) > MOST_LINES * metrics.lineSpacing():
+        yield f"{whole!r}: more than {MOST_LINES} lines"
+    yield from (
+        f"{word!r} of {whole!r}: wider than {sentence.width()} px"
+        for word in whole.split() if word.isascii() and metrics.horizontalAdvance(word) > sentence.width() + 1
+    )  # fmt: skip
 
 
 def scrolls_sideways(stand: Stand) -> bool:
@@ -157,6 +173,24 @@ def test_at_twice_the_text_size_everything_can_be_read(tmp_path: Path, node: Fak
     dress("light", 2.0)
     with standing(tmp_path, key, node, size=(1032, 640)) as stand:
         assert clipped(stand) == []
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("code", ["en", "zh_TW", "en_XA"])
+@pytest.mark.parametrize("scene", ["busy", "broken"])
+@pytest.mark.parametrize(("scale", "size"), [(1.0, SMALL), (2.0, (1032, 640)), (2.0, SMALL)])
+def test_no_sentence_is_shortened_on_any_screen(
+    tmp_path: Path, code: str, scene: str, scale: float, size: tuple[int, int]
+) -> None:
+    dress("light", scale)
+    found: dict[str, list[str]] = {}
+    for place in PLACES:
+        node = FakeNode(tmp_path)
+        SCENES[scene](node)
+        with language(code), standing(tmp_path, place.key, node, size=size) as stand:
+            seen = [child for child in visible(stand) if isinstance(child, Sentence)]
+            found[place.key] = [text for child in seen for text in squeezed(child)]
+    assert {key: texts for key, texts in found.items() if texts} == {}
 
 
 def test_no_sentence_goes_past_the_catalogue(tmp_path: Path, node: FakeNode, key: str) -> None:

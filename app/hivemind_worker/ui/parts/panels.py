@@ -133,7 +133,7 @@ class FactRow(QWidget):
         self.link = Button("", kind="link", pressed=self._press)
         self.link.hide()
         edge = INSIDE if left > 24 else 0
-        inner = row(12, margins=(edge, 0, edge, 0))
+        inner = row(12, margins=(edge, 3, edge, 3))
         holder = row()
         holder.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
         inner.addLayout(holder)
@@ -145,7 +145,7 @@ class FactRow(QWidget):
 
     def show_line(self, shown: FactLine) -> None:
         """Take the values of a line."""
-        self.setFixedHeight(max(27, theme().row("list_row") - 1))
+        self.setMinimumHeight(max(27, theme().row("list_row") - 1))
         ink = "text-2" if shown.look.tone == "offline" else f"state-{shown.look.tone}-ink"
         self.shape.show_icon(shown.look.icon, ink, shown.look.word)
         self.text.setText(shown.text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.theme import theme
+
+TALLEST_PX = 10_000
+"""More than any text needs."""
 
 
 def set_kind(widget: QWidget, kind: str, **more: str) -> None:
@@ -47,12 +50,15 @@ class Figure(Label):
 
 
 class Sentence(Label):
-    """One line that is shortened where it does not fit; the whole of it is in the tooltip."""
+    """Takes as many lines as its width asks for. Where it gets fewer it is shortened to one, the whole of it
+    in the tooltip."""
 
     def __init__(self, text: str = "", kind: str = "body") -> None:
-        super().__init__("", kind)
+        super().__init__("", kind, wrap=True)
         self._whole = ""
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.setText(text)
 
     def setText(self, text: str) -> None:
@@ -60,24 +66,31 @@ class Sentence(Label):
             self._whole = text
             self.setAccessibleName(text)
             self.updateGeometry()
-            self._shorten()
+            self._fit()
 
     def whole(self) -> str:
         """The text as it was given."""
         return self._whole
 
     def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().horizontalAdvance(self._whole) + 2, super().sizeHint().height())
+        metrics = self.fontMetrics()
+        return QSize(metrics.horizontalAdvance(self._whole) + 2, metrics.height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(min(60, self.sizeHint().width()), super().minimumSizeHint().height())
+        return QSize(min(60, self.sizeHint().width()), self.sizeHint().height())
+
+    def heightForWidth(self, width: int) -> int:
+        within = QRect(0, 0, max(1, width), TALLEST_PX)
+        return self.fontMetrics().boundingRect(within, Qt.TextFlag.TextWordWrap, self._whole).height()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._shorten()
+        self._fit()
 
-    def _shorten(self) -> None:
-        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, max(0, self.width()))
+    def _fit(self) -> None:
+        metrics, shown, width = self.fontMetrics(), self._whole, max(0, self.width())
+        if metrics.horizontalAdvance(shown) > width and self.heightForWidth(width) > self.height():
+            shown = metrics.elidedText(shown, Qt.TextElideMode.ElideRight, width)
         super().setText(shown)
         self.setToolTip(self._whole if shown != self._whole else "")
 

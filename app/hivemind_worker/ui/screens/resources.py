@@ -177,7 +177,7 @@ class Resources(Screen):
         self.lengths = Segments([(key, _(word)) for key, word in LENGTHS], _("How far back"))
         self.lengths.choose(self.length)
         self.lengths.chosen.connect(self.choose)
-        self.shown_range = Sentence("", "small")
+        self._range, self.shown_range = "", Sentence("", "small")
         self.table_button = ToolButton(_("As table"), "table", "")
         self.table_button.setCheckable(True)
         self.table_button.toggled.connect(self._as_table)
@@ -215,8 +215,17 @@ class Resources(Screen):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        needed = sum(part.sizeHint().width() for part in (self.lengths, self.legend, self.table_button))
-        self.legend.setVisible(needed + 2 * theme().size("gutter") + 3 * BAR_GAP <= self.width())
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """In a narrow window the range goes first, as the axes say it as well; then the legend."""
+        room = self.width() - 2 * theme().size("gutter") - 3 * BAR_GAP
+        room -= sum(part.sizeHint().width() for part in (self.lengths, self.table_button))
+        legend = self.legend.sizeHint().width()
+        self.legend.setVisible(legend <= room)
+        words = self.shown_range.fontMetrics().horizontalAdvance(self._range)
+        has_room = legend > room or words <= room - legend
+        self.shown_range.setText(self._range if has_room else "")
 
     def _place(self, *, has_gpu: bool, has_heat: bool) -> None:
         """What this computer does not have leaves its place to the others."""
@@ -291,7 +300,8 @@ class Resources(Screen):
         for kind, shown in made.items():
             if not self.panels[kind].isHidden():
                 self.panels[kind].show_graph(shown, _title(kind, shown, memory_gb, sample))
-        self.shown_range.setText(_range_words(made["cpu"]))
+        self._range = _range_words(made["cpu"])
+        self._make_room()
 
     def _show_shares(self, snapshot: Snapshot) -> None:
         node, sample = self.bridge.node, self.bridge.sample

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLineEdit, QMenu, QSizePolicy, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QDoubleSpinBox, QGridLayout, QLineEdit, QMenu, QWidget
 
 from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.preview import Preview
@@ -44,7 +45,10 @@ TONES = {
     "unknown": ("info", "state-waiting-ink"),
 }  # fmt: skip
 PREVIEW_EVERY_S = 300
-TITLE_PX, NOW_PX, VERDICT_PX = 138, 150, 112
+TITLE_PX, NOW_PX, VERDICT_PX, STATE_PX = 138, 150, 112, 190
+STACKED_PX = 830
+"""A row below this width has too little room for its value beside all the others."""
+WIDEST_PX = (1 << 24) - 1
 
 
 class RuleRow(QWidget):
@@ -55,7 +59,6 @@ class RuleRow(QWidget):
     ) -> None:
         super().__init__()
         self.line = first
-        scale = min(1.5, theme().scale)
         self.switch, self.icon, self.title = Switch(), Shape(), Sentence("", "strong")
         self.switch.setAccessibleName(first.title)
         self.switch.setEnabled(bool(first.switch))
@@ -65,16 +68,52 @@ class RuleRow(QWidget):
         self.change.setAccessibleName(_("Change {rule}", rule=first.title))
         self.change.setVisible(bool(first.edits))
         self.mark, self.verdict = Shape(), Sentence("", "small")
-        for part, width in ((self.title, TITLE_PX), (self.now, NOW_PX), (self.verdict, VERDICT_PX)):
-            part.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-            part.setFixedWidth(round(width * scale))
-        inside = row(10, margins=(16, 4, 16, 4))
-        for left in (self.switch, self.icon, self.title):
-            inside.addWidget(left)
-        inside.addWidget(self.value, 1)
-        for right in (self.change, self.now, self.mark, self.verdict):
-            inside.addWidget(right)
+        self._left, self._right = (QBoxLayout(QBoxLayout.Direction.LeftToRight) for _side in range(2))
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        verdict, inside = row(10), row(10, margins=(16, 4, 16, 4))
+        self._state = QWidget()
+        self._state.setLayout(self._right)
+        self._right.setContentsMargins(0, 0, 0, 0)
+        verdict.addWidget(self.mark)
+        verdict.addWidget(self.verdict)
+        verdict.addStretch(1)
+        self._left.setSpacing(10)
+        self._left.addWidget(self.title)
+        self._left.addWidget(self.value, 1)
+        self._right.setSpacing(10)
+        self._right.addWidget(self.now)
+        self._right.addLayout(verdict)
+        inside.addWidget(self.switch)
+        inside.addWidget(self.icon)
+        inside.addLayout(self._left, 1)
+        inside.addWidget(self.change)
+        inside.addWidget(self._state)
         self.setLayout(inside)
+        self._stack(stacked=False)
+
+    def _stack(self, *, stacked: bool) -> None:
+        """Four columns where there is room for them, else two of two lines each."""
+        scale = min(1.5, theme().scale)
+        way = QBoxLayout.Direction.TopToBottom if stacked else QBoxLayout.Direction.LeftToRight
+        for side in (self._left, self._right):
+            side.setDirection(way)
+            side.setSpacing(1 if stacked else 10)
+        for part, width in ((self.title, TITLE_PX), (self.now, NOW_PX), (self.verdict, VERDICT_PX)):
+            part.setFixedWidth(round(width * scale))
+        self._state.setMinimumWidth(round(STATE_PX * scale) if stacked else 0)
+        if stacked:
+            self.title.setMaximumWidth(WIDEST_PX)
+            self.now.setFixedWidth(self._state.minimumWidth())
+        self.now.setVisible(bool(self.now.whole()) or not stacked)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._stack(stacked=self._is_narrow())
+
+    def _is_narrow(self) -> bool:
+        return self.width() < STACKED_PX * theme().scale
 
     def show_line(self, shown: RuleLine) -> None:
         """Take the values of a line."""
@@ -86,6 +125,7 @@ class RuleRow(QWidget):
         self.title.setText(shown.title)
         self.value.setText(shown.value)
         self.now.setText(shown.now)
+        self.now.setVisible(bool(shown.now) or not self._is_narrow())
         name, ink = TONES[shown.tone]
         self.mark.show_icon(name, ink, shown.verdict)
         self.verdict.setText(shown.verdict)
