@@ -41,6 +41,12 @@ def qapp(tmp_path_factory: pytest.TempPathFactory) -> QApplication:
     return app
 
 
+@pytest.fixture(autouse=True)
+def nothing_ticks_between_the_parts_of_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-qt lets Qt work after each part; a timer of the open window would find no loop there."""
+    monkeypatch.setattr("pytestqt.plugin._process_events", lambda: None)
+
+
 def _left_widgets() -> set[QWidget]:
     return set(QApplication.topLevelWidgets())
 

@@ -36,6 +36,9 @@ COMPUTER_CORES = os.cpu_count() or 1
 
 BAR_GAP = 12
 
+IN_TWO_LINES = 0.62
+"""The share of a sentence's length that its longer line takes."""
+
 
 class Legend(QWidget):
     """What the colours of the graphs mean; each differs by more than its colour."""
@@ -224,7 +227,7 @@ class Resources(Screen):
         legend = self.legend.sizeHint().width()
         self.legend.setVisible(legend <= room)
         words = self.shown_range.fontMetrics().horizontalAdvance(self._range)
-        has_room = legend > room or words <= room - legend
+        has_room = legend > room or words * IN_TWO_LINES <= room - legend
         self.shown_range.setText(self._range if has_room else "")
 
     def _place(self, *, has_gpu: bool, has_heat: bool) -> None:
