@@ -60,6 +60,7 @@ VERBS = (
     Verb("sandbox", "sandbox", "add interpreter packs to the built-in sandbox"),
     Verb("image", "image", "make, fetch and list the images that tasks in Docker run in"),
     Verb("retry", "mode", "try again now what failures in a row have put on hold"),
+    Verb("history", "history", "tasks, hours, credits, energy and cost by day, pool or image"),
     Verb("benchmark", "benchmark", "measure the processor on the scale of the pools: 100 = one core"),
     Verb("receipt", "receipt", "what ran here, signed: show a task's receipt, or verify one"),
     Verb("rules", "rules", "when to run and how much: show, set, paint, preset, preview, replay"),

@@ -35,7 +35,7 @@ LIMIT_S = 20.0
 NEEDS_NO_FRONT_END = [
     "gui", "run", "demo", "pool", "submit", "status", "tasks", "logs", "story", "stop", "pause",
     "resume", "snooze", "finish", "dashboard", "user", "login", "logout", "vpn", "doctor", "config",
-    "sandbox", "image", "retry", "benchmark", "receipt", "rules", "mode", "selftest", "version",
+    "sandbox", "image", "retry", "history", "benchmark", "receipt", "rules", "mode", "selftest", "version",
 ]  # fmt: skip
 
 

@@ -96,6 +96,10 @@ class ScriptedRuntime:
     def figures(self, key: TaskKey, attempt: int) -> None:
         """Nothing to measure."""
 
+    def used_cpu_s(self, key: TaskKey, attempt: int) -> float | None:
+        """Nothing to measure."""
+        return None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         self.calls.append(("forget", key))
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from hivemind_worker.engine.face import Command, LogEntry, NodeFace, Sample
 from hivemind_worker.model.capacity import Offer
 from hivemind_worker.model.checkup import Autostart, Check, CheckState
+from hivemind_worker.model.days import day_of
 from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.events import (
     ConditionReported,
@@ -40,6 +42,7 @@ from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView,
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
 from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnState, VpnView
 from hivemind_worker.model.work import RunFigures
+from hivemind_worker.model.worked import Metering, Work, WorkHistory
 from hivemind_worker.model.yields import YieldTimes
 from hivemind_worker.vpn.narrowing import membership, usable
 
@@ -360,6 +363,8 @@ class FakeNode:
         self.points: dict[Step, list[Point]] = {}
         self.kept: dict[str, object] = {}
         self.sources: dict[str, str] = {}
+        self.work: list[Work] = []
+        self.metering = Metering()
         self.samples = 0
         self.figures = FIGURES
         self.folder = folder
@@ -465,6 +470,16 @@ class FakeNode:
 
     async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
         return tuple(p for p in self.points.get(step, []) if p.at_s >= from_s)[-most:]
+
+    async def work_history(self, first: date, last: date) -> WorkHistory:
+        settings = self.settings
+        user = self.picture.pool.user
+        return WorkHistory(
+            today=day_of(self._clock()), metering=self.metering, full_load_w=settings.full_load_w,
+            work=tuple(work for work in self.work if first <= work.place.day <= last),
+            balances={(pool, user): tuple(rows) for pool, rows in self.pools.history.items()},
+            price_per_kwh=settings.power_price, currency=settings.currency,
+        )  # fmt: skip
 
     async def kept_settings(self) -> Mapping[str, object] | Problem:
         return dict(self.kept)

@@ -219,6 +219,10 @@ class FakeRuntime:
         """Nothing runs."""
         return None
 
+    def used_cpu_s(self, key: TaskKey, attempt: int) -> float | None:
+        """Nothing to measure."""
+        return None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """Nothing is left."""
 

@@ -496,7 +496,7 @@ def test_a_container_is_counted_as_a_whole_by_its_control_group(
         proc=proc,
         cgroups=cgroups,
         steady=lambda: next(moments),
-        busy_s=lambda: next(busy),
+        busy=lambda: next(busy),
     )
     load._cores = 4
     assert load.look() is None
@@ -509,7 +509,7 @@ def test_a_container_is_counted_as_a_whole_by_its_control_group(
 def test_what_tasks_use_in_a_virtual_machine_is_not_that_of_others(tmp_path: Path) -> None:
     moments, busy = iter((0.0, 10.0)), iter((100.0, 120.0))
     load = OthersLoad(
-        lambda: OwnWork(unseen_cores=1.5), steady=lambda: next(moments), busy_s=lambda: next(busy)
+        lambda: OwnWork(unseen_cores=1.5), steady=lambda: next(moments), busy=lambda: next(busy)
     )
     load._cores = 4
     assert load.look() is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QPlainTextEdit
 
 from hivemind_worker.model.checkup import Check, CheckState
+from hivemind_worker.model.days import day_of
 from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.judgement import RuleCode
@@ -21,6 +20,7 @@ from hivemind_worker.model.rules import DAYS
 from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskState
 from hivemind_worker.model.vpn import Exposure, Rung, RungResult, RungState, VpnState
+from hivemind_worker.model.worked import EnergySource, Place, Work
 from hivemind_worker.model.yields import Yielding, yield_times
 from hivemind_worker.ui.dialogs import Question
 from hivemind_worker.ui.screens.rules import RuleEditor, RuleRow
@@ -37,10 +37,14 @@ def test_history_counts_what_the_journal_holds(tmp_path: Path, node: FakeNode) -
         make_task("b", TaskState.FAILED, ended_at_s=NOW_S - 90, started_at_s=NOW_S - 100, trust_change=-5,
                   problem=Problem(code=FaultCode.OUT_OF_MEMORY, about="1 GiB")),
     ]  # fmt: skip
+    place = Place(day_of(NOW_S), ACTIVE, "cpython-3.12.0-small")
+    node.work = [Work(place=place, completed=1, failed=1, wall_s=3600, cpu_s=1800,
+                      joules={EnergySource.ESTIMATE: 3.6e5})]  # fmt: skip
     with standing(tmp_path, "history", node) as stand:
-        rows = stand.screen.days.texts()  # type: ignore[attr-defined]
-        assert rows[0] == ("Today", "1", "1", "1.0", "11")
+        rows = stand.screen.lines.texts()  # type: ignore[attr-defined]
+        assert rows[0] == ("Today", "1", "1", "–", "1.00", "0.50", "11", "≈ 100.00")
         assert rows[-1][0] == "14 days"
+        assert stand.says("≈ 100.00 Wh")
         assert stand.says("Whose fault was the 1 failure?")
         assert stand.says("The task: The task needed more memory than its limit of 1 GiB.")
         ledger = stand.screen.ledger.texts()  # type: ignore[attr-defined]
@@ -48,17 +52,13 @@ def test_history_counts_what_the_journal_holds(tmp_path: Path, node: FakeNode) -
             ("Completed", "+2", "62"), ("Failed: the task", "−5", "60"),
         ]  # fmt: skip
         stand.press("7 days")
-        assert len(stand.screen.days.texts()) == 8  # type: ignore[attr-defined]
+        assert len(stand.screen.lines.texts()) == 8  # type: ignore[attr-defined]
+        stand.press("By image")
+        assert [line[0] for line in stand.screen.lines.texts()][:1] == [place.image]  # type: ignore[attr-defined]
 
 
-def test_history_is_saved_for_other_programs(tmp_path: Path, node: FakeNode) -> None:
+def test_a_place_where_history_cannot_be_saved_is_told(tmp_path: Path, node: FakeNode) -> None:
     with standing(tmp_path, "history", node) as stand:
-        for kind in ("csv", "json"):
-            stand.screen.save(tmp_path / f"h.{kind}", kind)  # type: ignore[attr-defined]
-        lines = list(csv.reader((tmp_path / "h.csv").read_text(encoding="utf-8").splitlines()))
-        rows = json.loads((tmp_path / "h.json").read_text(encoding="utf-8"))
-        assert len(lines) - 1 == len(rows) == 60
-        assert rows[0]["state"] in ("COMPLETED", "FAILED", "STOPPED")
         refused: list[Problem] = []
         stand.bridge.refused.connect(refused.append)
         stand.screen.save(tmp_path / "no" / "where.csv", "csv")  # type: ignore[attr-defined]

@@ -143,6 +143,7 @@ def _new_task(event: TaskOffered, attempt: int) -> Task:
         phase=Phase.UNPACKING,
         accepted_at_s=event.at_s,
         entry=event.entry,
+        pool=event.pool,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,7 @@ from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState
 from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnView
 from hivemind_worker.model.work import RunFigures
+from hivemind_worker.model.worked import WorkHistory
 from hivemind_worker.model.yields import YieldTimes
 
 __all__ = ["Command", "LogEntry", "NodeFace", "RulesFace", "Sample"]
@@ -295,6 +297,10 @@ class NodeFace(Protocol):
 
     async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
         """Figures over time from a moment on, oldest first; the newest when there are more than `most`."""
+        ...
+
+    async def work_history(self, first: date, last: date) -> WorkHistory:
+        """What tasks of these local days came to, by day, pool and image."""
         ...
 
     async def kept_settings(self) -> Mapping[str, object] | Problem:

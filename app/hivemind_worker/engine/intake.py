@@ -28,6 +28,7 @@ class Intake:
     def __init__(
         self, *, workspaces: Workspaces, runtime: Runtime, files: NamedThread, outbox: Outbox,
         clock: Callable[[], float], tell: Callable[[AnyEvent], Awaitable[Reply]],
+        pool: Callable[[], str] = lambda: "",
     ) -> None:  # fmt: skip
         self._workspaces = workspaces
         self._runtime = runtime
@@ -35,15 +36,17 @@ class Intake:
         self._outbox = outbox
         self._clock = clock
         self._tell = tell
+        self._pool = pool
         self._said: OrderedDict[tuple[TaskKey, FaultCode], None] = OrderedDict()
 
     async def offer(self, offer: Offer, spooled: Path) -> Reply:
         """Take or refuse a task; what was decided is durable when this returns."""
         found = await self._files.call(self._workspaces.inspect, spooled)
         entry, problem = ("", found) if isinstance(found, Problem) else (found.entry, self._lacking(found))
-        reply = await self._tell(
-            TaskOffered(at_s=self._clock(), offer=offer, spool=spooled.name, entry=entry, problem=problem)
-        )
+        reply = await self._tell(TaskOffered(
+            at_s=self._clock(), offer=offer, spool=spooled.name, pool=self._pool(), entry=entry,
+            problem=problem,
+        ))  # fmt: skip
         if isinstance(reply, Refused):
             self._say_once(offer.key, reply.problem)
         return reply

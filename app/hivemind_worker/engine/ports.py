@@ -100,6 +100,10 @@ class Runtime(Protocol):
         """The first process of a run; None while that is not known, or where another computer runs it."""
         ...
 
+    def used_cpu_s(self, key: TaskKey, attempt: int) -> float | None:
+        """Processor seconds of a run until it was last looked at; None when it is not known here."""
+        ...
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """The end of this run is written down: what a later life would need to learn of it may go."""
         ...

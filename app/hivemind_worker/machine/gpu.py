@@ -17,7 +17,7 @@ from hivemind_worker.model.machine import Gpu, GpuTrouble
 
 log = logging.getLogger(__name__)
 GIB = 1024**3
-MIB_A_GIB = 1024
+MIB_A_GIB, MILLIWATTS = 1024, 1000
 TRY_AGAIN_S = 60.0
 """A computer without a card is not asked every second."""
 
@@ -109,6 +109,7 @@ def _nvml_card(library: Any, handle: Any) -> Gpu:
         memory_used_gb=memory.used / GIB,
         percent=_known(lambda: float(library.nvmlDeviceGetUtilizationRates(handle).gpu)),
         celsius=_known(lambda: float(library.nvmlDeviceGetTemperature(handle, library.NVML_TEMPERATURE_GPU))),
+        watts=_known(lambda: float(library.nvmlDeviceGetPowerUsage(handle)) / MILLIWATTS),
     )
 
 

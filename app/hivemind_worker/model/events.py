@@ -33,6 +33,7 @@ class TaskOffered(Event):
 
     offer: Offer
     spool: str
+    pool: str = ""
     entry: str = ""
     known: Task | None = None
     result_kept: bool = False

@@ -27,6 +27,7 @@ class Gpu:
     memory_used_gb: float | None = None
     percent: float | None = None
     celsius: float | None = None
+    watts: float | None = None
     trouble: GpuTrouble | None = None
 
 

@@ -23,6 +23,7 @@ _OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 SHAPES = {
     "hours": re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"),
     "network": re.compile(rf"({_OCTET}\.){{3}}{_OCTET}/(1[6-9]|2\d|3[0-2])"),
+    "currency": re.compile(r"[^\W\d_]{0,4}[$€£¥₩₹₽฿]?"),
     "interface": re.compile(r"(?!\.)[a-z0-9_=+.-]{1,15}"),
 }
 """Each has its sentence in `Misfit` under the same name."""
@@ -227,6 +228,17 @@ class Settings:
     notify_earned: bool = setting(
         False, "A notice at each 100 CPT earned.", env="HIVEMIND_NOTIFY_EARNED", restart=False
     )
+    full_load_w: float = setting(
+        65.0, "What this computer draws more at full load than at rest; energy is estimated by it where no"
+        " meter tells.", env="HIVEMIND_FULL_LOAD_W", low=1, high=5000, unit="W", restart=False,
+    )  # fmt: skip
+    power_price: float = setting(
+        0.0, "What a kilowatt-hour costs, for the history; 0: no cost is shown.", env="HIVEMIND_POWER_PRICE",
+        low=0, high=1_000_000, unit="per kWh", restart=False,
+    )  # fmt: skip
+    currency: str = setting(
+        "EUR", "Currency of that price.", env="HIVEMIND_CURRENCY", shape="currency", restart=False
+    )
     look_for_versions: bool = setting(
         True, "Ask once a day whether there is a new version, and say so; nothing about you is sent.",
         env="HIVEMIND_LOOK_FOR_VERSIONS", restart=False,
@@ -255,6 +267,7 @@ class Misfit(StrEnum):
     HIGH = "must be at most {high}"
     HOURS = "must be two times such as 22:00-07:00"
     NETWORK = "must be a network such as 10.0.0.0/24"
+    CURRENCY = "must be a currency such as EUR or NT$"
     INTERFACE = "must be at most 15 small letters, digits and -"
 
 

@@ -132,6 +132,7 @@ class Task:
     runtime: str = ""
     where: str = ""  # process id or container name, for the story and for reclaiming
     image: str = ""  # name and digest of the image that it ran in
+    pool: str = ""  # address of the pool that it came from; of rows of earlier versions it is not known
     delivery: Delivery = Delivery.NONE
     delivered_at_s: float | None = None
     result_bytes: int | None = None

@@ -181,27 +181,3 @@ def amount(value: int | None) -> str:
 def signed(change: int) -> str:
     """A change of trust with its sign; 0 has none."""
     return f"{change:+d}".replace("-", "−") if change else "0"
-
-
-def csv_rows(ended: Sequence[Task]) -> tuple[tuple[str, ...], ...]:
-    """The ended tasks as a table for other programs: a head with fixed names, then a row a task."""
-    head = ("task_id", "state", "accepted_at", "started_at", "ended_at", "run_s", "cpu_s",
-            "peak_memory_bytes", "exit_code", "problem", "trust_change", "runtime")  # fmt: skip
-    return (head, *(_csv(task) for task in ended))
-
-
-def _csv(task: Task) -> tuple[str, ...]:
-    values = (
-        task.task_id, task.state.value, task.accepted_at_s, task.started_at_s, task.ended_at_s,
-        round(_ran_s(task), 3), task.usage.cpu_s, task.usage.peak_memory_bytes, task.exit_code,
-        task.problem.code.value if task.problem else "", task.trust_change, task.runtime,
-    )  # fmt: skip
-    return tuple(_harmless(value) for value in values)
-
-
-def _harmless(value: object) -> str:
-    """A spreadsheet takes a text that begins so for a formula; ids are the requester's free text."""
-    text = "" if value is None else str(value)
-    return (
-        f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-    )

@@ -53,6 +53,7 @@ def v1_task(task: Task, now_s: float) -> dict[str, object]:
         "stop_reason": task.stop_reason.value if task.stop_reason else None,
         "where": task.where,
         "image": task.image,
+        "pool": task.pool,
         "result_bytes": task.result_bytes,
         "trust_change": task.trust_change,
         "usage": {

@@ -52,6 +52,10 @@ GROUPS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("look", mark("Language and look"), (
         ("language", mark("Language")), ("theme", mark("Theme")), ("text_scale", mark("Text size")),
     )),
+    ("energy", mark("Energy"), (
+        ("full_load_w", mark("Power at full load")), ("power_price", mark("Price of energy")),
+        ("currency", mark("Currency")),
+    )),
     ("storage", mark("Storage"), (
         ("result_keep_days", mark("Keep results for")), ("result_quota_gb", mark("Results at most")),
         ("package_quota_gb", mark("Packages at most")), ("image_quota_gb", mark("Images at most")),

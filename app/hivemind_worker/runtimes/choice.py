@@ -127,6 +127,11 @@ class ChosenRuntime:
         runtime = self._runs.get((key, attempt))
         return runtime.process(key, attempt) if runtime is not None else None
 
+    def used_cpu_s(self, key: TaskKey, attempt: int) -> float | None:
+        """Processor seconds of a run so far."""
+        runtime = self._runs.get((key, attempt))
+        return runtime.used_cpu_s(key, attempt) if runtime is not None else None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """The end of this run is written down."""
         for runtime in (self._wasm, self._docker):

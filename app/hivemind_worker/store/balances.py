@@ -42,6 +42,11 @@ class BalanceBook:
         """The balances from a moment on, oldest first, with the last one before it as the first."""
         return await self._file.call(lambda connection: _read(connection, pool, user, from_s), ())
 
+    async def read_all(self, from_s: float) -> dict[tuple[str, str], tuple[Balance, ...]]:
+        """As `read`, of every account of every pool."""
+        nothing: dict[tuple[str, str], tuple[Balance, ...]] = {}
+        return await self._file.call(lambda connection: _read_all(connection, from_s), nothing)
+
     async def close(self) -> None:
         """Close the file and end the thread."""
         await self._file.close()
@@ -54,11 +59,22 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _note(connection: sqlite3.Connection, pool: str, user: str, balance: Balance) -> None:
     slot = int(balance.at_s // EVERY_S)
+    account = (pool, user)
+    if (
+        connection.execute("SELECT 1 FROM balances WHERE pool=? AND user=? LIMIT 1", account).fetchone()
+        is None
+    ):
+        slot -= 1  # what an account begins with stays known when it earns within the same ten minutes
     connection.execute(
         "INSERT OR REPLACE INTO balances VALUES (?, ?, ?, ?, ?)",
         (pool, user, slot, balance.at_s, balance.amount),
     )
     connection.execute("DELETE FROM balances WHERE at_s < ?", (balance.at_s - KEPT_S,))
+
+
+def _read_all(connection: sqlite3.Connection, from_s: float) -> dict[tuple[str, str], tuple[Balance, ...]]:
+    accounts = connection.execute("SELECT DISTINCT pool, user FROM balances").fetchall()
+    return {(pool, user): _read(connection, pool, user, from_s) for pool, user in accounts}
 
 
 def _read(connection: sqlite3.Connection, pool: str, user: str, from_s: float) -> tuple[Balance, ...]:

@@ -54,7 +54,7 @@ class ShareBar(QWidget):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day: its value (None: not known) and its name on the axis."""
+    """One day, or another line of a table: its value (None: not known) and its name on the axis."""
 
     value: float | None
     name: str
@@ -62,7 +62,7 @@ class Bar:
 
 
 class DayBars(QWidget):
-    """Days as bars with an axis from 0; the last one is today."""
+    """Days as bars with an axis from 0, the last one today; or pools, or images."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -116,9 +116,10 @@ class DayBars(QWidget):
                                         round(wide * (1 - GAP)), round(height)))  # fmt: skip
             if (len(self._bars) - 1 - number) % every == 0:
                 painter.setPen(look.colour("chart-axis"))
-                width = metrics.horizontalAdvance(bar.name)
+                name = metrics.elidedText(bar.name, Qt.TextElideMode.ElideMiddle, round(every * wide) - 6)
+                width = metrics.horizontalAdvance(name)
                 at = min(max(plot.left(), x + wide / 2 - width / 2), self.width() - width)
-                painter.drawText(QPointF(at, self.height() - 3), bar.name)
+                painter.drawText(QPointF(at, self.height() - 3), name)
 
 
 class BalanceLine(QWidget):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import web
 
+from hivemind_worker.presentation.work_history import RangeError, day_asked
 from hivemind_worker.web.answers import Refusal, refusal
 
 Schema = Mapping[str, Any]
@@ -80,6 +82,25 @@ class Choice:
         if text not in self.words:
             return refusal(HTTPStatus.BAD_REQUEST, f"{self.name} must be one of {', '.join(self.words)}.")
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of the calendar: 2026-11-24."""
+
+    name: str
+    about: str
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date"}
+
+    def read(self, request: web.Request) -> date | Refusal | None:
+        """The day, or why it is none."""
+        text = request.query.get(self.name)
+        try:
+            return None if text is None else day_asked(text)
+        except RangeError as error:
+            return refusal(HTTPStatus.BAD_REQUEST, str(error))
 
 
 @dataclass(frozen=True, slots=True)

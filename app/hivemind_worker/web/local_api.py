@@ -42,6 +42,7 @@ from hivemind_worker.web.tasks import TaskRoutes
 from hivemind_worker.web.token import proof_of
 from hivemind_worker.web.visitors import Users
 from hivemind_worker.web.vpn import VpnRoutes
+from hivemind_worker.web.work_history import WorkHistoryRoutes
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
@@ -79,12 +80,14 @@ class LocalApi:
         self._tally = Tally()
         self._unwatch: Callable[[], None] | None = None
         sources = Sources(node=node, live=self._live, tally=self._tally, table=self.table, clock=clock)
-        pages = Pages(node, self._files, users, clock)
+        past = WorkHistoryRoutes(node, clock)
+        pages = Pages(node, self._files, users, clock, past)
         stream = Stream(self._live, self._guard.still_knows)
         self._seed = SeedRoutes(node, partial(proof_of, token), clock)
         routes = [
             *self._seed.table(),
             *FigureRoutes(sources).table(),
+            *past.table(),
             *TaskRoutes(node, self._files, clock).table(),
             *ActionRoutes(node, clock).table(),
             *SettingRoutes(node).table(),

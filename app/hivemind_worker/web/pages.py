@@ -23,12 +23,14 @@ from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.page_words import node_look, short_name
 from hivemind_worker.presentation.ranges import RANGES
+from hivemind_worker.presentation.work_history import By, RangeError, days_asked
 from hivemind_worker.web.answers import refusal, refuse
 from hivemind_worker.web.pages_help import HelpPages
 from hivemind_worker.web.pages_render import Renderer
 from hivemind_worker.web.pages_views import Values, Views, place_of
 from hivemind_worker.web.routes import Access, Route
 from hivemind_worker.web.visitors import Users, Visitor, visitor_of
+from hivemind_worker.web.work_history import Wanted, WorkHistoryRoutes, history_values
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
@@ -39,7 +41,7 @@ NOT_PAGES = "api/|assets/|health|livez|readyz|metrics|login|logout"
 SEND_AGAIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 """Answers to a form that was read to its end: where it leads to is in it."""
 
-EVERY_S = {"dashboard": 15, "tasks": 30, "task": 15, "monitor": 15, "logs": 60}
+EVERY_S = {"dashboard": 15, "tasks": 30, "task": 15, "monitor": 15, "history": 60, "logs": 60}
 OTHERS_S = 30
 MINUTE_RANGE_S = 2
 
@@ -56,6 +58,7 @@ PLACES = tuple(
     Place(path=path, word=word)
     for path, word in (
         ("dashboard", mark("Dashboard")), ("tasks", mark("Tasks")), ("monitor", mark("Monitor")),
+        ("history", mark("History")),
         ("pools", mark("Pools")),
         ("rules", mark("Rules")), ("logs", mark("Logs")), ("doctor", mark("Doctor")),
     )
@@ -81,10 +84,12 @@ class Pages:
     """The routes. Templates are read in the given thread when the first page is asked for."""
 
     def __init__(
-        self, node: NodeFace, files: NamedThread, users: Users | None, clock: Callable[[], float]
-    ) -> None:
+        self, node: NodeFace, files: NamedThread, users: Users | None, clock: Callable[[], float],
+        past: WorkHistoryRoutes,
+    ) -> None:  # fmt: skip
         self._node = node
         self._users = users
+        self._past = past
         self._clock = clock
         self._files = files
         self._views = Views(node, files)
@@ -108,6 +113,7 @@ class Pages:
             Route(method="GET", path="/sessions", handler=self.sessions, page=True),
             Route(method="GET", path="/monitor", handler=self.monitor, page=True),
             *HelpPages(self._files, self._help, self.missing).table(),
+            Route(method="GET", path="/history", handler=self.history, page=True),
             Route(method="GET", path="/assets/{name}", handler=self.asset, access=Access.OPEN),
             Route(method="GET", path=f"/{{path:(?!{NOT_PAGES}).*}}", handler=self.missing),
         ]
@@ -153,6 +159,19 @@ class Pages:
         values["connections"] = page_facts.connections(self._node.snapshot(), _web_address(request))
         every_s = MINUTE_RANGE_S if span is RANGES["1m"] else EVERY_S["monitor"]
         return await self._page(request, "monitor", _("Monitor"), values, every_s=every_s)
+
+    async def history(self, request: web.Request) -> web.Response:
+        """What tasks came to; a range that makes no sense is told above the usual one."""
+        today, trouble = self._past.today, ""
+        ways = {by.value: by for by in By}
+        first, last = request.query.get("from"), request.query.get("to")
+        try:
+            days = days_asked(first, last, today)
+        except RangeError as error:
+            days, trouble = days_asked(None, None, today), str(error)
+        wanted = Wanted(ways.get(request.query.get("by", ""), By.DAY), days)
+        values = history_values(wanted, await self._past.made(wanted), today)
+        return await self._page(request, "history", _("History"), {**values, "trouble": trouble})
 
     async def sessions(self, request: web.Request) -> web.Response:
         """Who is signed in: an owner sees everybody, others themselves."""

@@ -28,8 +28,8 @@ from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.web.answers import HEADERS
 from hivemind_worker.web.pages_assets import Assets
 
-PAGES = ("dashboard", "tasks", "task", "monitor", "pools", "rules", "logs", "doctor", "sessions", "help",
-         "login", "missing")  # fmt: skip
+PAGES = ("dashboard", "tasks", "task", "monitor", "history", "pools", "rules", "logs", "doctor", "sessions",
+         "help", "login", "missing")  # fmt: skip
 
 
 class Renderer:

@@ -72,7 +72,7 @@ TASK: dict[str, Schema] = {
     **SEED_TASK, "attempt": COUNT, "accepted_at": MAYBE_TIME, "started_at": MAYBE_TIME,
     "ended_at": MAYBE_TIME, "delivered_at": MAYBE_TIME,
     "held": FLAG, "stop_reason": {"enum": [*StopReason, None]},
-    "where": TEXT, "image": TEXT, "result_bytes": MAYBE_WHOLE,
+    "where": TEXT, "image": TEXT, "pool": TEXT, "result_bytes": MAYBE_WHOLE,
     "trust_change": WHOLE, "usage": record(cpu_s=NUMBER, wall_s=NUMBER, peak_memory_bytes=COUNT),
 }  # fmt: skip
 POOL = record(

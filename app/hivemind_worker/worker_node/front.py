@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from hivemind_worker import __version__
@@ -20,6 +21,7 @@ from hivemind_worker.model.settings import Settings, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, PoolView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
 from hivemind_worker.model.work import RunFigures
+from hivemind_worker.model.worked import WorkHistory
 from hivemind_worker.places import resources
 from hivemind_worker.pool.address import parse_address
 from hivemind_worker.presentation.catalogue import use_language
@@ -35,6 +37,7 @@ from hivemind_worker.worker_node.pools import Pools
 from hivemind_worker.worker_node.rules import RuleWatch, SourcesMaker
 from hivemind_worker.worker_node.sending import Sending
 from hivemind_worker.worker_node.vpn import Vpn
+from hivemind_worker.worker_node.worked import WorkWatch
 
 MIN_KEY_DIGITS = 8
 
@@ -50,6 +53,7 @@ class Front:
         self.pools = Pools(parts, self.doors, self.changed)
         self.sending = Sending(parts, self.pools, self.changed)
         self.care = Care(parts, self)
+        self.work = WorkWatch(parts)
         self.releases = ReleaseWatch(
             source=shipped_source(resources() / "release-list.json"),
             memory=parts.places.state / "versions.json", own=__version__,
@@ -120,6 +124,9 @@ class Front:
 
     async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:
         return await self.parts.history.read(step, from_s, most)
+
+    async def work_history(self, first: date, last: date) -> WorkHistory:
+        return await self.work.history(first, last)
 
     async def kept_settings(self) -> Mapping[str, object] | Problem:
         return await self.parts.files.call(load_settings_file, self.parts.places.settings_file)

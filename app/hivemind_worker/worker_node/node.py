@@ -150,6 +150,7 @@ class WorkerNode(Front):
         self.facts.start()
         self.vpn.start()
         self.rules.start()
+        self.work.start()
         await self.sending.start()
         log.info(
             "worker %s is up: %s, dashboard and API at %s",
@@ -211,6 +212,7 @@ class WorkerNode(Front):
                 parts.history.close(),
                 parts.balances.close(),
                 parts.records.close(),
+                self.work.close(),
                 parts.traffic.close(),
             ],
         ):

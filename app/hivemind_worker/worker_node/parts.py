@@ -44,6 +44,7 @@ from hivemind_worker.store.records import Records
 from hivemind_worker.store.secrets import login_store
 from hivemind_worker.store.traffic import TrafficBook
 from hivemind_worker.store.users import SqliteUsers
+from hivemind_worker.store.work_book import WorkBook
 from hivemind_worker.store.worker_log import WorkerLog
 
 GIB, MIB = 1024**3, 1024**2
@@ -102,6 +103,7 @@ class Parts:
         self.history = MetricHistory(places.data)
         self.sandbox_changed: Callable[[], None] = lambda: None
         self.balances = BalanceBook(places.data)
+        self.work = WorkBook(places.data)
         self.records = Records(places.data)
         self.rules = Rules()  # those that the engine starts with
         self.gpu_celsius: float | None = None
@@ -187,7 +189,7 @@ class Parts:
         )  # fmt: skip
         self.intake = Intake(
             workspaces=self.workspaces, runtime=self.runtime, files=self.files, outbox=self.outbox,
-            clock=time.time, tell=self.engine.tell,
+            clock=time.time, tell=self.engine.tell, pool=lambda: self.pool_address,
         )  # fmt: skip
 
     def _limits(self) -> RunLimits:

@@ -32,12 +32,12 @@ class OthersLoad:
     def __init__(
         self, own: Callable[[], OwnWork], *, proc: Path = Path("/proc"),
         cgroups: Path = Path("/sys/fs/cgroup"), steady: Callable[[], float] = time.monotonic,
-        busy_s: Callable[[], float] | None = None,
+        busy: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
         self._own_work = own
         self._proc, self._cgroups = proc, cgroups
         self._steady = steady
-        self._busy_s = busy_s or _busy_s
+        self._busy_s = busy or busy_s
         self._cores = psutil.cpu_count() or 1
         self._at_s: float | None = None
         self._busy_before_s = 0.0
@@ -45,12 +45,12 @@ class OthersLoad:
 
     def look(self) -> float | None:
         """Percent of the whole machine since the last look; None at the first."""
-        now_s, busy_s = self._steady(), self._busy_s()
+        now_s, all_s = self._steady(), self._busy_s()
         work = self._own_work()
         own = self._own(work.pids)
         passed_s = None if self._at_s is None else now_s - self._at_s
-        others_s = busy_s - self._busy_before_s - self._gained(own)
-        self._at_s, self._busy_before_s, self._own_before = now_s, busy_s, own
+        others_s = all_s - self._busy_before_s - self._gained(own)
+        self._at_s, self._busy_before_s, self._own_before = now_s, all_s, own
         if not passed_s or passed_s <= 0:
             return None
         others_s -= work.unseen_cores * passed_s
@@ -90,7 +90,8 @@ class OthersLoad:
         return None
 
 
-def _busy_s() -> float:
+def busy_s() -> float:
+    """Processor seconds of all programs since the computer started."""
     times = psutil.cpu_times()
     return float(times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0))
 

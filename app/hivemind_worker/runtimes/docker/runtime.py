@@ -337,6 +337,11 @@ class DockerRuntime:
         run = self._runs.get((key, attempt))
         return run.process if run is not None else None
 
+    def used_cpu_s(self, key: TaskKey, attempt: int) -> float | None:
+        """Processor seconds of a container, at most ten seconds old; asking costs nothing."""
+        run = self._runs.get((key, attempt))
+        return None if run is None or run.gauge.last is None else run.gauge.last.cpu_s
+
     # --- what is left behind ----------------------------------------------------------------
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:

@@ -145,6 +145,10 @@ class Guest:
         self._verdict = Problem(code=code, about=about)
         child.kill()
 
+    def used_cpu_s(self) -> float | None:
+        """Processor seconds of the child; None while there is none."""
+        return None if self._child is None else self._child.usage().cpu_s
+
     @property
     def _folders(self) -> Sequence[Path]:
         return (self.order.workspace, self._temporary)

@@ -270,6 +270,11 @@ class WasmRuntime:
         guest = self._guests.get((key, attempt))
         return guest.pid if guest is not None else None
 
+    def used_cpu_s(self, key: TaskKey, attempt: int) -> float | None:
+        """Processor seconds of a guest now."""
+        guest = self._guests.get((key, attempt))
+        return None if guest is None else guest.used_cpu_s()
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """Nothing is left of a guest that has ended."""
 

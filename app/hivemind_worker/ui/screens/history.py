@@ -1,34 +1,41 @@
-"""History: what was done day by day, what it earned, how trust came about, whose fault failures were."""
+"""History: what was done by day, pool or image, what it earned and took, how trust came about."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from hivemind_worker.model.days import day_of
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.model.task import Problem, Task
-from hivemind_worker.presentation.amounts import DAY_S
+from hivemind_worker.model.task import Problem, Task, TaskState
+from hivemind_worker.model.worked import WorkHistory
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
-from hivemind_worker.presentation.ledger import (
-    Day,
-    TrustLine,
-    amount,
-    csv_rows,
-    culprits,
-    days,
-    signed,
-    trust_lines,
-)
+from hivemind_worker.presentation.ledger import TrustLine, culprits, signed, trust_lines
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import day_number, weekday
 from hivemind_worker.presentation.page_words import trust
+from hivemind_worker.presentation.work_history import (
+    By,
+    Days,
+    HistoryRow,
+    HistoryTable,
+    by_words,
+    cells,
+    csv_text,
+    energy_sum,
+    has_something,
+    head,
+    history_table,
+    name_of,
+    report,
+    total_name,
+)
 from hivemind_worker.ui.bars import Bar, DayBars
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button, Segments
@@ -42,11 +49,15 @@ from hivemind_worker.ui.theme import theme
 LENGTHS = (("7", mark("7 days")), ("14", mark("14 days")), ("30", mark("30 days")))
 MOST_TASKS = 5000
 LEDGER_ROWS = 300
+MOST_BARS = 8
+"""Of pools or images."""
+AGAIN_S = 30.0
+"""Running tasks go on using energy."""
 RIGHT_PX = 440
 
 
 class BarsPart(QWidget):
-    """A title, its sum at the right, and the days as bars."""
+    """A title, its sum at the right, and the lines of the table as bars."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -62,7 +73,7 @@ class BarsPart(QWidget):
         inside.addWidget(self.empty)
         self.setLayout(inside)
 
-    def show_days(self, bars: Sequence[Bar], total: str, empty: str) -> None:
+    def show_bars(self, bars: Sequence[Bar], total: str, empty: str) -> None:
         """Show these, or why there is nothing to show."""
         known = any(bar.value for bar in bars)
         self.sum.setText(total if known else "")
@@ -74,19 +85,24 @@ class BarsPart(QWidget):
 
 
 class History(Screen):
-    """Read from the journal, so it is there after a restart."""
+    """Read from what the worker keeps, so it is there after a restart."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
-        self.length = 14
+        self.length, self.by = 14, By.DAY
+        self.table: HistoryTable | None = None
         self._ended: tuple[Task, ...] = ()
-        self._balances: tuple[Balance, ...] = ()
+        self._work: WorkHistory | None = None
+        self._asked_s = 0.0
+        self.ways = Segments([(by.value, word) for by, word in by_words().items()], _("A line for each"))
+        self.ways.chosen.connect(self.choose_by)
         self.lengths = Segments([(key, _(word)) for key, word in LENGTHS], _("How far back"))
         self.lengths.choose(str(self.length))
         self.lengths.chosen.connect(self.choose)
-        self.credits, self.hours = BarsPart(_("Credits")), BarsPart(_("Hours of work"))
-        self.days = RowsTable(_day_columns(), _("Days"))
-        self.days.setProperty("kind", "panel")
+        self.credits, self.energy = BarsPart(_("Credits")), BarsPart(_("Energy"))
+        self.lines = RowsTable((), _("History"))
+        self.lines.setProperty("kind", "panel")
+        self.notes = Label("", "small", wrap=True)
         self.culprits, self.culprit_rows = Panel(_("Whose fault were the failures?")), FactRows(left=40)
         self.culprits.body.addWidget(self.culprit_rows)
         self.score = Figure("", "strong")
@@ -105,17 +121,21 @@ class History(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        head = row(12)
-        head.addWidget(Label(_("History"), "title"))
-        head.addWidget(self.lengths)
-        head.addStretch(1)
-        head.addWidget(self.csv)
-        head.addWidget(self.json)
+        top = row(12)
+        top.addWidget(Label(_("History"), "title"))
+        top.addWidget(self.ways)
+        top.addStretch(1)
+        top.addWidget(self.csv)
+        top.addWidget(self.json)
         both = SideBySide(right_px=RIGHT_PX, least_left_px=380)
-        both.add((self.days, self.culprits), (self.ledger_panel,))
+        both.add((self.lines, self.notes, self.culprits), (self.ledger_panel,))
+        span = row(12)
+        span.addWidget(self.lengths)
+        span.addStretch(1)
         inside = column(12, margins=(gutter, 12, gutter, gutter))
-        inside.addLayout(head)
-        inside.addWidget(Columns(self.credits, self.hours))
+        inside.addLayout(top)
+        inside.addLayout(span)
+        inside.addWidget(Columns(self.credits, self.energy))
         inside.addWidget(both)
         fill_page(self, inside)
 
@@ -123,50 +143,55 @@ class History(Screen):
 
     def opened(self) -> None:
         self.bridge.query("history", lambda node: node.ended_tasks(MOST_TASKS), self._got_tasks)
-        snapshot = self.bridge.snapshot
-        if snapshot is not None:
-            pool, from_s = snapshot.pool, snapshot.at_s - 31 * DAY_S
-            self.bridge.query(
-                "balances",
-                lambda node: node.pools.balances(pool.address, pool.user, from_s),
-                self._got_balances,
-            )
+        if (days := self._days()) is not None and self.bridge.snapshot is not None:
+            self._asked_s = self.bridge.snapshot.at_s
+            self.bridge.query("work", lambda node: node.work_history(days.first, days.last), self._got_work)
+
+    def _days(self) -> Days | None:
+        if self.bridge.snapshot is None:
+            return None
+        today = day_of(self.bridge.snapshot.at_s)
+        return Days(today - timedelta(days=self.length - 1), today)
 
     def choose(self, length: str) -> None:
         """Look so many days back."""
         self.length = int(length)
         self.lengths.choose(length)
-        self._draw()
+        self.opened()
+
+    def choose_by(self, by: str) -> None:
+        """Show a line for each of these."""
+        self.by = By(by)
+        self.ways.choose(by)
+        self._draw_work()
 
     def _got_tasks(self, ended: tuple[Task, ...]) -> None:
         self._ended = ended
-        self._draw()
+        self._draw_trust()
 
-    def _got_balances(self, balances: tuple[Balance, ...]) -> None:
-        self._balances = balances
-        self._draw()
+    def _got_work(self, work: WorkHistory) -> None:
+        self._work = work
+        self._draw_work()
 
     # --- what is shown ------------------------------------------------------------------------
 
     def render_picture(self, snapshot: Snapshot) -> None:
-        """A task that has ended since is asked for; the rest stays."""
+        """A task that has ended since is asked for, and what running ones have used; the rest stays."""
         newest = max((task.ended_at_s or 0.0 for task in snapshot.tasks), default=0.0)
         known = max((task.ended_at_s or 0.0 for task in self._ended), default=0.0)
         score = trust(snapshot)
         self.score.setText(f"{score.score}, {score.group} · {score.next_step}")
-        if newest > known:
+        if newest > known or abs(snapshot.at_s - self._asked_s) > AGAIN_S:
             self.opened()
 
-    def _draw(self) -> None:
+    def _draw_trust(self) -> None:
         snapshot = self.bridge.snapshot
         if snapshot is None:
             return
         since = day_number(snapshot.at_s) - self.length
         ended = [task for task in self._ended if day_number(task.ended_at_s or 0.0) > since]
-        found = days(ended, self._balances, snapshot.at_s, self.length)
-        self._draw_bars(found)
-        self._draw_days(found)
-        failures = sum(each.failed for each in found)
+        found = culprits(ended)
+        failures = sum(task.state is TaskState.FAILED for task in ended)
         title = translate_many(
             "Whose fault was the {count} failure?", "Whose fault were the {count} failures?", failures
         )
@@ -175,45 +200,39 @@ class History(Screen):
         self.culprit_rows.show_lines([
             FactLine(look=Look(tone="offline" if not each.count else "waiting", icon=each.icon, word=""),
                      text=f"{each.name}: {each.detail}", right=f"{each.count} · {signed(each.trust)}")
-            for each in culprits(ended)
+            for each in found
         ])  # fmt: skip
         lines = trust_lines(self._ended, snapshot.node.trust_score)[:LEDGER_ROWS]
         self.ledger.show_rows(_ledger_rows(lines, snapshot.at_s))
         self.ledger.fit_height(16)
         self.ledger.setVisible(bool(lines))
         self.nothing.setVisible(not lines)
-        for button in (self.csv, self.json):
-            button.setEnabled(bool(ended))
 
-    def _draw_bars(self, found: tuple[Day, ...]) -> None:
-        oldest_first = found[::-1]
-        earned = [
-            Bar(None if each.earned is None else float(each.earned), each.title) for each in oldest_first
-        ]
-        total = sum(each.earned or 0 for each in found)
-        self.credits.show_days(
-            earned, _("{amount} CPT in {days} days", amount=f"{total:,}", days=self.length),
+    def _draw_work(self) -> None:
+        days = self._days()
+        if self._work is None or days is None:
+            return
+        self.table = table = history_table(self._work, self.by, days)
+        self._draw_bars(table, self._work.today)
+        rows = [_cells(each, table, name_of(each, table.by, self._work.today)) for each in table.rows]
+        rows.append(_cells(table.total, table, total_name(table), "strong"))
+        self.lines.show_rows(rows, _columns(table))
+        self.lines.fit_height(32)
+        self.notes.setText(" ".join(table.notes))
+        for button in (self.csv, self.json):
+            button.setEnabled(has_something(table.total))
+
+    def _draw_bars(self, table: HistoryTable, today: date) -> None:
+        shown = table.rows[::-1] if table.by is By.DAY else table.rows[:MOST_BARS]
+        names = [name_of(each, table.by, today) for each in shown]
+        credits = [Bar(each.credits, name) for each, name in zip(shown, names, strict=True)]
+        self.credits.show_bars(
+            credits,
+            _("{amount} CPT in {days} days", amount=f"{table.total.credits or 0:,.0f}", days=self.length),
             _("Nothing is known yet: the balance is noted from now on."),
         )  # fmt: skip
-        hours = [Bar(round(each.run_s / 3600, 2), each.title) for each in oldest_first]
-        whole = sum(each.run_s for each in found) / 3600
-        self.hours.show_days(
-            hours, _("{hours} h in {days} days", hours=f"{whole:.1f}", days=self.length),
-            _("No task has run in this time."),
-        )  # fmt: skip
-
-    def _draw_days(self, found: tuple[Day, ...]) -> None:
-        rows = [_day_cells(each) for each in found]
-        done, failed = sum(each.done for each in found), sum(each.failed for each in found)
-        hours, earned = sum(each.run_s for each in found) / 3600, [each.earned for each in found]
-        known = [value for value in earned if value is not None]
-        rows.append((
-            Cell(_("{days} days", days=self.length), kind="strong"), Cell(str(done), kind="strong"),
-            Cell(str(failed), kind="strong"), Cell(f"{hours:.1f}", kind="strong"),
-            Cell(amount(sum(known) if known else None), kind="strong"),
-        ))  # fmt: skip
-        self.days.show_rows(rows)
-        self.days.fit_height(32)
+        energy = [Bar(each.energy_kwh, name) for each, name in zip(shown, names, strict=True)]
+        self.energy.show_bars(energy, energy_sum(table), _("No task has run in this time."))
 
     # --- saving -------------------------------------------------------------------------------
 
@@ -227,33 +246,24 @@ class History(Screen):
         chooser.open()
 
     def save(self, path: Path, kind: str) -> None:
-        """Write the ended tasks of the range."""
-        snapshot = self.bridge.snapshot
-        since = day_number(snapshot.at_s) - self.length if snapshot is not None else 0
-        rows = csv_rows([task for task in self._ended if day_number(task.ended_at_s or 0.0) > since])
+        """Write the table that is shown."""
+        if self.table is None:
+            return
+        text = csv_text(self.table) if kind == "csv" else json.dumps(report(self.table), indent=1)
         try:
-            with path.open("w", encoding="utf-8", newline="") as file:
-                if kind == "csv":
-                    csv.writer(file).writerows(rows)
-                else:
-                    json.dump([dict(zip(rows[0], line, strict=True)) for line in rows[1:]], file, indent=1)
+            path.write_text(text, encoding="utf-8", newline="")
         except OSError as error:
             about = f"{path}: {error.strerror}"
             self.bridge.refused.emit(Problem(code=FaultCode.NO_PERMISSION, about=about))
 
 
-def _day_columns() -> tuple[Column, ...]:
-    return (
-        Column(_("Day"), wide=True), Column(_("Done"), numbers=True), Column(_("Failed"), numbers=True),
-        Column(_("Hours"), numbers=True), Column(_("CPT"), numbers=True),
-    )  # fmt: skip
+def _columns(table: HistoryTable) -> tuple[Column, ...]:
+    first, *rest = head(table)
+    return (Column(first, wide=True), *(Column(word, numbers=True) for word in rest))
 
 
-def _day_cells(day: Day) -> tuple[Cell, ...]:
-    return (
-        Cell(day.title), Cell(str(day.done) if day.done else "–"),
-        Cell(str(day.failed) if day.failed else "–"), Cell(day.hours), Cell(amount(day.earned)),
-    )  # fmt: skip
+def _cells(each: HistoryRow, table: HistoryTable, name: str, kind: str = "body") -> tuple[Cell, ...]:
+    return tuple(Cell(text, kind=kind) for text in cells(each, table, name))
 
 
 def _ledger_columns() -> tuple[Column, ...]:
