@@ -218,7 +218,7 @@ def test_a_set_up_around_the_real_frozen_folder_holds_every_file_of_it(frozen: P
     icon = ROOT / "build" / "icons" / "app.ico"
     built(
         "env",
-        "COMPRESSION=zlib",
+        "COMPRESSION=none",
         f"ICON={icon}",
         "installer/windows/setup.sh",
         str(frozen),

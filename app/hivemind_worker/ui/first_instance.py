@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,7 +46,11 @@ def place_of(state: Path) -> str:
     near = state.absolute() / "window.socket"
     if len(os.fsencode(near)) <= LONGEST_PATH:
         return str(near)
-    folder = platformdirs.user_runtime_path("hivemind-worker")
+    with (
+        warnings.catch_warnings()
+    ):  # where the session has no folder it takes another
+        warnings.simplefilter("ignore")
+        folder = platformdirs.user_runtime_path("hivemind-worker")
     own_folder(folder)
     return str(folder / short)
 
