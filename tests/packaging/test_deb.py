@@ -48,11 +48,11 @@ def test_a_volunteer_installs_sets_up_works_upgrades_and_leaves_nothing(
             _first_run(root, display, log)
             rows = _tasks(root)
             assert [row["status"] for row in rows] == ["COMPLETED"], rows
-            kept = {path.name for path in (root / "home/vera").rglob("*.json")}
+            kept = {path.name for path in (root / "home/vera").rglob("receipts/*.json")}
             _install(root, package.with_name(package.name.replace("0.1.0", NEXT)))
             _until(lambda: "program_replaced" in _verdicts(root), START_LIMIT_S, log)
         assert NEXT in run(root, "dpkg-query", "-W", "hivemind-worker")
-        assert kept <= {path.name for path in (root / "home/vera").rglob("*.json")}
+        assert kept and kept <= {path.name for path in (root / "home/vera").rglob("receipts/*.json")}
         run(root, "su", "hivemind-worker", "-s", "/bin/sh", "-c", "hivemind-worker version")
         run(root, "dpkg", "--remove", "hivemind-worker")
         assert not (root / "usr/lib/hivemind-worker").exists()

@@ -37,7 +37,7 @@ def test_both_services_work_are_closed_in_and_follow_the_package(package: Path, 
                 _is_started_again_when_it_dies(system)
                 _is_upgraded_while_it_runs(system, later)
             finally:
-                pool.kill()
+                system.run("sh", "-c", "kill $(pgrep -u ann -x hivemind-worker)")
                 pool.wait()
             _works_for_one_person(system)
             _leaves_nothing(system)

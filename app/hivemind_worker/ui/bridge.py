@@ -39,6 +39,8 @@ class Bridge(QObject):
     """A wish was not granted: the `Problem`."""
     place_wanted = Signal(str)
     """A screen leads to another place of the window."""
+    help_wanted = Signal(str)
+    """A page of the documentation is to be read, "" for the one about this place."""
     bug = Signal(str)
     """Something unexpected went wrong and is in the log."""
 

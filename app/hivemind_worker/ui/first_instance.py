@@ -13,8 +13,8 @@ import os
 import socket
 import struct
 import sys
-import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
@@ -32,7 +32,8 @@ LONGEST_PATH = 80
 
 
 def place_of(state: Path) -> str:
-    """The socket's path in the worker's own folder; where that is too long, in the user's for such things.
+    """The socket's path in the worker's own folder; where that is too long, by the open folder (Linux, where
+    a session may have no folder for such things) or in the user's for such things.
 
     On Windows the name of a pipe, whose access list Qt sets.
 
@@ -46,13 +47,17 @@ def place_of(state: Path) -> str:
     near = state.absolute() / "window.socket"
     if len(os.fsencode(near)) <= LONGEST_PATH:
         return str(near)
-    with (
-        warnings.catch_warnings()
-    ):  # where the session has no folder it takes another
-        warnings.simplefilter("ignore")
-        folder = platformdirs.user_runtime_path("hivemind-worker")
+    if sys.platform == "linux":
+        return f"/proc/{os.getpid()}/fd/{_opened(state)}/{near.name}"
+    folder = platformdirs.user_runtime_path("hivemind-worker")
     own_folder(folder)
     return str(folder / short)
+
+
+@lru_cache
+def _opened(state: Path) -> int:
+    """The folder, open for as long as this process lives: a short way to what lies in it."""
+    return os.open(state, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _is_own(line: QLocalSocket) -> bool:

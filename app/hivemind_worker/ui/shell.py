@@ -56,6 +56,7 @@ class Shell(QObject):
         self._tray: Tray | None = None
         bridge.refused.connect(self._refused)
         bridge.bug.connect(self._bug)
+        bridge.help_wanted.connect(self.show_help)
 
     def _made_window(self) -> MainWindow:
         window = MainWindow(self.bridge, self.memory, on_close=self._close_asked)

@@ -25,6 +25,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
+from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, Shape
@@ -174,6 +175,7 @@ class Doctor(Screen):
         head.addWidget(self.last_run)
         head.addStretch(1)
         head.addWidget(self.run_button)
+        head.addWidget(LearnMore(self.bridge))
         both = SideBySide(right_px=RIGHT_PX)
         both.add((self.panel,), (self.live, self.report, self.about))
         inside = column(12, margins=(gutter, 12, gutter, gutter))

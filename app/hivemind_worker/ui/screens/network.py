@@ -23,6 +23,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button, Switch
 from hivemind_worker.ui.parts.facts import Facts
 from hivemind_worker.ui.parts.ladder import Ladder
+from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Callout, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.side_by_side import SideBySide
@@ -71,6 +72,7 @@ class Network(Screen):
         top.addWidget(Label(_("Network"), "title"))
         top.addStretch(1)
         top.addWidget(Button(_("Look again"), "refresh", pressed=self.opened))
+        top.addWidget(LearnMore(self.bridge))
         both = SideBySide(right_px=RIGHT_PX, least_left_px=400)
         both.add((self.tunnel, self.doors, self.addresses), (self.ladder,))
         inside = column(12, margins=(gutter, 12, gutter, gutter))

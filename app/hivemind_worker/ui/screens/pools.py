@@ -35,6 +35,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Dialog, Question
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import FactColumns, Facts
+from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape, StateBadge, set_kind
@@ -302,6 +303,7 @@ class Pools(Screen):
         head.addStretch(1)
         self.add_button = Button(_("Add a pool…"), "plus", pressed=self.sign_in)
         head.addWidget(self.add_button)
+        head.addWidget(LearnMore(self.bridge))
         columns = SideBySide(right_px=RIGHT_WIDTH)
         columns.add(
             (self.switching, self.active, self.kept, self.demo, self.told),

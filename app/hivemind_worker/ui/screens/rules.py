@@ -31,6 +31,7 @@ from hivemind_worker.presentation.rule_rows import (
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button, MenuButton, Segments, Switch
+from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.screens import Screen
@@ -232,6 +233,7 @@ class Rules(Screen):
         head.addStretch(1)
         head.addWidget(self.presets)
         head.addWidget(self.undo)
+        head.addWidget(LearnMore(self.bridge))
         plan = Panel(_("Week plan"), self.mode)
         grid = column(10, margins=(16, 10, 16, 12))
         grid.addWidget(self.week)

@@ -19,6 +19,7 @@ from hivemind_worker.presentation.settings_form import FormGroup, form, waiting
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon
 from hivemind_worker.ui.parts.buttons import Button, Switch, ToolButton
+from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import box, column, line, row, scrolled
 from hivemind_worker.ui.parts.text import Label, Shape
 from hivemind_worker.ui.screens import Screen
@@ -122,6 +123,7 @@ class Settings(Screen):
         bar.addStretch(1)
         bar.addWidget(self.search, 1)
         bar.addWidget(self.only_changed)
+        bar.addWidget(LearnMore(self.bridge))
         page = QWidget()
         inside = column()
         inside.addLayout(self._form)
