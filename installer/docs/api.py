@@ -12,7 +12,7 @@ from hivemind_worker.web.schemas import COMPONENTS
 
 HEAD = """# API
 
-Made from the program's own OpenAPI document by `make docs`; do not edit.
+This page is made from the program itself, so it says what this version does.
 
 The worker serves it at `http://127.0.0.1:5000/api/v1/openapi.json`, with every schema. Who may call,
 tokens, and access from other computers: [Dashboard and API](dashboard.md).

@@ -9,7 +9,7 @@ from hivemind_worker.cli import PROGRAM, VERBS, Verb, parser_of
 
 HEAD = f"""# Command line
 
-Made from the program's own parsers by `make docs`; do not edit.
+This page is made from the program itself, so it says what this version does.
 
     {PROGRAM} COMMAND --help
 

@@ -18,7 +18,7 @@ FRAME = """<!doctype html>
 <title>{title} · HiveMind Worker</title>
 <link rel="stylesheet" href="{up}docs.css">
 </head>
-<body>
+<body class="pages">
 <div class="wide help">
 <nav aria-label="Pages">
 <a href="{up}index.html">HiveMind Worker</a>

@@ -35,6 +35,19 @@ def test_workflows_pin_what_they_use_and_begin_with_no_rights(workflow: Path) ->
     assert text.count("persist-credentials: false") == text.count("actions/checkout@")
 
 
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_call_scripts_that_are_there_with_words_that_they_know(workflow: Path) -> None:
+    text = workflow.read_text(encoding="utf-8")
+    called = re.findall(r"(installer/[\w/-]+\.sh)(?: (\w+))?", text)
+    assert len(called) > 5
+    for script, word in called:
+        content = (ROOT / script).read_text(encoding="utf-8")
+        if script.endswith("system-packages.sh"):
+            assert f"{word})" in content, word
+    targets = re.findall(r"\bmake ([a-z-]+)", text)
+    assert set(targets) <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+
+
 def test_the_macs_files_are_property_lists_and_ask_for_what_the_sandbox_needs_alone() -> None:
     asked = plistlib.loads((INSTALLER / "macos" / "entitlements.plist").read_bytes())
     assert set(asked) == {

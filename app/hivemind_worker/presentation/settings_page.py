@@ -9,7 +9,7 @@ from hivemind_worker.model.settings import rows
 
 HEAD = """# Settings
 
-Made from the table in `model/settings.py` by `make docs`; do not edit.
+This page is made from the program itself, so it says what this version does.
 
 Order: command line (`--node-port 6000`), environment (`NODE_PORT=6000`), settings file
 (`hivemind-worker config set node_port 6000`), default. Changes act at the next start.

@@ -6,8 +6,6 @@ from hivemind_worker.model.faults import FAULTS, Blame, Fault, FaultCode
 
 HEAD = """# Troubleshooting
 
-Made from the table in `model/faults.py` by `make docs`; do not edit.
-
 Look in this order:
 
     hivemind-worker status              # why it works or does not, and what to do
