@@ -51,7 +51,7 @@ class Clock:
 
 
 class Pool:
-    """A running pool and all stubs on it."""
+    """A running pool and all stubs on it. Another kind of pool replaces `build` and `end`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,7 +60,13 @@ class Pool:
         self.charges = False
 
     async def start(self) -> None:
-        self.book = SqlitePoolBook(self.folder)
+        address = await self.build()
+        assert isinstance(address, str), address
+        self.listen = address  # a second start listens at the same port
+        self.connect(address)
+
+    async def build(self) -> str | Problem:
+        self.book: Any = SqlitePoolBook(self.folder)
         assert await self.book.open() is None
         self.local = LocalPool(
             self.book,
@@ -70,10 +76,19 @@ class Pool:
             monotonic=self.monotonic,
             charges=self.charges,
         )
-        address = await self.local.start()
-        assert isinstance(address, str), address
-        self.listen = address  # a second start listens at the same port
-        self.connect(address)
+        return await self.local.start()
+
+    async def end(self) -> None:
+        await self.local.close()
+        await self.book.close()
+
+    async def archives_kept(self) -> list[bytes]:
+        """What lies there of tasks and results."""
+        return [file.read_bytes() for file in sorted((self.folder / "archives").iterdir())]
+
+    async def lose_archives(self) -> None:
+        for file in (self.folder / "archives").iterdir():
+            file.unlink()
 
     def connect(self, address: str) -> None:
         """Make the stubs; alone, it is for a pool that runs elsewhere."""
@@ -88,8 +103,7 @@ class Pool:
 
     async def stop(self) -> None:
         await self.channel.close()
-        await self.local.close()
-        await self.book.close()
+        await self.end()
 
     async def restart(self) -> None:
         await self.stop()

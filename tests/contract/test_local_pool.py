@@ -357,7 +357,7 @@ async def test_an_upload_with_nonsense_is_refused_with_words_and_leaves_nothing(
     values = {"task_id": "t", "task_zip": b"zip", "token": token, **fields}
     answer = await pool.requests.UploadTask(pb.UploadTaskRequest(**values))
     assert not answer.success and answer.message
-    assert list((pool.folder / "archives").iterdir()) == []
+    assert await pool.archives_kept() == []
     listed = await pool.requests.GetAllUserTasks(pb.GetAllUserTasksRequest(token=token))
     assert not listed.tasks
 
@@ -367,17 +367,16 @@ async def test_a_known_id_is_refused_also_to_another_account(pool: Pool) -> None
     assert (await pool.upload(ada, "t", zipped(main_py="1"))).success
     for token in (ada, bob):
         assert not (await pool.upload(token, "t", zipped(main_py="2"))).success
-    (kept,) = (pool.folder / "archives").iterdir()
-    assert kept.read_bytes() == zipped(main_py="1")
+    assert await pool.archives_kept() == [zipped(main_py="1")]
 
 
 async def test_of_racing_uploads_of_one_id_exactly_one_wins(pool: Pool) -> None:
     token = await pool.account("ada")
     answers = await asyncio.gather(*(pool.upload(token, "t", zipped(main_py=str(n))) for n in range(10)))
     assert sum(each.success for each in answers) == 1
-    (kept,) = (pool.folder / "archives").iterdir()
+    (kept,) = await pool.archives_kept()
     winner = next(n for n, each in enumerate(answers) if each.success)
-    assert kept.read_bytes() == zipped(main_py=str(winner))
+    assert kept == zipped(main_py=str(winner))
 
 
 async def test_an_archive_over_the_message_limit_is_refused(pool: Pool) -> None:
@@ -438,7 +437,7 @@ async def test_a_waiting_task_has_no_result_and_can_be_stopped_once(pool: Pool) 
     assert (await pool.task(token, "t")).status == "STOPPED"
     again = await pool.requests.StopTask(pb.StopTaskRequest(task_id="t", token=token))
     assert not again.success and "STOPPED" in again.message
-    assert list((pool.folder / "archives").iterdir()) == []
+    assert await pool.archives_kept() == []
 
 
 # the door

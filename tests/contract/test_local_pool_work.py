@@ -333,8 +333,7 @@ async def test_a_result_ends_the_task_with_what_its_execution_log_says(
         assert (await pool.task(token, "t")).status == state
         result = await fetched(pool, token, "t")
         assert result.success and result.result_zip == archive
-        (kept,) = (pool.folder / "archives").iterdir()  # the task's own archive is not needed any more
-        assert kept.read_bytes() == archive
+        assert await pool.archives_kept() == [archive]  # the task's own is not needed any more
 
 
 async def test_one_result_is_kept_however_often_it_comes(pool: Pool) -> None:
@@ -621,8 +620,7 @@ async def test_a_result_sent_again_after_a_restart_is_the_same_success(pool: Poo
 async def test_a_task_whose_archive_is_gone_fails_with_words(pool: Pool) -> None:
     token = await pool.account("ada")
     await pool.upload(token, "t")
-    for file in (pool.folder / "archives").iterdir():
-        file.unlink()
+    await pool.lose_archives()
     async with tiny_worker(pool, "wim") as worker:
         task = await pool.until(token, "t", "FAILED")
         assert "gone" in task.message and not worker.offers

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.commands.layout import aligned
 from hivemind_worker.commands.login import read_password
-from hivemind_worker.commands.pool_nats import add_parsers
+from hivemind_worker.commands.pool_nats import add_parsers, pool_credential_file
 from hivemind_worker.commands.printing import fail, plain, say, say_json
 from hivemind_worker.commands.resolve import pool_folder
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
 
 if TYPE_CHECKING:
+    from hivemind_worker.pool.local.book import PoolBook
+    from hivemind_worker.pool.nats.book import NatsPoolBook
+    from hivemind_worker.pool.nats.engine import Connect
     from hivemind_worker.store.pool_book import SqlitePoolBook
 
 LISTEN = "127.0.0.1:50051"
@@ -40,6 +43,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="requesters pay workers by the minute; without it the pool itself rewards completed tasks",
     )
+    parser.add_argument(
+        "--engine", metavar="ADDRESS", default="",
+        help="keep everything on a NATS server, tls://HOST:PORT (nats://127.0.0.1:PORT on this computer); "
+        "several pools may then run at once, for one another",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine-credential", metavar="FILE", type=Path, help="default: the one that pool nats-config wrote"
+    )
+    parser.add_argument(
+        "--replicas", type=int, default=1, choices=(1, 3, 5),
+        help="how many servers of a NATS cluster keep each record (default: 1; 3 survives the loss of one)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(func=run_pool)
     parts = parser.add_subparsers(metavar="user|worker|nats-config", title="accounts and workers")
@@ -63,8 +78,13 @@ def run_pool(args: argparse.Namespace) -> int:
     return asyncio.run(_run(args))
 
 
-async def _opened(json_output: bool) -> SqlitePoolBook | int:
-    """The open book, or the exit code. A spoilt book was set aside: that is told, and work goes on."""
+async def _opened(args: argparse.Namespace) -> SqlitePoolBook | NatsPoolBook | int:
+    """The open book, on a NATS server with --engine, or the exit code."""
+    return await _engine_book(args) if args.engine else await _own_book(args.json)
+
+
+async def _own_book(json_output: bool) -> SqlitePoolBook | int:
+    """This home's book. A spoilt one was set aside: that is told, and work goes on."""
     from hivemind_worker.store.pool_book import SqlitePoolBook
 
     book = SqlitePoolBook(pool_folder())
@@ -78,27 +98,71 @@ async def _opened(json_output: bool) -> SqlitePoolBook | int:
     return book
 
 
+async def _engine_book(args: argparse.Namespace) -> NatsPoolBook | int:
+    from hivemind_worker.pool.nats.book import NatsPoolBook
+    from hivemind_worker.pool.nats.engine import Engine
+
+    connect = _entrance(args)
+    if isinstance(connect, Problem):
+        return fail(connect, args.json)
+    book = NatsPoolBook(Engine(connect))
+    problem = await book.open()
+    return book if problem is None else fail(problem, args.json)
+
+
+def _entrance(args: argparse.Namespace) -> Connect | Problem:
+    """The way to the NATS server that --engine names."""
+    from hivemind_worker.pool.nats.entrances import entrance
+
+    return entrance(args.engine, args.engine_credential or pool_credential_file())
+
+
 async def _run(args: argparse.Namespace) -> int:
-    book = await _opened(args.json)
+    if args.engine:
+        return await _run_on_engine(args)
+    book = await _own_book(args.json)
     if isinstance(book, int):
         return book
     try:
         if not await book.claim():
             about = f"a pool uses {pool_folder()}"
             return fail(Problem(code=FaultCode.ALREADY_RUNNING, about=about), args.json)
-        return await _serve(book, args)
+        return await _run_on_disk(book, args)
     finally:
         await book.close()
 
 
-async def _serve(book: SqlitePoolBook, args: argparse.Namespace) -> int:
+async def _run_on_disk(book: SqlitePoolBook, args: argparse.Namespace) -> int:
     from hivemind_worker.pool.local.pool import LocalPool
 
     pool = LocalPool(book, pool_folder(), args.listen, charges=args.charge)
     address = await pool.start()
     if isinstance(address, Problem):
         return fail(address, args.json)
-    endpoint = pool_folder() / "endpoint.json"
+    try:
+        return await _serve(book, address, pool_folder() / "endpoint.json", args)
+    finally:
+        await pool.close()
+
+
+async def _run_on_engine(args: argparse.Namespace) -> int:
+    from hivemind_worker.pool.nats.pool import EnginePool
+
+    connect = _entrance(args)
+    if isinstance(connect, Problem):
+        return fail(connect, args.json)
+    folder = pool_folder() / "engine"
+    pool = EnginePool(connect, folder, args.listen, replicas=args.replicas, charges=args.charge)
+    address = await pool.start()
+    if isinstance(address, Problem):
+        return fail(address, args.json)
+    try:
+        return await _serve(pool.book, address, folder / f"endpoint-{os.getpid()}.json", args)
+    finally:
+        await pool.close()
+
+
+async def _serve(book: PoolBook, address: str, endpoint: Path, args: argparse.Namespace) -> int:
     try:
         ended = _end_signal()
         _announce(endpoint, address, args.json)
@@ -106,8 +170,7 @@ async def _serve(book: SqlitePoolBook, args: argparse.Namespace) -> int:
             _hint("No account yet. Make one with: hivemind-worker pool user add NAME", args.json)
         await ended.wait()
     finally:
-        endpoint.unlink(missing_ok=True)
-        await pool.close()
+        endpoint.unlink(missing_ok=True)  # noqa: ASYNC240 - a moment, at the end
     if not args.json:
         say("The pool has ended. Its tasks go on at the next start.")
     return 0
@@ -155,7 +218,7 @@ async def _add_user(args: argparse.Namespace, password: str) -> int:
     from hivemind_worker.nursery import NamedThread
     from hivemind_worker.pool.local.accounts import open_account
 
-    book = await _opened(args.json)
+    book = await _opened(args)
     if isinstance(book, int):
         return book
     hashing = NamedThread("pool-passwords")
@@ -181,7 +244,7 @@ def list_users(args: argparse.Namespace) -> int:
 
 
 async def _list_users(args: argparse.Namespace) -> int:
-    book = await _opened(args.json)
+    book = await _opened(args)
     if isinstance(book, int):
         return book
     try:

@@ -93,6 +93,11 @@ def authority_folder() -> Path:
     return pool_folder() / "nats"
 
 
+def pool_credential_file() -> Path:
+    """What a pool process shows to the NATS server; it signs nothing, and may lie on another computer."""
+    return authority_folder() / "pool-process.json"
+
+
 def credential_file() -> Path:
     """Where a worker keeps its credential for such a pool, mode 0600."""
     return home_places().state / "pool-credential.json"
@@ -107,6 +112,7 @@ def _authority() -> Authority | Problem:
 def write_config(args: argparse.Namespace) -> int:
     """Write the server's configuration; keys that are there stay."""
     from hivemind_worker.pool.nats.authority import SERVER, make_authority
+    from hivemind_worker.pool.nats.credential import keep
     from hivemind_worker.pool.nats.server_config import GIB, ServerPlan
 
     problem = _misfit(args)
@@ -121,11 +127,13 @@ def write_config(args: argparse.Namespace) -> int:
         port=args.port, folder=folder / SERVER, keep_bytes=args.keep_gb * GIB,
     )  # fmt: skip
     config = made.write_server(plan, [*hosts, "localhost", "127.0.0.1", "::1"])
+    keep(pool_credential_file(), made.for_pool())
     if args.json:
         say_json({"config": str(config), "servers": list(made.servers)})
     else:
         say(f"Written: {config}\nWorkers will reach it at {', '.join(made.servers)}")
         say(f"Start the server with: nats-server -c {config}")
+        say(f"Start the pool with: hivemind-worker pool --engine {made.servers[0]}")
         say(f"Keep {folder} to yourself and make copies: whoever has it can let workers in.")
     return 0
 

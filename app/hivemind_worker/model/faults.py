@@ -80,6 +80,8 @@ class FaultCode(StrEnum):
     NOT_THE_POOL = "not_the_pool"
     NAME_TAKEN = "name_taken"
     NO_SUCH_WORKER = "no_such_worker"
+    NO_STREAMS = "no_streams"
+    NATS_IN_THE_OPEN = "nats_in_the_open"
     # the pool's network
     BAD_PROFILE = "bad_profile"
     NO_PROFILE = "no_profile"
@@ -354,6 +356,14 @@ FAULTS: dict[FaultCode, Fault] = {
         "No worker of that name is in the pool: {about}.",
         "See the names with: hivemind-worker pool worker list",
         exit_code=4,
+    ),
+    FaultCode.NATS_IN_THE_OPEN: _owner(
+        "{about} is on another computer: without TLS everybody in between could read along.",
+        "Use an address that begins with tls://, and a credential.",
+    ),
+    FaultCode.NO_STREAMS: _owner(
+        "The NATS server does not keep what the pool needs: {about}.",
+        "Start it with the configuration that this writes: hivemind-worker pool nats-config",
     ),
     FaultCode.BAD_PROFILE: _owner(
         "This VPN profile is not used: {about}.",

@@ -69,6 +69,11 @@ class PoolNode:
     status: str
     heard_at_s: float
 
+    @property
+    def asks(self) -> bool:
+        """Whether the node asks for tasks: it has no port, and nothing is offered to it."""
+        return self.port == 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolTask:

@@ -172,9 +172,13 @@ class SqlitePoolBook:
         """Stopped tasks whose node has not heard of it."""
         return await self._call(PoolTables.untold_stops)
 
-    async def offer(self, key: TaskKey, node_id: str) -> None:
+    def listen(self, heard: Callable[[PoolNode], None], changed: Callable[[], None]) -> None:
+        """Nobody else writes to this book but `pool user add`."""
+
+    async def offer(self, key: TaskKey, node_id: str) -> bool:
         """Note that this node may hold the task."""
         await self._call(PoolTables.offer, key, node_id)
+        return True
 
     async def withdraw(self, key: TaskKey, node_id: str) -> None:
         """Note that this node does not hold the task."""

@@ -1,4 +1,7 @@
-"""The archives that the pool holds: one folder, private files named by task key. All calls block."""
+"""The archives that the pool holds: one folder, private files named by task key.
+
+`ArchiveStore` is what the pool expects of them, `DiskArchives` fits it; the calls of `Archives` block.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,14 @@ import secrets
 import shutil
 import zipfile
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from hivemind_worker.model.pool_records import PoolTaskState
 from hivemind_worker.model.task import TaskKey
+from hivemind_worker.nursery import NamedThread
 
 KEEP_FREE_BYTES = 64 * 1024 * 1024
 LOG_NAME = "execution_log.txt"
@@ -54,7 +61,7 @@ class Archives:
 
     def has_room(self, size: int) -> bool:
         """Whether so many bytes fit on the disk with something to spare."""
-        return shutil.disk_usage(self.folder).free >= size + KEEP_FREE_BYTES
+        return has_room(self.folder, size)
 
     def write(self, target: Path, content: memoryview) -> None:
         """Put a whole archive in place, synced; on an error nothing is left and the old one stays.
@@ -76,6 +83,74 @@ class Archives:
     def remove_task(self, key: TaskKey) -> None:
         """Remove the uploaded archive: an ended task is never offered again."""
         self.task(key).unlink(missing_ok=True)
+
+
+class ArchiveStore(Protocol):
+    """Keeps archives. Every call raises OSError when it cannot; nothing was promised then."""
+
+    async def prepare(self) -> None: ...
+
+    async def has_room(self, size: int) -> bool: ...
+
+    async def keep_task(self, key: TaskKey, content: memoryview) -> None: ...
+
+    async def keep_result(self, key: TaskKey, content: memoryview, digest: str) -> PoolTaskState:
+        """Keep a result; returns what it says of the run."""
+        ...
+
+    def task(self, key: TaskKey) -> AbstractAsyncContextManager[Path]:
+        """The task's archive as a file, while the context lasts; FileNotFoundError when it is gone."""
+        ...
+
+    def result(self, key: TaskKey, digest: str) -> AbstractAsyncContextManager[Path]:
+        """The result with that digest, in the same way."""
+        ...
+
+    async def remove_task(self, key: TaskKey) -> None: ...
+
+
+class DiskArchives:
+    """Archives in a folder of this computer. Fits `ArchiveStore`."""
+
+    def __init__(self, archives: Archives, files: NamedThread) -> None:
+        self._archives, self._files = archives, files
+
+    async def prepare(self) -> None:
+        """Make the folder and clear what a crash left half-written."""
+        await self._files.call(self._archives.prepare)
+
+    async def has_room(self, size: int) -> bool:
+        """Whether so many bytes fit on the disk with something to spare."""
+        return await self._files.call(self._archives.has_room, size)
+
+    async def keep_task(self, key: TaskKey, content: memoryview) -> None:
+        """Put a task's archive in place."""
+        await self._files.call(self._archives.write, self._archives.task(key), content)
+
+    async def keep_result(self, key: TaskKey, content: memoryview, _digest: str) -> PoolTaskState:
+        """Put the one result in place."""
+        target = self._archives.result(key)
+        await self._files.call(self._archives.write, target, content)
+        return await self._files.call(state_told_by, target)
+
+    @asynccontextmanager
+    async def task(self, key: TaskKey) -> AsyncIterator[Path]:
+        """Where the uploaded archive lies."""
+        yield self._archives.task(key)
+
+    @asynccontextmanager
+    async def result(self, key: TaskKey, _digest: str) -> AsyncIterator[Path]:
+        """Where the result lies."""
+        yield self._archives.result(key)
+
+    async def remove_task(self, key: TaskKey) -> None:
+        """Remove the uploaded archive: an ended task is never offered again."""
+        await self._files.call(self._archives.remove_task, key)
+
+
+def has_room(folder: Path, size: int) -> bool:
+    """Whether so many bytes fit on the folder's disk with something to spare."""
+    return shutil.disk_usage(folder).free >= size + KEEP_FREE_BYTES
 
 
 def sha256(content: memoryview) -> str:

@@ -1,5 +1,6 @@
 """What the embedded pool expects of its book. `store.pool_book` fits it; it is handed in, never imported.
 
+`store.pool_book` keeps it on this computer's disk, `pool.nats.book` on a NATS server.
 Every call is one transaction: what it reports is durable when it returns, and two
 calls never mix; OSError says that the disk failed and nothing changed. The book is
 the only truth; the pool keeps nothing else that must outlive it.
@@ -7,7 +8,7 @@ the only truth; the pool keeps nothing else that must outlive it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hivemind_worker.model.pool_records import (
@@ -23,6 +24,10 @@ from hivemind_worker.model.task import TaskKey
 
 class PoolBook(Protocol):
     """Accounts, nodes, tasks and their logs."""
+
+    def listen(self, heard: Callable[[PoolNode], None], changed: Callable[[], None]) -> None:
+        """Tell of what other pool processes write to the same book; never called where there are none."""
+        ...
 
     async def add_account(self, name: str, salt: bytes, digest: bytes, balance: int) -> bool:
         """Open an account; False when the name is taken."""
@@ -64,8 +69,11 @@ class PoolBook(Protocol):
         """Stopped tasks whose node has not heard of it and has not sent a result."""
         ...
 
-    async def offer(self, key: TaskKey, node_id: str) -> None:
-        """Note, before it is called, that this node may hold the task from now on."""
+    async def offer(self, key: TaskKey, node_id: str) -> bool:
+        """Note, before it is called, that this node may hold the task from now on.
+
+        False: it is not to be called, another pool process sees to the task.
+        """
         ...
 
     async def withdraw(self, key: TaskKey, node_id: str) -> None:

@@ -11,12 +11,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hivemind_worker.model.pool_records import PoolNode, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import Nursery
-from hivemind_worker.pool.local.archives import Archives
+from hivemind_worker.pool.local.archives import ArchiveStore
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.callout import Callout, Said, WorkerAnswer
 from hivemind_worker.pool.local.patience import Patience
@@ -48,7 +48,7 @@ class Dispatch:
         *,
         book: PoolBook,
         roster: Roster,
-        archives: Archives,
+        archives: ArchiveStore,
         callout: Callout,
         stops: Stops,
         task_log: TaskLog,
@@ -106,13 +106,15 @@ class Dispatch:
         return min(IDLE_LOOK_S, self._patience.next_s() or IDLE_LOOK_S)
 
     async def _round(self) -> None:
+        nodes = self._roster.awake()
+        if not nodes:
+            return
         waiting = await self._book.tasks_in(PoolTaskState.PENDING)
         running = await self._book.tasks_in(PoolTaskState.RUNNING)
         self._running = Counter(task.node_id for task in running)
         load = load_of(running)
         for flight in self._flights.values():
             load.add(flight.node.node_id, flight.task)
-        nodes = self._roster.awake()
         for task in waiting:
             if task.key not in self._flights and self._fits_on_the_way(task):
                 node = self._choice(task, nodes, load)
@@ -149,8 +151,10 @@ class Dispatch:
         task, node = flight.task, flight.node
         self._patience.tried(task.key, node.node_id)
         try:
-            await self._book.offer(task.key, node.node_id)
-            await self._settle(flight, await self._callout.execute(node, task, self._archives.task(task.key)))
+            if await self._book.offer(task.key, node.node_id):
+                async with self._archives.task(task.key) as archive:
+                    answer = await self._callout.execute(node, task, archive)
+                await self._settle(flight, answer)
         except FileNotFoundError:
             await self._lost_archive(task)
         except OSError as error:
@@ -185,7 +189,9 @@ class Dispatch:
         self._patience.accepted(task.key, node.node_id)
         self.ended(task.key)
         now = await self._book.begin(task.key, node.node_id, self._clock())
-        if now.state is PoolTaskState.RUNNING:
+        if now.state is PoolTaskState.RUNNING and now.node_id != node.node_id:
+            self._stops.tell(replace(now, node_id=node.node_id))  # another process was quicker
+        elif now.state is PoolTaskState.RUNNING:
             await self._log.system(task.key, f"Running on {node.node_id}.")
         elif now.state is PoolTaskState.STOPPED and not now.has_result:
             self._stops.tell(now)  # it was stopped while the offer was on its way

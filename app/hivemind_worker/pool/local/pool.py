@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -20,7 +20,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.local.accounts import open_account
-from hivemind_worker.pool.local.archives import Archives
+from hivemind_worker.pool.local.archives import Archives, ArchiveStore, DiskArchives
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.callout import Callout
 from hivemind_worker.pool.local.dispatch import Dispatch
@@ -53,14 +53,19 @@ class LocalPool:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         charges: bool = False,
+        archives: ArchiveStore | None = None,
+        signing: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
-        """`folder` takes the archives and the signing key; `charges`: requesters pay by the minute."""
+        """`folder` takes the archives and the signing key, unless they are kept elsewhere; `charges`:
+        requesters pay by the minute."""
         self._book, self._folder, self._listen, self._charges = book, folder, listen, charges
         self._clock, self._monotonic = clock, monotonic
         self._nursery = Nursery("pool")
         self._files = NamedThread("pool-files", threads=2)
         self._hashing = NamedThread("pool-passwords", threads=2)
         self._archives = Archives(folder / "archives")
+        self._store = archives or DiskArchives(self._archives, self._files)
+        self._signing = signing or self._own_key
         self._server: grpc.aio.Server | None = None
         self._dispatch: Dispatch | None = None
 
@@ -70,15 +75,18 @@ class LocalPool:
         if isinstance(address, Problem):
             return await self._not_started(address)
         try:
-            await self._files.call(self._archives.prepare)
-            key = await self._files.call(signing_key, self._folder / "signing.key")
+            await self._store.prepare()
+            key = await self._signing()
         except OSError as error:
-            about = f"{self._folder} ({error.strerror})"
+            about = f"{self._folder} ({error.strerror or error})"
             return await self._not_started(Problem(code=FaultCode.NO_PERMISSION, about=about))
         try:
             return await self._serve(Tokens(key, self._clock), *address)
         except OSError as error:
             return await self._not_started(_listen_problem(error, self._listen))
+
+    async def _own_key(self) -> bytes:
+        return await self._files.call(signing_key, self._folder / "signing.key")
 
     async def _not_started(self, problem: Problem) -> Problem:
         await self.close()
@@ -103,7 +111,7 @@ class LocalPool:
         roster, callout = Roster(book, clock, self._monotonic), Callout(self._files)
         stops = Stops(book, roster, callout, self._nursery)
         dispatch = self._dispatch = Dispatch(
-            book=book, roster=roster, archives=self._archives, callout=callout, stops=stops,
+            book=book, roster=roster, archives=self._store, callout=callout, stops=stops,
             task_log=task_log, nursery=self._nursery, clock=clock, monotonic=self._monotonic,
         )  # fmt: skip
         watch = Watch(
@@ -116,15 +124,16 @@ class LocalPool:
                 book=book, identity=identity, roster=roster, dispatch=dispatch, clock=clock
             ).entrances(),
             "MasterNodeService": Requests(
-                book=book, identity=identity, archives=self._archives, files=self._files, turns=turns,
+                book=book, identity=identity, archives=self._store, files=self._files, turns=turns,
                 dispatch=dispatch, stops=stops, task_log=task_log, clock=clock,
             ).entrances(),
             "WorkerNodeService": Workers(
-                book=book, identity=identity, archives=self._archives, files=self._files, turns=turns,
+                book=book, identity=identity, archives=self._store, files=self._files, turns=turns,
                 dispatch=dispatch, task_log=task_log, clock=clock, charges=self._charges,
             ).entrances(),
         }  # fmt: skip
         server.add_generic_rpc_handlers(tuple(handlers(name, table) for name, table in services.items()))
+        book.listen(roster.take, dispatch.wake)
         await roster.load()
         await dispatch.load()
         await stops.load()

@@ -11,7 +11,7 @@ import grpc
 from hivemind_worker.model.pool_records import PoolAccount, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskId, TaskKey, key_of
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.pool.local.archives import Archives
+from hivemind_worker.pool.local.archives import ArchiveStore
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.bulk import joined
 from hivemind_worker.pool.local.dispatch import Dispatch
@@ -46,7 +46,7 @@ class Requests:
         *,
         book: PoolBook,
         identity: Identity,
-        archives: Archives,
+        archives: ArchiveStore,
         files: NamedThread,
         dispatch: Dispatch,
         stops: Stops,
@@ -92,10 +92,11 @@ class Requests:
         async with self._turns.of(task.key):
             if await self._book.task(task.key) is not None:
                 return "A task of this id is known already: choose another id."
-            if not await self._files.call(self._archives.has_room, len(content)):
+            if not await self._archives.has_room(len(content)):
                 return "The pool's disk is full."
-            await self._files.call(self._archives.write, self._archives.task(task.key), content)
-            await self._book.add_task(task)
+            await self._archives.keep_task(task.key, content)
+            if not await self._book.add_task(task):
+                return "A task of this id is known already: choose another id."
         await self._log.system(task.key, f"Received, {len(content)} bytes.")
         return None
 
@@ -121,9 +122,9 @@ class Requests:
             return pb.GetTaskResultResponse(success=False, message=text)
         number = pb.GetTaskResultResponse.RESULT_ZIP_FIELD_NUMBER
         answer = pb.GetTaskResultResponse(success=True, message="OK")
-        file = self._archives.result(task.key)
         try:
-            return Answer(message=await self._files.call(joined, answer, number, file))
+            async with self._archives.result(task.key, task.result_sha256) as file:
+                return Answer(message=await self._files.call(joined, answer, number, file))
         except FileNotFoundError:
             return pb.GetTaskResultResponse(success=False, message="The result is gone from the pool's disk.")
 
@@ -160,7 +161,7 @@ class Requests:
         if now is not None and now.node_id:
             self._stops.tell(now)
         else:
-            await self._files.call(self._archives.remove_task, key)
+            await self._archives.remove_task(key)
 
     async def log(self, request: pb.TasklogRequest, caller: Caller) -> Answer | Rejection:
         """The last 1 MiB of the task's log. This call says no by gRPC status, as the original does."""

@@ -30,6 +30,11 @@ class Roster:
             self._nodes[node.node_id] = node
             self._heard[node.node_id] = self._started - age
 
+    def take(self, node: PoolNode) -> None:
+        """Another process of the pool has heard this node (or this one has, and it is told again)."""
+        self._nodes[node.node_id] = node
+        self._heard[node.node_id] = self._monotonic()
+
     async def heard(self, node: PoolNode) -> bool:
         """A node registered or reported; True when it is new, back after silence, or changed."""
         before = self._nodes.get(node.node_id)
@@ -48,9 +53,12 @@ class Roster:
         return sum(node.account == account for node in self._nodes.values())
 
     def awake(self) -> list[PoolNode]:
-        """Nodes heard from in the last 30 s. Those refresh by themselves, ours refresh nothing:
-        the original pool counts its own writes as signs of life."""
-        return [node for node_id, node in self._nodes.items() if self.is_awake(node_id)]
+        """Nodes heard from in the last 30 s to which tasks are offered.
+
+        Those refresh by themselves, ours refresh nothing: the original pool counts its own writes as signs
+        of life.
+        """
+        return [node for name, node in self._nodes.items() if self.is_awake(name) and not node.asks]
 
     def is_awake(self, node_id: str) -> bool:
         """Whether the node was heard from in the last 30 s."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hivemind_worker.model.pool_records import PoolAccount, PoolResult, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskId, key_of
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.pool.local.archives import Archives, sha256, state_told_by
+from hivemind_worker.pool.local.archives import ArchiveStore, sha256
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.dispatch import Dispatch
 from hivemind_worker.pool.local.door import Caller, Entrance
@@ -39,7 +39,7 @@ class Workers:
         *,
         book: PoolBook,
         identity: Identity,
-        archives: Archives,
+        archives: ArchiveStore,
         files: NamedThread,
         dispatch: Dispatch,
         task_log: TaskLog,
@@ -138,11 +138,9 @@ class Workers:
         if now is not None and now.has_result:
             same = now.result_sha256 == digest
             return None if same else "Another result of this task is kept already."
-        if not await self._files.call(self._archives.has_room, len(content)):
+        if not await self._archives.has_room(len(content)):
             return "The pool's disk is full; send the result again later."
-        target = self._archives.result(key)
-        await self._files.call(self._archives.write, target, content)
-        state = await self._files.call(state_told_by, target)
+        state = await self._archives.keep_result(key, content, digest)
         await self._finish(held, state, digest, len(content))
         return None
 
@@ -163,4 +161,4 @@ class Workers:
         await self._log.system(task.key, f"Result received, {size} bytes. The task is {now.state}.")
         self._dispatch.ended(task.key)
         self._dispatch.freed(node_id)
-        await self._files.call(self._archives.remove_task, task.key)
+        await self._archives.remove_task(task.key)

@@ -1,4 +1,7 @@
-"""A connection to a pool's server with a credential: over TLS, after the server has shown who it is."""
+"""A connection to a pool's server: with a credential over TLS, after the server has shown who it is.
+
+Without TLS only within this computer (`connect_here`), for trials and tests.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ import logging
 import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from nats.aio.client import Client
 from nats.errors import Error
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.pool.local.limits import is_loopback
 from hivemind_worker.pool.nats.credential import Credential
+from hivemind_worker.pool.nats.subjects import inbox_of
 
 log = logging.getLogger(__name__)
 CONNECT_S = 5
@@ -46,7 +52,8 @@ async def connect(
     """
     problem = Problem(code=FaultCode.POOL_UNREACHABLE, about=", ".join(credential.servers))
     for server in credential.servers:
-        found = await _try(server, credential, on_error, on_close)
+        proof = {"inbox_prefix": credential.inbox.encode(), **_proof(credential)}
+        found = await _try(server, proof, on_error, on_close)
         if isinstance(found, Client):
             return found
         if found is not None:
@@ -54,9 +61,31 @@ async def connect(
     return problem
 
 
+async def connect_here(
+    server: str,
+    user: str = "",
+    password: str = "",
+    *,
+    on_error: Callable[[str], None] | None = None,
+    on_close: Callable[[], None] | None = None,
+) -> Client | Problem:
+    """The same to nats://HOST:PORT of this computer, with the server's own name and password if it has them.
+
+    NATS_IN_THE_OPEN for any other host: there, whoever listens would have the password and every task.
+    """
+    host = urlsplit(server).hostname or ""
+    if not is_loopback(host):
+        return Problem(code=FaultCode.NATS_IN_THE_OPEN, about=server)
+    proof: dict[str, Any] = {"user": user, "password": password} if user else {}
+    if user:
+        proof["inbox_prefix"] = inbox_of(user).encode()
+    found = await _try(server, proof, on_error, on_close)
+    return found or Problem(code=FaultCode.POOL_UNREACHABLE, about=server)
+
+
 async def _try(
     server: str,
-    credential: Credential,
+    proof: dict[str, Any],
     on_error: Callable[[str], None] | None,
     on_close: Callable[[], None] | None,
 ) -> Client | Problem | None:
@@ -79,7 +108,7 @@ async def _try(
             await client.connect(
                 server, allow_reconnect=False, connect_timeout=CONNECT_S,
                 max_reconnect_attempts=1, reconnect_time_wait=0,  # 0 attempts would be without end
-                error_cb=note, closed_cb=closed, inbox_prefix=credential.inbox.encode(), **_proof(credential),
+                error_cb=note, closed_cb=closed, **proof,
             )  # fmt: skip
     except (Error, OSError, TimeoutError) as error:
         told.append(str(error))

@@ -1,0 +1,150 @@
+"""Archives of tasks and results on a NATS server, in pieces that any process can read one by one.
+
+Fits `pool.local.archives.ArchiveStore`. On this process's disk an archive lies only while it is being used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from hivemind_worker.model.pool_records import PoolTaskState
+from hivemind_worker.model.task import TaskKey
+from hivemind_worker.nursery import NamedThread
+from hivemind_worker.pool.local.archives import has_room, state_told_by
+from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.layout import ARCHIVES, PIECE_BYTES, piece_subject, pieces_subject
+
+TASK, RESULT = "task", "result"
+COUNT = "Hivemind-Pieces"
+AT_ONCE = 8
+LEFT_S = 24 * 60 * 60
+"""A file as old as this was left by a process that was killed."""
+
+
+class Names(Protocol):
+    """Under which name the archive of a task lies: in its record, which decides between uploads of one id."""
+
+    def new(self, key: TaskKey) -> str: ...
+
+    async def of(self, key: TaskKey) -> str: ...
+
+
+class NatsArchives:
+    """The pool's archives. `folder` is this process's own, for what is being used."""
+
+    def __init__(self, engine: Engine, names: Names, folder: Path, files: NamedThread) -> None:
+        self._engine, self._names, self._folder, self._files = engine, names, folder, files
+
+    async def prepare(self) -> None:
+        """Make the folder; raises OSError."""
+        await self._files.call(self._prepare)
+
+    def _prepare(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in self._folder.glob("*.zip"):
+            with contextlib.suppress(FileNotFoundError):
+                if each.stat().st_mtime < time.time() - LEFT_S:
+                    each.unlink()
+
+    async def has_room(self, size: int) -> bool:
+        """Whether so many bytes fit on this process's disk; the server says itself when it is full."""
+        return await self._files.call(has_room, self._folder, size)
+
+    async def keep_task(self, key: TaskKey, content: memoryview) -> None:
+        """Put a task's archive in place; it counts once the task's record names it."""
+        name = self._names.new(key)
+        await self._send(key, TASK, name, content)
+
+    async def keep_result(self, key: TaskKey, content: memoryview, digest: str) -> PoolTaskState:
+        """Put a result in place; which one counts is decided by the digest in the task's record."""
+        await self._send(key, RESULT, digest, content)
+        return await self.state_of(key, digest)
+
+    async def state_of(self, key: TaskKey, digest: str) -> PoolTaskState:
+        """What a kept result says of the run."""
+        async with self.result(key, digest) as file:
+            return await self._files.call(state_told_by, file)
+
+    async def _send(self, key: TaskKey, kind: str, name: str, content: memoryview) -> None:
+        count = count_of(len(content))
+        for first in range(0, count, AT_ONCE):
+            numbers = range(first, min(first + AT_ONCE, count))
+            await asyncio.gather(
+                *(self._keep(piece_subject(key, kind, name, n), count, piece_of(content, n)) for n in numbers)
+            )
+
+    async def keep_result_piece(
+        self, key: TaskKey, digest: str, number: int, count: int, data: bytes
+    ) -> None:
+        """Put one piece of a result in place."""
+        await self._keep(piece_subject(key, RESULT, digest, number), count, data)
+
+    async def _keep(self, subject: str, count: int, data: bytes) -> None:
+        await self._engine.write(subject, data, headers={COUNT: str(count)})
+
+    async def task_piece(self, key: TaskKey, number: int) -> tuple[bytes, int]:
+        """One piece of a task's archive, and how many there are; FileNotFoundError when it is gone."""
+        return await self._piece(key, TASK, await self._names.of(key), number)
+
+    async def _piece(self, key: TaskKey, kind: str, name: str, number: int) -> tuple[bytes, int]:
+        found = await self._engine.read(ARCHIVES, piece_subject(key, kind, name, number))
+        if found is None:
+            raise FileNotFoundError(f"the archive of task {key} is not there")
+        return found.data, int(found.headers[COUNT])
+
+    @asynccontextmanager
+    async def task(self, key: TaskKey) -> AsyncIterator[Path]:
+        """The task's archive as a file, for a while; FileNotFoundError when it is gone."""
+        async with self._fetched(key, TASK, await self._names.of(key)) as file:
+            yield file
+
+    def result(self, key: TaskKey, digest: str) -> contextlib.AbstractAsyncContextManager[Path]:
+        """The result as a file, for a while; FileNotFoundError when it is gone."""
+        return self._fetched(key, RESULT, digest)
+
+    @asynccontextmanager
+    async def _fetched(self, key: TaskKey, kind: str, name: str) -> AsyncIterator[Path]:
+        path = self._folder / f"{secrets.token_hex(8)}.zip"
+        try:
+            out = await self._files.call(_private, path)
+            try:
+                await self._fetch(key, kind, name, out)
+            finally:
+                await self._files.call(out.close)
+            yield path
+        finally:
+            await self._files.call(lambda: path.unlink(missing_ok=True))
+
+    async def _fetch(self, key: TaskKey, kind: str, name: str, out: BinaryIO) -> None:
+        data, count = await self._piece(key, kind, name, 0)
+        await self._files.call(out.write, data)
+        for first in range(1, count, AT_ONCE):
+            numbers = range(first, min(first + AT_ONCE, count))
+            found = await asyncio.gather(*(self._piece(key, kind, name, number) for number in numbers))
+            await self._files.call(out.writelines, [data for data, _ in found])
+
+    async def remove_task(self, key: TaskKey) -> None:
+        """Remove the task's archive: an ended task is never handed out again."""
+        await self._engine.remove(ARCHIVES, pieces_subject(key, TASK))
+
+
+def count_of(size: int) -> int:
+    """How many pieces an archive of that size has."""
+    return max(1, -(-size // PIECE_BYTES))
+
+
+def piece_of(content: memoryview, number: int) -> bytes:
+    """One of them."""
+    return bytes(content[number * PIECE_BYTES : (number + 1) * PIECE_BYTES])
+
+
+def _private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")

@@ -1,0 +1,434 @@
+"""The pool's book on a NATS server: what `store.pool_book` is on a disk. Fits `pool.local.book.PoolBook`.
+
+Every change is compare-and-set on one record, so any number of pool processes share the book and none of them
+holds anything that the others need. What is open is also kept in memory, as the server tells of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hivemind_worker.model.pool_records import (
+    Moved,
+    PoolAccount,
+    PoolNode,
+    PoolResult,
+    PoolTask,
+    PoolTaskState,
+)
+from hivemind_worker.model.task import Problem, TaskKey
+from hivemind_worker.pool.nats.engine import Engine, Kept
+from hivemind_worker.pool.nats.layout import (
+    ACCOUNTS,
+    CLAIMS,
+    LAST_USER_ID,
+    LISTS,
+    MOST_TRIES,
+    NODES,
+    SIGNING_KEY,
+    TASKS,
+    AccountRecord,
+    TaskRecord,
+    account_record,
+    account_subject,
+    claim_subject,
+    list_subject,
+    node_of,
+    node_subject,
+    node_to_json,
+    task_record,
+    task_subject,
+)
+from hivemind_worker.pool.nats.log_pieces import LogPieces
+from hivemind_worker.pool.nats.open_tasks import OpenTasks, is_untold
+from hivemind_worker.pool.nats.payments import Payments
+
+KEY_BYTES = 32
+
+Change = Callable[[TaskRecord], TaskRecord | None]
+"""A record's next form; None to leave it as it is."""
+
+
+class NatsPoolBook:
+    """The book of one pool process. `open` before use. Every call raises OSError while the server is away."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._payments = Payments(engine)
+        self._pieces = LogPieces(engine)
+        self._me = secrets.token_hex(8)
+        self._open = OpenTasks()
+        self._names: dict[TaskKey, str] = {}
+        self._nodes: dict[str, PoolNode] = {}
+        self._heard: list[Callable[[PoolNode], None]] = []
+        self._changed: list[Callable[[], None]] = []
+
+    async def open(self) -> Problem | None:
+        """Take in what is open, and hear of every change from now on."""
+        problem = await self._engine.open()
+        if problem is None:
+            await self._engine.follow(NODES, NODES.subjects[0], self._take_node)
+            await self._engine.follow(TASKS, TASKS.subjects[0], self._take_task)
+            await self._finish_payments()
+        return problem
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._engine.close()
+
+    def listen(self, heard: Callable[[PoolNode], None], changed: Callable[[], None]) -> None:
+        """Tell of nodes heard and tasks changed by whichever process."""
+        self._heard.append(heard)
+        self._changed.append(changed)
+
+    async def signing_key(self) -> bytes:
+        """The key of the pool's tokens, the same for all its processes."""
+        while True:
+            kept = await self._engine.read(ACCOUNTS, SIGNING_KEY)
+            if kept is not None and len(kept.data) == KEY_BYTES:
+                return kept.data
+            await self._engine.write(
+                SIGNING_KEY, secrets.token_bytes(KEY_BYTES), over=kept.revision if kept else 0
+            )
+
+    # accounts
+
+    async def add_account(self, name: str, salt: bytes, digest: bytes, balance: int) -> bool:
+        """Open an account; False when the name is taken."""
+        if await self._payments.read(name) is not None:
+            return False
+        account = PoolAccount(
+            user_id=await self._next_user_id(), name=name, salt=salt, digest=digest, balance=balance
+        )
+        return await self._payments.write(AccountRecord(account=account, leaving={}), 0)
+
+    async def _next_user_id(self) -> int:
+        while True:
+            kept = await self._engine.read(ACCOUNTS, LAST_USER_ID)
+            number = int(kept.data) + 1 if kept else 1
+            over = kept.revision if kept else 0
+            if await self._engine.write(LAST_USER_ID, str(number).encode(), over=over) is not None:
+                return number
+
+    async def account(self, name: str) -> PoolAccount | None:
+        """One account by its name."""
+        found = await self._payments.read(name)
+        return found[0].account if found else None
+
+    async def _accounts(self) -> list[AccountRecord]:
+        return [
+            account_record(kept.data) for kept in await self._engine.all_of(ACCOUNTS, account_subject("*"))
+        ]
+
+    async def accounts(self) -> tuple[PoolAccount, ...]:
+        """All accounts by name."""
+        return tuple(sorted((each.account for each in await self._accounts()), key=lambda each: each.name))
+
+    async def transfer(self, sender: str, receiver: str, amount: int) -> Moved:
+        """Move tokens between two accounts."""
+        return await self._payments.move(secrets.token_hex(8), sender, receiver, amount)
+
+    async def charge(self, key: TaskKey, receiver: str, amount: int) -> Moved:
+        """Move a minute's pay from the task's owner and count the minute, once, whoever asks."""
+        kept = self._open.get(key)
+        task = kept[0].task if kept else await self.task(key)
+        if task is None:
+            raise LookupError(f"no task {key} in the book")
+        minute = task.paid_minutes
+
+        async def is_paid() -> bool:
+            return (await self._read(key))[0].task.paid_minutes > minute
+
+        async def count() -> None:
+            await self._count(key, minute)
+
+        return await self._payments.move(
+            f"{key}:{minute}", task.owner, receiver, amount, is_done=is_paid, noted=count
+        )
+
+    async def _count(self, key: TaskKey, minute: int) -> None:
+        def counted(record: TaskRecord) -> TaskRecord | None:
+            is_next = record.task.paid_minutes == minute
+            return _with(record, paid_minutes=minute + 1) if is_next else None
+
+        await self._change(key, counted)
+
+    async def _finish_payments(self) -> None:
+        """Go on with what a process left in the middle when it died."""
+        for account in await self._accounts():
+            for payment in account.leaving:
+                key, _, minute = payment.partition(":")
+                if minute:
+                    await self._count(TaskKey(key), int(minute))
+                await self._payments.arrive(payment, account.account.name)
+        for record in self._open.all():
+            await self._reward(record)
+
+    async def _reward(self, record: TaskRecord) -> None:
+        """Pay what a task earned, once."""
+        if record.owed is None:
+            return
+        payment, (account, amount) = f"{record.task.key}:reward", record.owed
+        await self._payments.credit(payment, account, amount)
+        await self._change(record.task.key, lambda now: replace(now, owed=None) if now.owed else None)
+        await self._payments.forget(payment, account)
+
+    # nodes
+
+    async def put_node(self, node: PoolNode) -> None:
+        """Keep a node's latest registration."""
+        self._nodes[node.node_id] = node
+        await self._engine.write(node_subject(node.node_id), node_to_json(node))
+
+    async def nodes(self) -> tuple[PoolNode, ...]:
+        """All nodes heard from within the time that they are kept."""
+        return tuple(sorted(self._nodes.values(), key=lambda node: node.node_id))
+
+    def node(self, node_id: str) -> PoolNode | None:
+        """One node as last heard of."""
+        return self._nodes.get(node_id)
+
+    def _take_node(self, kept: Kept) -> None:
+        node = node_of(kept.data)
+        self._nodes[node.node_id] = node
+        for heard in self._heard:
+            heard(node)
+
+    # tasks
+
+    def new(self, key: TaskKey) -> str:
+        """A name for the archive of the next `add_task` of this key."""
+        self._names[key] = secrets.token_hex(8)
+        return self._names[key]
+
+    async def of(self, key: TaskKey) -> str:
+        """The name of a task's archive."""
+        return (await self._read(key))[0].archive
+
+    async def add_task(self, task: PoolTask) -> bool:
+        """Keep a new task; False when its key is taken."""
+        record = TaskRecord(task=task, order=time.time_ns(), archive=self._names.pop(task.key, ""))
+        if await self._engine.read(TASKS, task_subject(task.key)) is not None:
+            return False
+        await self._engine.write(list_subject(task.owner), task.key.encode())
+        return await self._write(record, 0) is not None
+
+    async def _write(self, record: TaskRecord, over: int) -> int | None:
+        revision = await self._engine.write(task_subject(record.task.key), record.to_json(), over=over)
+        if revision is not None:
+            self._note(record, revision)
+        return revision
+
+    async def _read(self, key: TaskKey) -> tuple[TaskRecord, int]:
+        kept = await self._engine.read(TASKS, task_subject(key))
+        if kept is None:
+            raise LookupError(f"no task {key} in the book")
+        return task_record(kept.data), kept.revision
+
+    async def _change(self, key: TaskKey, change: Change) -> tuple[TaskRecord, bool]:
+        """The record now, and whether this call changed it."""
+        known = self._open.get(key)
+        while True:
+            record, revision = known or await self._read(key)
+            after = change(record)
+            if after is None and known is None:
+                return record, False
+            if after is not None and await self._write(after, revision) is not None:
+                return after, True
+            known = None  # what is in memory was not the last word: judge again by the server's
+
+    async def task(self, key: TaskKey) -> PoolTask | None:
+        """One task by its key."""
+        kept = await self._engine.read(TASKS, task_subject(key))
+        return task_record(kept.data).task if kept else None
+
+    async def tasks_in(self, state: PoolTaskState) -> tuple[PoolTask, ...]:
+        """Tasks in PENDING or RUNNING, oldest first."""
+        return tuple(each.task for each in self._open.in_state(state))
+
+    async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
+        """The owner's latest tasks, newest first."""
+        listed = await self._engine.all_of(LISTS, list_subject(owner))
+        keys = list(dict.fromkeys(TaskKey(each.data.decode()) for each in reversed(listed)))[:limit]
+        found = [await self.task(key) for key in keys]
+        return tuple(task for task in found if task is not None and task.owner == owner)
+
+    async def untold_stops(self) -> tuple[PoolTask, ...]:
+        """Stopped tasks whose node has not heard of it."""
+        return tuple(record.task for record in self._open.all() if is_untold(record.task))
+
+    async def offer(self, key: TaskKey, node_id: str) -> bool:
+        """Note that this node may hold the task; False while another process offers it."""
+        if not await self._claim(key):
+            return False
+        record, _ = await self._change(
+            key, lambda record: replace(record, offered=(*record.offered, node_id))
+            if node_id not in record.offered else None,
+        )  # fmt: skip
+        return record.task.state is PoolTaskState.PENDING
+
+    async def _claim(self, key: TaskKey) -> bool:
+        before = await self._engine.read(CLAIMS, claim_subject(key))
+        if before is not None and before.data not in (b"", self._me.encode()):
+            return False
+        over = before.revision if before else 0
+        return await self._engine.write(claim_subject(key), self._me.encode(), over=over) is not None
+
+    async def _unclaim(self, key: TaskKey) -> None:
+        await self._engine.write(claim_subject(key), b"")
+
+    async def withdraw(self, key: TaskKey, node_id: str) -> None:
+        """Note that this node does not hold the task."""
+
+        def without(record: TaskRecord) -> TaskRecord | None:
+            left = tuple(each for each in record.offered if each != node_id)
+            return replace(record, offered=left) if left != record.offered else None
+
+        await self._change(key, without)
+        await self._unclaim(key)
+
+    async def offered_to(self, key: TaskKey) -> tuple[str, ...]:
+        """Nodes that may hold the task."""
+        return (await self._read(key))[0].offered
+
+    async def holder(self, key: TaskKey, account: str) -> str | None:
+        """The account's node that holds (or may hold) the task."""
+        record, _ = await self._read(key)
+        for node_id in (record.task.node_id, *record.offered):
+            node = self._nodes.get(node_id)
+            if node is not None and node.account == account:
+                return node_id
+        return None
+
+    async def begin(self, key: TaskKey, node_id: str, at_s: float) -> PoolTask:
+        """A node took the task. Where it runs on another one by now, that stays."""
+
+        def begun(record: TaskRecord) -> TaskRecord | None:
+            task = record.task
+            if task.has_result or (task.state is PoolTaskState.RUNNING and task.node_id != node_id):
+                return None
+            state = PoolTaskState.RUNNING if task.state is PoolTaskState.PENDING else task.state
+            started = at_s if task.started_at_s is None else task.started_at_s
+            return _with(record, node_id=node_id, started_at_s=started, state=state)
+
+        record, _ = await self._change(key, begun)
+        await self._unclaim(key)
+        return record.task
+
+    async def end(self, key: TaskKey, state: PoolTaskState, message: str, at_s: float) -> bool:
+        """An open task ends without a result."""
+        _, done = await self._change(
+            key, lambda record: None if record.task.state.has_ended
+            else _with(record, state=state, message=message, ended_at_s=at_s),
+        )  # fmt: skip
+        return done
+
+    async def told(self, key: TaskKey) -> None:
+        """The node heard of the stop."""
+        await self._change(key, lambda record: _with(record, stop_told=True))
+
+    async def finish(self, result: PoolResult) -> PoolTask:
+        """Keep the one result of a task, with its reward; a second one changes nothing."""
+
+        def finished(record: TaskRecord) -> TaskRecord | None:
+            return None if record.task.has_result else _finished(record, result)
+
+        record, _ = await self._change(result.key, finished)
+        await self._reward(record)
+        return record.task
+
+    # tasks that workers ask for
+
+    async def hand_out(
+        self, node: PoolNode, fits: Callable[[PoolTask], bool], at_s: float
+    ) -> TaskRecord | None:
+        """Give the oldest waiting task that fits to a node that asks; None when there is none."""
+
+        def taken(record: TaskRecord) -> TaskRecord | None:
+            if record.task.state is not PoolTaskState.PENDING:
+                return None
+            running = _with(record, node_id=node.node_id, started_at_s=at_s, state=PoolTaskState.RUNNING)
+            return replace(running, offered=(node.node_id,))
+
+        passed_over: list[TaskKey] = []
+        try:
+            while (waiting := self._open.pick(fits)) is not None:
+                key = waiting.task.key
+                passed_over.append(key)  # until it is taken: also when the server goes away meanwhile
+                if not (waiting.offered and await self._is_claimed(key)):
+                    record, done = await self._change(key, taken)
+                    if done:
+                        return record
+        finally:
+            for key in passed_over:
+                self._open.put_back(key)
+        return None
+
+    async def _is_claimed(self, key: TaskKey) -> bool:
+        kept = await self._engine.read(CLAIMS, claim_subject(key))
+        return kept is not None and kept.data != b""
+
+    async def take_back(
+        self, key: TaskKey, node_id: str, reason: str, at_s: float, *, lost: bool
+    ) -> TaskRecord | None:
+        """The node does not have the task any more: it waits again, or is FAILED if too many lost it."""
+
+        def back(record: TaskRecord) -> TaskRecord | None:
+            task = record.task
+            if task.state is not PoolTaskState.RUNNING or task.node_id != node_id:
+                return None
+            times = record.lost + lost
+            if times >= MOST_TRIES:
+                message = f"{times} nodes in a row did not finish the task; the last: {reason}"
+                ended = _with(record, state=PoolTaskState.FAILED, message=message, ended_at_s=at_s)
+                return replace(ended, lost=times)
+            waits = _with(record, state=PoolTaskState.PENDING, node_id="", started_at_s=None)
+            return replace(waits, offered=(), lost=times)
+
+        record, done = await self._change(key, back)
+        return record if done else None
+
+    def held_by(self, node_id: str) -> list[TaskRecord]:
+        """Tasks not done with that a node has."""
+        return self._open.of_node(node_id)
+
+    # logs
+
+    async def append_log(self, key: TaskKey, texts: Sequence[str], keep_bytes: int) -> None:
+        """Append texts in order, keeping the last `keep_bytes`."""
+        await self._pieces.append(key, "".join(texts).encode(), keep_bytes)
+
+    async def log(self, key: TaskKey) -> tuple[int, str]:
+        """Bytes cut off at the start so far, and the text that is left."""
+        return await self._pieces.read(key)
+
+    # what is kept in memory
+
+    def _take_task(self, kept: Kept) -> None:
+        self._note(task_record(kept.data), kept.revision)
+
+    def _note(self, record: TaskRecord, revision: int) -> None:
+        if self._open.note(record, revision):
+            for changed in self._changed:
+                changed()
+
+
+def _with(record: TaskRecord, **changes: object) -> TaskRecord:
+    return replace(record, task=replace(record.task, **changes))  # type: ignore[arg-type]
+
+
+def _finished(record: TaskRecord, result: PoolResult) -> TaskRecord:
+    # A stop is the requester's own word: a result that comes after it does not unsay it.
+    stays = record.task.state is PoolTaskState.STOPPED
+    started = record.task.started_at_s
+    ended = _with(
+        record, node_id=result.node_id, state=record.task.state if stays else result.state,
+        message=record.task.message if stays else result.message, result_sha256=result.sha256,
+        result_bytes=result.size_bytes, started_at_s=result.at_s if started is None else started,
+        ended_at_s=result.at_s,
+    )  # fmt: skip
+    earns = not stays and result.state is PoolTaskState.COMPLETED and result.reward > 0
+    return replace(ended, owed=(result.account, result.reward) if earns else None)

@@ -1,0 +1,176 @@
+"""How a pool lies on a NATS server: streams, subjects, limits, and the form of each record. Pure.
+
+Every record is one message of a subject of its own, of which the stream keeps the last: written with
+compare-and-set on the sequence, so that any number of pool processes may change it. Workers
+reach none of these subjects (see `subjects`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from hivemind_worker.model.pool_records import PoolAccount, PoolNode, PoolTask, PoolTaskState
+from hivemind_worker.model.task import TaskId, TaskKey
+from hivemind_worker.pool.nats.subjects import ROOT
+
+DAY_S = 24 * 60 * 60.0
+KEPT_S = 90 * DAY_S
+"""How long a task is kept after its last change: record, log and result go together."""
+TASKS_LISTED = 100
+PIECE_BYTES = 512 * 1024
+"""Of an archive; a message may have 1 MiB."""
+LOG_SLACK_BYTES = 256 * 1024
+"""By so much a log may outgrow its limit before its beginning is cut off."""
+CLAIM_S = 60.0
+"""For so long one pool process alone offers a task to nodes that are pushed to; then another may."""
+MOST_TRIES = 5
+"""So many nodes in a row may lose a task before it is FAILED."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One stream: how many messages of a subject it keeps (-1: all), and how long (0: for ever)."""
+
+    name: str
+    subjects: tuple[str, ...]
+    each: int = 1
+    age_s: float = 0.0
+
+
+TASKS = Stream(name="HIVEMIND_TASKS", subjects=(f"{ROOT}.task.*",), age_s=KEPT_S)
+CLAIMS = Stream(name="HIVEMIND_CLAIMS", subjects=(f"{ROOT}.claim.*",), age_s=CLAIM_S)
+LISTS = Stream(name="HIVEMIND_LISTS", subjects=(f"{ROOT}.list.*",), each=TASKS_LISTED, age_s=KEPT_S)
+LOGS = Stream(name="HIVEMIND_LOGS", subjects=(f"{ROOT}.log.*",), each=-1, age_s=KEPT_S)
+ARCHIVES = Stream(name="HIVEMIND_ARCHIVES", subjects=(f"{ROOT}.archive.>",), age_s=KEPT_S)
+NODES = Stream(name="HIVEMIND_NODES", subjects=(f"{ROOT}.node.*",), age_s=KEPT_S)
+ACCOUNTS = Stream(name="HIVEMIND_ACCOUNTS", subjects=(f"{ROOT}.account.*", f"{ROOT}.pool.*"))
+STREAMS = (TASKS, CLAIMS, LISTS, LOGS, ARCHIVES, NODES, ACCOUNTS)
+
+SIGNING_KEY = f"{ROOT}.pool.signing-key"
+LAST_USER_ID = f"{ROOT}.pool.last-user-id"
+
+
+def task_subject(key: TaskKey) -> str:
+    """Where a task's record lies."""
+    return f"{ROOT}.task.{key}"
+
+
+def claim_subject(key: TaskKey) -> str:
+    """Where it stands which pool process offers the task at present."""
+    return f"{ROOT}.claim.{key}"
+
+
+def log_subject(key: TaskKey) -> str:
+    """Where the pieces of a task's log lie."""
+    return f"{ROOT}.log.{key}"
+
+
+def piece_subject(key: TaskKey, kind: str, name: str, number: int) -> str:
+    """Where one piece of an archive lies."""
+    return f"{ROOT}.archive.{key}.{kind}.{name}.{number}"
+
+
+def pieces_subject(key: TaskKey, kind: str) -> str:
+    """All pieces of a task's archives of one kind."""
+    return f"{ROOT}.archive.{key}.{kind}.>"
+
+
+def list_subject(owner: str) -> str:
+    """Where the keys of a requester's last tasks lie."""
+    return f"{ROOT}.list.{token(owner)}"
+
+
+def node_subject(node_id: str) -> str:
+    """Where a node's last registration lies."""
+    return f"{ROOT}.node.{token(node_id)}"
+
+
+def account_subject(name: str) -> str:
+    """Where an account lies."""
+    return f"{ROOT}.account.{token(name)}"
+
+
+def token(text: str) -> str:
+    """Any text as one token of a subject; different for different texts."""
+    return text.encode("utf-8", "surrogatepass").hex() or "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """A task with what only the engine's book needs to know of it."""
+
+    task: PoolTask
+    order: int = 0  # among tasks of the same second
+    archive: str = ""  # under which name its archive lies: that of another upload of the id has another one
+    offered: tuple[str, ...] = ()  # nodes that may hold it
+    lost: int = 0  # times that a node was given it and fell silent or gave it back
+    owed: tuple[str, int] | None = None  # account and tokens of a reward that is on its way
+
+    def to_json(self) -> bytes:
+        """As it is kept."""
+        return json.dumps(asdict(self)).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRecord:
+    """An account, and the payments on their way, so that a process that dies in the middle loses none."""
+
+    account: PoolAccount
+    leaving: Mapping[str, tuple[str, int]]  # taken off here, by the payment's id: to whom, and how much
+    arrived: tuple[str, ...] = ()  # ids of payments added here that the other side does not know of yet
+
+    def to_json(self) -> bytes:
+        """As it is kept."""
+        account = self.account
+        values = {
+            "user_id": account.user_id, "name": account.name, "salt": account.salt.hex(),
+            "digest": account.digest.hex(), "balance": account.balance,
+            "leaving": dict(self.leaving), "arrived": self.arrived,
+        }  # fmt: skip
+        return json.dumps(values).encode()
+
+    def with_balance(self, balance: int, **changes: Any) -> AccountRecord:
+        """The same with another balance (and other payments)."""
+        return replace(self, account=replace(self.account, balance=balance), **changes)
+
+
+def task_record(content: bytes) -> TaskRecord:
+    """What `to_json` wrote; fields of later versions are left out."""
+    values = json.loads(content)
+    task = _known(PoolTask, values["task"])
+    task["key"], task["task_id"] = TaskKey(task["key"]), TaskId(task["task_id"])
+    task["state"] = PoolTaskState(task["state"])
+    owed = values.get("owed")
+    return TaskRecord(
+        task=PoolTask(**task), order=values.get("order", 0),
+        archive=values.get("archive", ""), offered=tuple(values.get("offered", ())),
+        lost=values.get("lost", 0), owed=(owed[0], owed[1]) if owed else None,
+    )  # fmt: skip
+
+
+def account_record(content: bytes) -> AccountRecord:
+    """What `to_json` wrote."""
+    values = json.loads(content)
+    account = PoolAccount(
+        user_id=values["user_id"], name=values["name"], salt=bytes.fromhex(values["salt"]),
+        digest=bytes.fromhex(values["digest"]), balance=values["balance"],
+    )  # fmt: skip
+    leaving = {name: (to[0], to[1]) for name, to in values["leaving"].items()}
+    return AccountRecord(account=account, leaving=leaving, arrived=tuple(values["arrived"]))
+
+
+def node_to_json(node: PoolNode) -> bytes:
+    """As it is kept."""
+    return json.dumps(asdict(node)).encode()
+
+
+def node_of(content: bytes) -> PoolNode:
+    """What `node_to_json` wrote."""
+    return PoolNode(**_known(PoolNode, json.loads(content)))
+
+
+def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}

@@ -1,0 +1,58 @@
+"""The logs of tasks on a NATS server: one message a call, each knowing where it ends in the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hivemind_worker.model.task import TaskKey
+from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.layout import LOG_SLACK_BYTES, LOGS, PIECE_BYTES, log_subject
+
+END = "Hivemind-End"
+
+
+class LogPieces:
+    """Appends to logs and reads them; any number of processes at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def append(self, key: TaskKey, text: bytes, keep_bytes: int) -> None:
+        """Append UTF-8, keeping at least the last `keep_bytes` of the log."""
+        for piece in _pieces(text):
+            end = await self._append(log_subject(key), piece)
+            # Cutting reads the whole: it is done once each so many bytes.
+            over = end > keep_bytes + LOG_SLACK_BYTES
+            if over and end // LOG_SLACK_BYTES != (end - len(piece)) // LOG_SLACK_BYTES:
+                await self._cut(log_subject(key), end - keep_bytes)
+
+    async def _append(self, subject: str, piece: bytes) -> int:
+        while True:
+            last = await self._engine.read(LOGS, subject)
+            end = (int(last.headers[END]) if last else 0) + len(piece)
+            over = last.revision if last else 0
+            if await self._engine.write(subject, piece, over=over, headers={END: str(end)}) is not None:
+                return end
+
+    async def _cut(self, subject: str, from_byte: int) -> None:
+        for kept in await self._engine.all_of(LOGS, subject):
+            if int(kept.headers[END]) > from_byte:
+                await self._engine.remove(LOGS, subject, before=kept.revision)
+                return
+
+    async def read(self, key: TaskKey) -> tuple[int, str]:
+        """Bytes cut off at the start so far, and the text that is left."""
+        found = await self._engine.all_of(LOGS, log_subject(key))
+        cut = int(found[0].headers[END]) - len(found[0].data) if found else 0
+        return cut, b"".join(each.data for each in found).decode()
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """Cut to the size of a message, never inside a character."""
+    start = 0
+    while start < len(text):
+        stop = min(start + PIECE_BYTES, len(text))
+        while stop < len(text) and text[stop] & 0xC0 == 0x80:
+            stop -= 1
+        yield text[start:stop]
+        start = stop

@@ -1,0 +1,116 @@
+"""The tasks that are not done with, as one pool process last heard of them: found by state, node and demand.
+
+Only a picture for choosing quickly; whether a choice holds is decided by compare-and-set at the server.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from typing import TypeVar
+
+from hivemind_worker.model.pool_records import PoolTask, PoolTaskState
+from hivemind_worker.model.task import TaskKey
+from hivemind_worker.pool.nats.layout import TaskRecord
+
+REMEMBERED_ENDED = 10_000
+Name = TypeVar("Name")
+Demand = tuple[int, int, int, int, str]
+
+
+def demand_of(task: PoolTask) -> Demand:
+    """What a task asks for; tasks that ask for the same are alike to a node."""
+    return (task.cpu_score, task.memory_gb, task.gpu_score, task.gpu_memory_gb, task.gpu_name)
+
+
+def is_untold(task: PoolTask) -> bool:
+    """Whether a node has yet to hear that the task was stopped."""
+    stopped = task.state is PoolTaskState.STOPPED and not task.stop_told
+    return stopped and bool(task.node_id) and not task.has_result
+
+
+class OpenTasks:
+    """Records by key, each with its sequence; a later one stays, whatever order they come in."""
+
+    def __init__(self) -> None:
+        self._known: dict[TaskKey, tuple[TaskRecord, int]] = {}
+        self._ended: OrderedDict[TaskKey, int] = OrderedDict()
+        self._by_state: dict[PoolTaskState, dict[TaskKey, None]] = defaultdict(dict)
+        self._by_node: dict[str, dict[TaskKey, None]] = defaultdict(dict)
+        self._waiting: dict[Demand, dict[TaskKey, None]] = defaultdict(dict)
+
+    def note(self, record: TaskRecord, revision: int) -> bool:
+        """Take in a record; False when a later one is known."""
+        key = record.task.key
+        before = self._known.get(key)
+        if revision <= (before[1] if before else self._ended.get(key, 0)):
+            return False
+        if before is not None:
+            self._leave(before[0].task)
+        if record.task.state.has_ended and not is_untold(record.task) and record.owed is None:
+            self._known.pop(key, None)
+            self._ended[key] = revision
+            if len(self._ended) > REMEMBERED_ENDED:
+                self._ended.popitem(last=False)
+        else:
+            self._ended.pop(key, None)
+            self._known[key] = (record, revision)
+            self._enter(record.task)
+        return True
+
+    def _enter(self, task: PoolTask) -> None:
+        self._by_state[task.state][task.key] = None
+        if task.node_id:
+            self._by_node[task.node_id][task.key] = None
+        if task.state is PoolTaskState.PENDING:
+            self._waiting[demand_of(task)][task.key] = None
+
+    def _leave(self, task: PoolTask) -> None:
+        self._by_state[task.state].pop(task.key, None)
+        _drop(self._by_node, task.node_id, task.key)
+        _drop(self._waiting, demand_of(task), task.key)
+
+    def get(self, key: TaskKey) -> tuple[TaskRecord, int] | None:
+        """A record and its sequence."""
+        return self._known.get(key)
+
+    def all(self) -> list[TaskRecord]:
+        """Every record."""
+        return [record for record, _ in self._known.values()]
+
+    def in_state(self, state: PoolTaskState) -> list[TaskRecord]:
+        """Oldest first."""
+        found = [self._known[key][0] for key in self._by_state[state]]
+        return sorted(found, key=_age)
+
+    def of_node(self, node_id: str) -> list[TaskRecord]:
+        """What a node has."""
+        return [self._known[key][0] for key in self._by_node.get(node_id, ())]
+
+    def pick(self, fits: Callable[[PoolTask], bool]) -> TaskRecord | None:
+        """A waiting task that fits, of each demand the one that waits longest here; it is picked once.
+
+        Costs by the number of different demands, not of tasks.
+        """
+        heads = [self._known[next(iter(keys))][0] for keys in self._waiting.values() if keys]
+        chosen = min((each for each in heads if fits(each.task)), key=_age, default=None)
+        if chosen is not None:
+            self._waiting[demand_of(chosen.task)].pop(chosen.task.key)
+        return chosen
+
+    def put_back(self, key: TaskKey) -> None:
+        """What was picked is not taken: it waits on, behind the others."""
+        known = self._known.get(key)
+        if known is not None and known[0].task.state is PoolTaskState.PENDING:
+            self._waiting[demand_of(known[0].task)][key] = None
+
+
+def _drop(index: dict[Name, dict[TaskKey, None]], name: Name, key: TaskKey) -> None:
+    found = index.get(name, {})
+    found.pop(key, None)
+    if not found:
+        index.pop(name, None)
+
+
+def _age(record: TaskRecord) -> tuple[float, int]:
+    return (record.task.uploaded_at_s, record.order)

@@ -1,0 +1,109 @@
+"""Tokens between accounts that lie in two records: each step is one compare-and-set, and may be done again.
+
+A payment has an id. It is taken off and noted in one step, added and noted in the next, then both notes go. A
+process that dies in between leaves a note; whoever finds it goes on, and the note at the receiver keeps it
+from being added twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from hivemind_worker.model.pool_records import MOST_TOKENS, Moved
+from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.layout import ACCOUNTS, AccountRecord, account_record, account_subject
+
+
+class Payments:
+    """Moves tokens. All calls raise OSError when the server is away; what was begun is gone on with later."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def read(self, name: str) -> tuple[AccountRecord, int] | None:
+        """An account and the sequence of its record."""
+        kept = await self._engine.read(ACCOUNTS, account_subject(name))
+        return None if kept is None else (account_record(kept.data), kept.revision)
+
+    async def write(self, record: AccountRecord, revision: int) -> bool:
+        """Whether the record was still the one of that sequence, and is this one now."""
+        subject = account_subject(record.account.name)
+        return await self._engine.write(subject, record.to_json(), over=revision) is not None
+
+    async def change(self, name: str, change: Callable[[AccountRecord], AccountRecord]) -> bool:
+        """Change an account, whoever else changes it meanwhile; False when there is none."""
+        while True:
+            found = await self.read(name)
+            if found is None:
+                return False
+            after = change(found[0])
+            if after == found[0] or await self.write(after, found[1]):
+                return True
+
+    async def move(
+        self, payment: str, sender: str, receiver: str, amount: int, *,
+        is_done: Callable[[], Awaitable[bool]] | None = None,
+        noted: Callable[[], Awaitable[None]] | None = None,
+    ) -> Moved:  # fmt: skip
+        """Move tokens once.
+
+        `noted` is called when they are taken off, before the note of it goes; `is_done` says, read after the
+        sender, whether that has been called before by whomever. So the same payment is never taken off twice.
+        """
+        while True:
+            found = await self.read(sender)
+            taker = await self.read(receiver) if receiver else None
+            if found is None or taker is None:
+                return Moved.UNKNOWN
+            giver, revision = found
+            if payment in giver.leaving:
+                break
+            if is_done is not None and await is_done():
+                return Moved.DONE
+            if giver.account.balance < amount:
+                return Moved.SHORT
+            if sender != receiver and taker[0].account.balance > MOST_TOKENS - amount:
+                return Moved.OVERFLOW
+            leaving = {**giver.leaving, payment: (receiver, amount)}
+            less = giver.with_balance(giver.account.balance - amount, leaving=leaving)
+            if await self.write(less, revision):
+                break
+        if noted is not None:
+            await noted()
+        await self.arrive(payment, sender)
+        return Moved.DONE
+
+    async def arrive(self, payment: str, sender: str) -> None:
+        """Go on with a payment that was taken off; harmless when nothing is left to do."""
+        found = await self.read(sender)
+        if found is None or payment not in found[0].leaving:
+            return
+        receiver, amount = found[0].leaving[payment]
+        await self.credit(payment, receiver, amount)
+        await self.change(sender, lambda giver: _without_leaving(giver, payment))
+        await self.forget(payment, receiver)
+
+    async def credit(self, payment: str, name: str, amount: int) -> None:
+        """Add tokens to an account once, until `forget`. A full account stays full."""
+
+        def added(taker: AccountRecord) -> AccountRecord:
+            if payment in taker.arrived:
+                return taker
+            balance = min(taker.account.balance + amount, MOST_TOKENS)
+            return taker.with_balance(balance, arrived=(*taker.arrived, payment))
+
+        await self.change(name, added)
+
+    async def forget(self, payment: str, name: str) -> None:
+        """Nobody will add this payment any more."""
+
+        def without(taker: AccountRecord) -> AccountRecord:
+            arrived = tuple(each for each in taker.arrived if each != payment)
+            return taker.with_balance(taker.account.balance, arrived=arrived)
+
+        await self.change(name, without)
+
+
+def _without_leaving(giver: AccountRecord, payment: str) -> AccountRecord:
+    leaving = {each: to for each, to in giver.leaving.items() if each != payment}
+    return giver.with_balance(giver.account.balance, leaving=leaving)
