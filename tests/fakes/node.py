@@ -44,6 +44,7 @@ from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnState, Vp
 from hivemind_worker.model.work import RunFigures
 from hivemind_worker.model.worked import Metering, Work, WorkHistory
 from hivemind_worker.model.yields import YieldTimes
+from hivemind_worker.presentation.support import Private
 from hivemind_worker.vpn.narrowing import membership, usable
 
 NOW_S = 1_795_530_720.0  # 2026-11-24 14:32 UTC
@@ -171,6 +172,7 @@ class FakeCare:
             Check(name="Sandbox", state=CheckState.OK, text="built-in; a test program ran"),
         ]
         self.starts: Autostart | Problem = Autostart.OFF
+        self.private: tuple[tuple[str, str], ...] = ()
         self.files: dict[str, str] = {
             "about.txt": "program: HiveMind Worker 0.1.0\n",
             "worker.log": "INFO up\n",
@@ -181,6 +183,9 @@ class FakeCare:
         )  # fmt: skip
         self.refuse_with: Problem | None = None
         self.asked: list[tuple[object, ...]] = []
+
+    def redacted(self, text: str) -> str:
+        return Private(words=self.private).removed_from(text)
 
     async def checkup(self) -> tuple[Check, ...]:
         self.asked.append(("checkup",))

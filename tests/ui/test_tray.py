@@ -140,7 +140,7 @@ async def test_the_dashboard_is_opened_by_a_link_that_is_good_once(
 
 async def test_notices_can_be_put_off(trayed: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(trayed.shell.tray, "say", lambda title, _text: said.append(title))
+    monkeypatch.setattr(trayed.shell.tray, "say", lambda title, *_more: said.append(title))
     trayed.shell.notify("one", "")
     trayed.shell.snooze_notices()
     trayed.shell.notify("two", "")

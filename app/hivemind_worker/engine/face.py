@@ -146,6 +146,10 @@ class CareFace(Protocol):
         """The report for support, file by file, with what is private taken out."""
         ...
 
+    def redacted(self, text: str) -> str:
+        """A text of one fault as the report would tell it: names, addresses and keys taken out."""
+        ...
+
     async def save_report(self, files: Mapping[str, str], target: Path) -> Problem | None:
         """Write a report, as it was shown, into a zip."""
         ...

@@ -38,6 +38,7 @@ class Cause:
     action: str = ""
     since_s: float | None = None
     ends_at_s: float | None = None
+    code: str = ""  # of what is wrong, where something is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ def headline(snapshot: Snapshot) -> Cause:
     look = node_look(snapshot)
     return Cause(
         look=look, text=first.text.rstrip(".。"), action=_own_action(first), since_s=first.since_s,
-        ends_at_s=first.ends_at_s,
+        ends_at_s=first.ends_at_s, code=_trouble_code(first),
     )  # fmt: skip
 
 
@@ -167,8 +168,13 @@ def _as_cause(verdict: Verdict) -> Cause:
     kind = FINE if verdict.code in CALM_CODES else NOTE if verdict.code in NOTE_CODES else TROUBLE
     return Cause(
         look=_look_of(kind), text=verdict.text, action=_own_action(verdict), since_s=verdict.since_s,
-        ends_at_s=verdict.ends_at_s,
+        ends_at_s=verdict.ends_at_s, code=_trouble_code(verdict),
     )  # fmt: skip
+
+
+def _trouble_code(verdict: Verdict) -> str:
+    """The code of what is wrong; "" where all is as it should be."""
+    return "" if verdict.code in (*CALM_CODES, *NOTE_CODES) else verdict.code
 
 
 def _look_of(kind: tuple[str, str]) -> Look:

@@ -20,7 +20,7 @@ from hivemind_worker.presentation.amounts import iso
 from hivemind_worker.presentation.status import state_report
 
 MOST_LOG_LINES = 2000
-_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\d|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?![\w:])")
 _SECRET = re.compile(
     r"(?i)\b(bearer|token|password|passwd|secret|api[-_]?key|private[-_ ]?key)\b(\s*[:=]?\s*)(\S+)"

@@ -19,9 +19,9 @@ LOOKED_BACK = 20
 
 
 class Notifier(QObject):
-    """`say` shows a title and a text by the tray's icon."""
+    """`say` shows a title and a text by the tray's icon; a click on it opens the place."""
 
-    def __init__(self, bridge: Bridge, say: Callable[[str, str], object]) -> None:
+    def __init__(self, bridge: Bridge, say: Callable[[str, str, str], object]) -> None:
         super().__init__()
         self._bridge, self._say = bridge, say
         self._notices = Notices()
@@ -38,4 +38,4 @@ class Notifier(QObject):
         if node is None or snapshot is None:
             return
         for notice in self._notices.look(snapshot, ended, node.sending.all(), node.settings):
-            self._say(notice.title, notice.body)
+            self._say(notice.title, notice.body, notice.place)

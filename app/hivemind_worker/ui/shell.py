@@ -168,8 +168,10 @@ class Shell(QObject):
 
     def cannot_start(self, problem: Problem) -> None:
         """The worker did not start: say why, and leave quitting."""
-        sentence, next_step = words(problem)
-        self._say("start", sentence, next_step, ERROR, Button(_("Quit"), pressed=self.quit), stays=True)
+        self._say(
+            "start", *words(problem), ERROR, Button(_("Quit"), pressed=self.quit), stays=True,
+            details=self._details(problem),
+        )  # fmt: skip
 
     def stopping(self) -> None:
         """The worker is being stopped: its window says so, and takes no more wishes."""
@@ -264,10 +266,14 @@ class Shell(QObject):
         """No notices for an hour."""
         self.quiet_until_s = time.time() + SNOOZE_S
 
-    def notify(self, title: str, text: str) -> None:
-        """A notice by the tray's icon, unless the owner wants none now."""
+    def notify(self, title: str, text: str, place: str = "home") -> None:
+        """A notice by the tray's icon, unless the owner wants none now; a click on it leads to the place."""
         if time.time() >= self.quiet_until_s and self.tray.is_there:
-            self.tray.say(title, text)
+            self.tray.say(title, text, lambda: self._show_place(place))
+
+    def _show_place(self, place: str) -> None:
+        self.raise_window()
+        self.window.open(place)
 
     def _refused(self, problem: Problem) -> None:
         self._tell("refused", problem)
@@ -290,23 +296,37 @@ class Shell(QObject):
             TROUBLE,
             Button(word, kind="small", pressed=lambda: self._go(key, place)),
             Button(_("Learn more"), kind="link", pressed=learn),
+            details=self._details(problem),
         )
+
+    def _details(self, problem: Problem) -> Callable[[], object]:
+        """What opens all that is known of a fault that has come now."""
+        at_s = time.time()
+
+        def show() -> None:
+            from hivemind_worker.presentation.fault_details import problem_told  # noqa: PLC0415
+            from hivemind_worker.ui.fault_details import show_details  # noqa: PLC0415 - after the first paint
+
+            show_details(self.window, self.bridge, problem_told(problem, at_s))
+
+        return show
 
     def _go(self, key: str, place: str) -> None:
         self._unsay(key)
         self.window.open(place)
 
     def _say(
-        self, key: str, title: str, text: str, kind: tuple[str, str], *buttons: Button, stays: bool = False
-    ) -> None:
+        self, key: str, title: str, text: str, kind: tuple[str, str], *buttons: Button, stays: bool = False,
+        details: Callable[[], object] | None = None,
+    ) -> None:  # fmt: skip
         """A callout above the screen; a later one of the same key takes its place. `stays`: has no Close."""
         look = Look(tone=kind[0], icon=kind[1], word="")
         if key in self._banners:
-            self._banners[key].say(look, title, text)
+            self._banners[key].say(look, title, text, details)
             return
         close = Button(_("Close"), kind="small", pressed=lambda: self._unsay(key))
         banner = self._banners[key] = Callout(*buttons, *(() if stays else (close,)))
-        banner.say(look, title, text)
+        banner.say(look, title, text, details)
         self.window.add_banner(banner)
 
     def _unsay(self, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Task
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.fault_details import task_told
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import task_look
@@ -22,6 +24,7 @@ from hivemind_worker.presentation.task_columns import can_stop
 from hivemind_worker.presentation.task_details import about, limits, outcome, permissions, trouble
 from hivemind_worker.presentation.window_words import hold_label
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.log_view import Follower, LogView
 from hivemind_worker.ui.parts.buttons import ToolButton
 from hivemind_worker.ui.parts.pairs import Pairs
@@ -200,7 +203,7 @@ class TaskPane(QWidget):
         said = trouble(task)
         self._trouble.setVisible(said is not None)
         if said is not None:
-            self.callout.say(*said)
+            self.callout.say(*said, details=self._show_details)
         if fresh or ended_now:
             self._follow(task)
             self.bridge.query("story", lambda node: node.story(task.key), self._tell)
@@ -211,6 +214,11 @@ class TaskPane(QWidget):
         self.hold_button.setText(word)
         self.hold_button.setAccessibleName(word)
         self.hold_button.set_icon(icon_name)
+
+    def _show_details(self) -> None:
+        told = task_told(self.task, time.time()) if self.task is not None else None
+        if told is not None:
+            show_details(self, self.bridge, told)
 
     def _pressed_hold(self) -> None:
         if self.task is not None:

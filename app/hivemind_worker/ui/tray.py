@@ -51,6 +51,8 @@ class Tray(QObject):
         self._fill(dashboard, snooze_notices, quit)
         self.icon.setContextMenu(self.menu)
         self.icon.activated.connect(self._activated)
+        self._notice_pressed: Callable[[], object] = lambda: None
+        self.icon.messageClicked.connect(self._press_notice)
         self._waiting = QTimer(self, interval=LOOK_AGAIN_MS)
         self._waiting.timeout.connect(self.look_for_tray)
         bridge.snapshot_changed.connect(self.show_picture)
@@ -168,9 +170,13 @@ class Tray(QObject):
     def _restyled(self) -> None:
         self._draw()
 
-    def say(self, title: str, text: str) -> None:
-        """A notice by the icon."""
+    def say(self, title: str, text: str, pressed: Callable[[], object] = lambda: None) -> None:
+        """A notice by the icon; `pressed` is what a click on it does."""
+        self._notice_pressed = pressed
         self.icon.showMessage(title, text, QSystemTrayIcon.MessageIcon.NoIcon, NOTICE_MS)
+
+    def _press_notice(self) -> None:
+        self._notice_pressed()
 
     def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
         if reason is QSystemTrayIcon.ActivationReason.Trigger:

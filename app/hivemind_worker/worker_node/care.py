@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.address import tunnel_addresses
-from hivemind_worker.presentation.support import private_words, report
+from hivemind_worker.presentation.support import Private, private_words, report
 from hivemind_worker.worker_node.parts import Parts
 
 if TYPE_CHECKING:
@@ -65,14 +65,21 @@ class Care:
     async def report(self) -> Mapping[str, str]:
         parts, front = self._parts, self._front
         kept = await front.pools.kept()
-        private = private_words(
-            user=getpass.getuser(), computer=platform.node(), home=str(Path.home()),
-            accounts=[pool.user for pool in kept] + [pool.address for pool in kept], settings=parts.settings,
-        )  # fmt: skip
+        private = self._private([name for pool in kept for name in (pool.user, pool.address)])
         return report(
             snapshot=front.snapshot(), sample=await front.sample(), settings=parts.settings,
             sources=parts.sources, checks=self._found or await self.checkup(), log=front.log_entries(),
             system=_system(), private=private,
+        )  # fmt: skip
+
+    def redacted(self, text: str) -> str:
+        pool = self._front.snapshot().pool
+        return self._private((pool.user, pool.address)).removed_from(text)
+
+    def _private(self, accounts: Iterable[str]) -> Private:
+        return private_words(
+            user=getpass.getuser(), computer=platform.node(), home=str(Path.home()), accounts=accounts,
+            settings=self._parts.settings,
         )  # fmt: skip
 
     async def save_report(self, files: Mapping[str, str], target: Path) -> Problem | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape, set_kind
@@ -201,22 +202,34 @@ class Callout(QFrame):
         self.setProperty("kind", "callout")
         self.shape = Shape(px="icon")
         self.title, self.text = Label("", "strong", wrap=True), Label("", "second", wrap=True)
+        self._shows_details: Callable[[], object] | None = None
+        self.details = Button(_("Details"), kind="link", pressed=self._show_details)
+        self.details.hide()
         words = column(1)
         words.addWidget(self.title)
         words.addWidget(self.text)
         inner = row(12, margins=(INSIDE, 10, INSIDE, 10))
         inner.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignVCenter)
         inner.addLayout(words, 1)
+        inner.addWidget(self.details, 0, Qt.AlignmentFlag.AlignVCenter)
         for button in buttons:
             inner.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
         self.setLayout(inner)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def say(self, look: Look, title: str, text: str = "") -> None:
-        """Show this."""
+    def say(
+        self, look: Look, title: str, text: str = "", details: Callable[[], object] | None = None
+    ) -> None:
+        """Show this; `details` opens all that is known of it."""
+        self._shows_details = details
+        self.details.setVisible(details is not None)
         set_kind(self, "callout", tone=look.tone)
         self.shape.show_icon(look.icon, f"state-{look.tone}-ink", look.word)
         self.title.setText(title)
         self.text.setText(text)
         self.text.setVisible(bool(text))
         self.setAccessibleName(" ".join(part for part in (look.word, title, text) if part))
+
+    def _show_details(self) -> None:
+        if self._shows_details is not None:
+            self._shows_details()

@@ -16,6 +16,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.model.yields import YieldTimes
 from hivemind_worker.presentation.amounts import size_words
 from hivemind_worker.presentation.catalogue import _, translate_many
+from hivemind_worker.presentation.fault_details import check_told
 from hivemind_worker.presentation.gpu import can_use_a_gpu, gpu_words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import clock_time
@@ -23,6 +24,7 @@ from hivemind_worker.presentation.page_facts import Fact, sandbox
 from hivemind_worker.presentation.rule_rows import yield_spread, yield_words
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
+from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
 from hivemind_worker.ui.parts.learn_more import LearnMore
@@ -73,8 +75,10 @@ def _gpu(sample: Sample) -> Fact:
 class CheckRow(QWidget):
     """One finding: its shape, what was looked at, what was found, and what to do."""
 
-    def __init__(self, repair: Callable[[], object]) -> None:
+    def __init__(self, repair: Callable[[], object], details: Callable[[Check | None], object]) -> None:
         super().__init__()
+        self.check: Check | None = None
+        self.details = Button(_("Details"), kind="link", pressed=lambda: details(self.check))
         self.mark, self.name = Shape(), Label("", "body", wrap=True)
         self.text, self.next_step = Label("", "second", wrap=True), Label("", "small", wrap=True)
         self.button = Button(_("Repair"), kind="small", pressed=repair)
@@ -87,6 +91,7 @@ class CheckRow(QWidget):
         inside.addWidget(self.mark, 0, top)
         inside.addWidget(self.name, 0, top)
         inside.addLayout(words, 1)
+        inside.addWidget(self.details)
         inside.addWidget(self.button)
         self.setLayout(inside)
 
@@ -100,6 +105,8 @@ class CheckRow(QWidget):
         self.next_step.setText(check.next_step)
         self.next_step.setVisible(bool(check.next_step))
         self.button.setVisible(check.remedy == REPAIR_AUTOSTART)
+        self.check = check
+        self.details.setVisible(check.state in (CheckState.WARN, CheckState.FAIL))
         self.setAccessibleName(f"{check_word(check.state)}: {check.name}: {check.text} {check.next_step}")
 
 
@@ -223,7 +230,7 @@ class Doctor(Screen):
 
     def _show_checks(self, checks: tuple[Check, ...]) -> None:
         while len(self.rows) < len(checks):
-            made = CheckRow(self._repair)
+            made = CheckRow(self._repair, self._show_details)
             self._list.addWidget(line())
             self._list.addWidget(made)
             self.rows.append(made)
@@ -264,6 +271,10 @@ class Doctor(Screen):
 
     def _repair(self) -> None:
         self.bridge.query("repair autostart", lambda node: node.care.set_autostart(True), self._repaired)
+
+    def _show_details(self, check: Check | None) -> None:
+        if check is not None:
+            show_details(self, self.bridge, check_told(check, time.time()))
 
     def _repaired(self, problem: Problem | None) -> None:
         if problem is not None:

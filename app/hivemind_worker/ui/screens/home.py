@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PySide6.QtCore import Qt
 
@@ -11,6 +12,7 @@ from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Task
 from hivemind_worker.presentation.amounts import DAY_S
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.fault_details import cause_told
 from hivemind_worker.presentation.health import unended
 from hivemind_worker.presentation.ledger import days
 from hivemind_worker.presentation.moments import when
@@ -19,6 +21,7 @@ from hivemind_worker.presentation.page_words import Button as ButtonWords
 from hivemind_worker.presentation.page_words import Cause, buttons, causes, headline, subline
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, fill_page, row
 from hivemind_worker.ui.parts.text import Label, StateBadge
@@ -39,6 +42,8 @@ class Verdicts(Panel):
         self.badge, self.headline = StateBadge(), Label("", "headline", wrap=True)
         self.subline = Label("", "second", wrap=True)
         self.causes = FactRows()
+        self._first: Cause | None = None
+        self.details = Button(_("Details"), kind="link", pressed=self._show_first)
         self._buttons: dict[str, Button] = {}
         self._at_right = row(12)
         words = column(1)
@@ -47,13 +52,15 @@ class Verdicts(Panel):
         head = row(14, margins=(16, 13, 16, 11))
         head.addWidget(self.badge, 0, Qt.AlignmentFlag.AlignTop)
         head.addLayout(words, 1)
+        head.addWidget(self.details)
         head.addLayout(self._at_right)
         self.body.addLayout(head)
         self.body.addWidget(self.causes)
 
     def show_picture(self, snapshot: Snapshot, last_ended_s: float | None) -> None:
         """Say how it is."""
-        first = headline(snapshot)
+        first = self._first = headline(snapshot)
+        self.details.setVisible(bool(first.code))
         self.badge.show_state(first.look.tone, first.look.icon, first.look.word)
         self.headline.setText(first.text.rstrip("."))
         said = " ".join(part for part in (first.action, subline(snapshot, last_ended_s)) if part)
@@ -62,7 +69,21 @@ class Verdicts(Panel):
         self._show_buttons([words for words in buttons(snapshot) if words.action != "pause"])
         node = self.bridge.node
         found = causes(snapshot, node.settings)[:CAUSES] if node is not None else ()
-        self.causes.show_lines([_cause_line(cause, snapshot.at_s) for cause in found])
+        self.causes.show_lines([self._line(cause, snapshot.at_s) for cause in found])
+
+    def _line(self, cause: Cause, now_s: float) -> FactLine:
+        shown = _cause_line(cause, now_s)
+        if not cause.code:
+            return shown
+        return replace(shown, link=_("Details"), pressed=lambda: self._show_details(cause))
+
+    def _show_first(self) -> None:
+        if self._first is not None:
+            self._show_details(self._first)
+
+    def _show_details(self, cause: Cause) -> None:
+        if self.bridge.snapshot is not None:
+            show_details(self, self.bridge, cause_told(cause, self.bridge.snapshot.at_s))
 
     def _show_buttons(self, wanted: list[ButtonWords]) -> None:
         for words in wanted:

@@ -12,7 +12,6 @@ from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import Exposure, VpnState, VpnView
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import verdicts
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.network_words import address_rows, door_row, tunnel_look, tunnel_words
@@ -20,6 +19,7 @@ from hivemind_worker.presentation.page_facts import pool_look
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.vpn import fact_rows
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.parts.buttons import Button, Switch
 from hivemind_worker.ui.parts.facts import Facts
 from hivemind_worker.ui.parts.ladder import Ladder
@@ -209,7 +209,7 @@ class TunnelPanel(Panel):
         def done(problem: Problem | None) -> None:
             self.refused.setVisible(problem is not None)
             if problem is not None:
-                self.refused.say(Look(tone="warning", icon="warning", word=_("trouble")), *words(problem))
+                say_problem(self.refused, self.bridge, problem)
             then()
 
         self.bridge.query(f"vpn {verb}", lambda node: getattr(node.vpn, verb)(), done)

@@ -20,10 +20,10 @@ from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.rules import PRESETS as RULE_PRESETS
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _, language_in_use
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.setup_words import PRESETS, PROMISES, check_look, share_of, stays_yours
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, row
 from hivemind_worker.ui.parts.step import Step
@@ -285,7 +285,7 @@ class Join(Step):
         self.changed.emit()
         self.trouble.setVisible(problem is not None)
         if problem is not None:
-            self.trouble.say(Look(tone="warning", icon="warning", word=""), *words(problem))
+            say_problem(self.trouble, self.bridge, problem)
             return
         self.password.clear()
         self.bridge.change_settings({"master_address": self.address.text().strip()})

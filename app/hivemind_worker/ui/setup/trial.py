@@ -17,10 +17,9 @@ from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.faults import words
-from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.setup_words import trial_headline, trial_lines, trial_receipt
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.log_view import LogView
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.pairs import Pairs
@@ -150,7 +149,7 @@ class Trial(Step):
             self._say(sending.problem)
 
     def _say(self, problem: Problem) -> None:
-        self.trouble.say(Look(tone="warning", icon="warning", word=""), *words(problem))
+        say_problem(self.trouble, self.bridge, problem)
         self.trouble.show()
 
     def ready(self) -> bool:

@@ -13,10 +13,10 @@ from hivemind_worker.engine.face import NodeFace
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import Review
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.vpn import finding_words
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout, Panel, column, row
 from hivemind_worker.ui.parts.step import Step
@@ -128,7 +128,7 @@ class Source(Step):
         def answered(given: bytes | Problem) -> None:
             if isinstance(given, Problem):
                 self.trouble.setVisible(True)
-                self.trouble.say(_warning(), *words(given))
+                say_problem(self.trouble, self.bridge, given)
             else:
                 self._take(given)
 
@@ -139,7 +139,7 @@ class Source(Step):
         def made(public: str | Problem) -> None:
             if isinstance(public, Problem):
                 self.trouble.setVisible(True)
-                self.trouble.say(_warning(), *words(public))
+                say_problem(self.trouble, self.bridge, public)
                 return
             self.key.setText(public)
             self.key.setVisible(True)

@@ -13,11 +13,11 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import Review, Rung, RungState, VpnView
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.vpn import fact_rows, fingerprint, refusal_words, row_words
 from hivemind_worker.presentation.vpn_setup import commands, notes, outcome
 from hivemind_worker.ui.bridge import Bridge
+from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
 from hivemind_worker.ui.parts.ladder import Ladder
@@ -118,7 +118,7 @@ class ReviewStep(Step):
         refused = isinstance(kept, Problem) or not kept.usable
         self.trouble.setVisible(refused)
         if isinstance(kept, Problem):
-            self.trouble.say(Look(tone="warning", icon="warning", word=""), *words(kept))
+            say_problem(self.trouble, self.bridge, kept)
         elif refused:
             self.trouble.say(Look(tone="warning", icon="warning", word=""), refusal_words(kept))
         else:
