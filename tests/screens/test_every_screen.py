@@ -106,6 +106,7 @@ def test_what_is_pressed_is_reached_by_tab(tmp_path: Path, node: FakeNode, key: 
 def clipped(stand: Stand) -> list[str]:
     """Words that do not fit where they stand, and sentences that are shortened or squeezed."""
     found = [text for child in visible(stand) if isinstance(child, Sentence) for text in squeezed(child)]
+    found += overlapping(stand)
     for child in visible(stand):
         if (
             not isinstance(child, (QLabel, QAbstractButton))
@@ -119,6 +120,16 @@ def clipped(stand: Stand) -> list[str]:
         if child.width() < needed.width() - 1:
             found.append(f"{child.text()!r}: {child.width()} of {needed.width()} px")
     return found
+
+
+def overlapping(stand: Stand) -> list[str]:
+    """Sentences beside one another that are written over one another."""
+    seen = [child for child in visible(stand) if isinstance(child, Sentence) and child.whole()]
+    return [
+        f"{one.whole()!r} over {other.whole()!r}"
+        for number, one in enumerate(seen) for other in seen[number + 1:]
+        if one.parent() is other.parent() and one.geometry().intersects(other.geometry())
+    ]  # fmt: skip
 
 
 def squeezed(sentence: Sentence) -> Iterator[str]:
@@ -189,7 +200,7 @@ def test_no_sentence_is_shortened_on_any_screen(
         SCENES[scene](node)
         with language(code), standing(tmp_path, place.key, node, size=size) as stand:
             seen = [child for child in visible(stand) if isinstance(child, Sentence)]
-            found[place.key] = [text for child in seen for text in squeezed(child)]
+            found[place.key] = [text for child in seen for text in squeezed(child)] + overlapping(stand)
     assert {key: texts for key, texts in found.items() if texts} == {}
 
 

@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.theme import theme
 
+WIDEST_PX = (1 << 24) - 1
+"""What Qt takes for no limit."""
 TALLEST_PX = 10_000
 """More than any text needs."""
 
@@ -67,6 +69,14 @@ class Sentence(Label):
             self.setAccessibleName(text)
             self.updateGeometry()
             self._fit()
+
+    def fix_width(self, px: int | None) -> None:
+        """Always so wide; None: as wide as there is room."""
+        self.setMinimumWidth(px or 0)
+        self.setMaximumWidth(px or WIDEST_PX)
+        policy = self.sizePolicy()  # a layout gives room to what asks for some: the minimum is not enough
+        policy.setHorizontalPolicy(QSizePolicy.Policy.Fixed if px else QSizePolicy.Policy.Ignored)
+        self.setSizePolicy(policy)
 
     def whole(self) -> str:
         """The text as it was given."""

@@ -111,6 +111,10 @@ class GraphPanel(Panel):
         self.body.addLayout(inside)
         self.setMinimumHeight(round(HEIGHTS[kind] * theme().scale))
 
+    def hasHeightForWidth(self) -> bool:
+        """Its share of the page is its own: where its figures take two lines the graph is that much lower."""
+        return False
+
     def show_graph(self, shown: Graph, title: str) -> None:
         """Show another picture, or its table."""
         self._graph = shown

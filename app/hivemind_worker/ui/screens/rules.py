@@ -49,7 +49,6 @@ PREVIEW_EVERY_S = 300
 TITLE_PX, NOW_PX, VERDICT_PX, STATE_PX = 138, 150, 112, 190
 STACKED_PX = 830
 """A row below this width has too little room for its value beside all the others."""
-WIDEST_PX = (1 << 24) - 1
 
 
 class RuleRow(QWidget):
@@ -92,29 +91,29 @@ class RuleRow(QWidget):
         inside.addWidget(self.change)
         inside.addWidget(self._state)
         self.setLayout(inside)
+        self._inside = inside
         self._stack(stacked=False)
 
     def _stack(self, *, stacked: bool) -> None:
         """Four columns where there is room for them, else two of two lines each."""
-        scale = min(1.5, theme().scale)
+        self._stacked, scale = stacked, min(1.5, theme().scale)
         way = QBoxLayout.Direction.TopToBottom if stacked else QBoxLayout.Direction.LeftToRight
         for side in (self._left, self._right):
             side.setDirection(way)
             side.setSpacing(1 if stacked else 10)
-        for part, width in ((self.title, TITLE_PX), (self.now, NOW_PX), (self.verdict, VERDICT_PX)):
-            part.setFixedWidth(round(width * scale))
-        self._state.setMinimumWidth(round(STATE_PX * scale) if stacked else 0)
-        if stacked:
-            self.title.setMaximumWidth(WIDEST_PX)
-            self.now.setFixedWidth(self._state.minimumWidth())
+        state_px = round(STATE_PX * scale)
+        self._state.setMinimumWidth(state_px if stacked else 0)
+        self.title.fix_width(None if stacked else round(TITLE_PX * scale))
+        self.now.fix_width(state_px if stacked else round(NOW_PX * scale))
+        self.verdict.fix_width(round(VERDICT_PX * scale))
         self.now.setVisible(bool(self.now.whole()) or not stacked)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._stack(stacked=self._is_narrow())
-
-    def _is_narrow(self) -> bool:
-        return self.width() < STACKED_PX * theme().scale
+        narrow = self.width() < STACKED_PX * theme().scale
+        if narrow is not self._stacked:
+            self._stack(stacked=narrow)
+            self._inside.activate()
 
     def show_line(self, shown: RuleLine) -> None:
         """Take the values of a line."""
@@ -126,7 +125,7 @@ class RuleRow(QWidget):
         self.title.setText(shown.title)
         self.value.setText(shown.value)
         self.now.setText(shown.now)
-        self.now.setVisible(bool(shown.now) or not self._is_narrow())
+        self.now.setVisible(bool(shown.now) or not self._stacked)
         name, ink = TONES[shown.tone]
         self.mark.show_icon(name, ink, shown.verdict)
         self.verdict.setText(shown.verdict)
