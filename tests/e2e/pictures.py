@@ -16,7 +16,7 @@ from tests.web.conftest import PASSWORD
 from tests.web.hosting import Hosted, hosted
 
 WIDTHS = (360, 768, 1200)
-PAGES = ("dashboard", "tasks", "task", "monitor", "pools", "rules", "logs", "doctor", "sessions")
+PAGES = ("dashboard", "tasks", "task", "monitor", "pools", "rules", "logs", "doctor", "sessions", "help")
 SCENES = (scenes.working, scenes.paused, scenes.fresh, scenes.broken)
 
 
