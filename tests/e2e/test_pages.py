@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from hivemind_worker.model.accounts import Role
-from hivemind_worker.model.events import FinishAsked, PauseAsked, StopAsked
+from hivemind_worker.model.events import FinishAsked, PauseAsked, StopAsked, TaskPauseAsked
 from hivemind_worker.model.snapshot import Mode
 from tests.e2e.browser import Browser, browser, missing_browser
 from tests.e2e.pictures import PAGES, SCENES, WIDTHS, address, sign_in
@@ -260,6 +260,21 @@ def test_all_is_done_with_the_keyboard_alone(driver: Browser, host: Hosted) -> N
     keys(driver, Keys.ENTER)
     keys(driver, Keys.TAB, Keys.ENTER)
     until(driver, lambda: len(asked(host, StopAsked)) == 1)
+
+
+def test_one_task_is_paused_in_the_table_and_goes_on_from_its_page(driver: Browser, host: Hosted) -> None:
+    sign_in(driver, host)
+    key = driver.find_element(By.CSS_SELECTOR, "#running [data-hold]").get_attribute("data-key")
+    row = f"#running tr[data-key='{key}']"
+    driver.find_element(By.CSS_SELECTOR, f"{row} [data-hold=pause]").click()
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, f"{row} [data-hold=resume]"))
+    assert "Paused" in text(driver, row) and "Resume" in text(driver, row)
+    assert "Working" in text(driver, "#pill"), "the others go on"
+    driver.get(f"{host.url}/tasks/{key}")
+    driver.find_element(By.CSS_SELECTOR, "#task [data-hold=resume]").click()
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#task [data-hold=pause]"))
+    assert text(driver, "#sentence") == "Running"
+    assert [(wish.key, wish.paused) for wish in asked(host, TaskPauseAsked)] == [(key, True), (key, False)]
 
 
 # who

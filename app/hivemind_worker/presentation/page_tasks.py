@@ -64,6 +64,17 @@ class TaskRow:
     problem: str = ""
     next_step: str = ""
     can_stop: bool = False
+    hold: str = ""  # the wish of its button: pause or resume
+    hold_word: str = ""
+    hold_icon: str = ""
+
+
+def hold_label(tasks: Sequence[Task]) -> tuple[str, str]:
+    """The word and the icon of the button that pauses these tasks alone, or lets them go on."""
+    open_tasks = [task for task in tasks if not task.state.has_ended]
+    if open_tasks and all(task.held for task in open_tasks):
+        return _("Resume"), "play"
+    return _("Pause"), "pause"
 
 
 def task_look(task: Task) -> Look:
@@ -100,6 +111,9 @@ def task_row(task: Task, now_s: float) -> TaskRow:
         problem=shown_line(problem),
         next_step=next_step,
         can_stop=not ended and task.phase is not Phase.STOPPING,
+        hold="resume" if task.held else "pause",
+        hold_word=hold_label((task,))[0],
+        hold_icon=hold_label((task,))[1],
     )
 
 

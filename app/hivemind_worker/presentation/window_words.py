@@ -105,14 +105,6 @@ def pause_label(snapshot: Snapshot | None) -> tuple[str, str]:
     return _("Pause"), "pause"
 
 
-def hold_label(tasks: Sequence[Task]) -> tuple[str, str]:
-    """The word and the icon of the button that pauses these tasks alone, or lets them go on."""
-    open_tasks = [task for task in tasks if not task.state.has_ended]
-    if open_tasks and all(task.held for task in open_tasks):
-        return _("Resume"), "play"
-    return _("Pause"), "pause"
-
-
 def run_mode(snapshot: Snapshot | None) -> str:
     """Which of RUN_MODES holds; without a picture the rules'."""
     if snapshot is None:

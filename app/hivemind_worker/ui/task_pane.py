@@ -17,12 +17,11 @@ from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.fault_details import task_told
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import when
-from hivemind_worker.presentation.page_tasks import task_look
+from hivemind_worker.presentation.page_tasks import hold_label, task_look
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.story import story_report
 from hivemind_worker.presentation.task_columns import can_stop
 from hivemind_worker.presentation.task_details import about, limits, outcome, permissions, trouble
-from hivemind_worker.presentation.window_words import hold_label
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.log_view import Follower, LogView

@@ -18,6 +18,7 @@ from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import unended
+from hivemind_worker.presentation.page_tasks import hold_label
 from hivemind_worker.presentation.page_words import cores_of
 from hivemind_worker.presentation.rows import v1_task
 from hivemind_worker.presentation.task_columns import (
@@ -30,7 +31,7 @@ from hivemind_worker.presentation.task_columns import (
     can_stop,
     is_waiting,
 )  # fmt: skip
-from hivemind_worker.presentation.window_words import hold_label, nothing_here, stop_loss, stop_question
+from hivemind_worker.presentation.window_words import nothing_here, stop_loss, stop_question
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Question
 from hivemind_worker.ui.icons import icon
