@@ -16,8 +16,10 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import psutil
 import pytest
 
+from hivemind_worker.machine.probes import load as load_room
 from hivemind_worker.machine.probes import power as power_room
 from hivemind_worker.machine.probes.bus import Bus
 from hivemind_worker.machine.probes.facts import FactProbe, Sources, steady_s, usual
@@ -504,6 +506,20 @@ def test_a_container_is_counted_as_a_whole_by_its_control_group(
     shown = load.look()
     assert shown is not None
     assert shown == pytest.approx(100 * (20 - 16) / 40, abs=1.0)
+
+
+def test_a_task_at_low_priority_hides_nothing_of_what_others_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system counts such work in a column of its own, which must be in what is taken it from."""
+    whole = iter((100.0, 110.0))  # 10 s of a program of the owner's, 10 s of the task
+    times = lambda: SimpleNamespace(user=(n := next(whole)), nice=n, system=0.0)  # noqa: E731
+    task = iter((50.0, 60.0))
+    monkeypatch.setattr(psutil, "cpu_times", times)
+    monkeypatch.setattr(load_room, "_process_s", lambda pid: next(task))
+    moments = iter((0.0, 10.0))
+    load = OthersLoad(lambda: OwnWork(pids=(77,)), proc=Path("/absent"), steady=lambda: next(moments))
+    load._cores = 2
+    assert load.look() is None
+    assert load.look() == pytest.approx(50.0, abs=1.0)
 
 
 def test_what_tasks_use_in_a_virtual_machine_is_not_that_of_others(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.judgement import RuleCode
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.preview import Preview
-from hivemind_worker.model.rules import DAYS
+from hivemind_worker.model.rules import DAYS, preset
 from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskState
 from hivemind_worker.model.vpn import Exposure, Rung, RungResult, RungState, VpnState
@@ -325,6 +325,42 @@ def test_the_numbers_of_a_rule_are_edited_and_a_contradiction_is_refused(
         stand.look()
         assert node.rules.current.heat_back_c == 60
         assert "go on at 60 °C" in rule_row(stand, "Temperature").value.whole()
+
+
+def test_what_a_level_lends_and_how_long_a_pause_may_last_are_edited(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        stand.press("Light")
+        stand.press("Change this level…")
+        editor = stand.screen.dialog  # type: ignore[attr-defined]
+        assert set(editor.fields) == {
+            "light_cores", "light_cpu_percent", "light_memory_gb", "light_gpu", "light_tasks"
+        }  # fmt: skip
+        editor.fields["light_cores"].setValue(2)
+        editor.fields["light_tasks"].setValue(3)
+        editor.take()
+        stand.look()
+        assert (node.rules.current.light_cores, node.rules.current.light_tasks) == (2, 3)
+        assert stand.says("Light: 2 cores at 50 %")
+        stand.press("Off")
+        assert not stand.button("Change this level…").isEnabled()
+        assert stand.says("A task that has been paused for 1 day is ended")
+        stand.screen.change_pause.click()  # type: ignore[attr-defined]
+        editor = stand.screen.dialog  # type: ignore[attr-defined]
+        editor.fields["pause_ends_task_h"].setValue(0)
+        editor.take()
+        stand.look()
+        assert stand.says("A paused task waits for as long as the pause lasts.")
+
+
+def test_a_preset_takes_the_place_of_all_rules_also_of_those_that_it_leaves_at_their_defaults(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        for number, name in ((0, "gentle"), (2, "server")):
+            stand.screen.presets.menu().actions()[number].trigger()  # type: ignore[attr-defined]
+            assert node.rules.current == preset(name)
+        stand.press("Undo")
+        assert node.rules.current == preset("gentle")
 
 
 def test_the_day_ahead_follows_the_simulation(tmp_path: Path, node: FakeNode) -> None:

@@ -162,6 +162,13 @@ def _amount(rules: Rules, level: Level) -> Amount:
     return Amount(**{row.name: getattr(rules, f"{name}_{row.name}") for row in rows})
 
 
+def level_rows(level: Level) -> tuple[str, ...]:
+    """The names of the rows that say what a level lends; Off has none."""
+    if level is Level.OFF:
+        return ()
+    return tuple(f"{level.name.lower()}_{row.name}" for row in fields(Amount))
+
+
 @lru_cache(64)
 def _week(rules: Rules) -> str:
     return "".join(getattr(rules, day) for day in DAYS)

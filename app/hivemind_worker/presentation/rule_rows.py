@@ -208,6 +208,14 @@ def level_lines(rules: Rules) -> tuple[LevelLine, ...]:
     )
 
 
+def long_pause_words(rules: Rules) -> str:
+    """What becomes of a task that is paused for long."""
+    if not rules.pause_ends_task_h:
+        return _("A paused task waits for as long as the pause lasts.")
+    limit = duration_words(rules.pause_ends_task_h * 3600)
+    return _("A task that has been paused for {time} is ended, and the pool is told.", time=limit)
+
+
 def preview_words(preview: Preview) -> str:
     """19 hours 48 minutes of work, 4 hours 12 minutes paused."""
     if not preview.spans:

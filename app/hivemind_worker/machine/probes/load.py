@@ -90,10 +90,14 @@ class OthersLoad:
         return None
 
 
+BUSY = ("user", "nice", "system", "irq", "softirq")
+"""Columns that count, where a system has them: tasks of the sandbox run at a low priority (nice)."""
+
+
 def busy_s() -> float:
     """Processor seconds of all programs since the computer started."""
     times = psutil.cpu_times()
-    return float(times.user + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0))
+    return float(sum(getattr(times, name, 0.0) for name in BUSY))
 
 
 def _process_s(pid: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QBoxLayout, QDoubleSpinBox, QGridLayout, QLineEdit
 
 from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.preview import Preview
-from hivemind_worker.model.rules import DAYS, Level, preset, rule_rows
+from hivemind_worker.model.rules import DAYS, Level, level_rows, preset, rule_rows
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
@@ -23,11 +23,13 @@ from hivemind_worker.presentation.rule_rows import (
     PRESET_NAMES,
     RuleLine,
     level_lines,
+    long_pause_words,
     preview_words,
     replay_words,
     rule_lines,
     span_words,
 )
+from hivemind_worker.presentation.rule_words import LEVELS
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button, MenuButton, Segments, Switch
@@ -135,16 +137,17 @@ class RuleRow(QWidget):
 
 
 class RuleEditor(Dialog):
-    """The numbers and names of one rule."""
+    """The numbers and names of one rule, or of one level."""
 
     def __init__(
-        self, parent: QWidget, shown: RuleLine, values: dict[str, Any], save: Callable[..., object]
-    ) -> None:
-        super().__init__(parent, shown.title)
+        self, parent: QWidget, title: str, edits: Sequence[str], values: dict[str, Any],
+        save: Callable[..., object],
+    ) -> None:  # fmt: skip
+        super().__init__(parent, title)
         self._save = save
         self.fields: dict[str, QWidget] = {}
         table = {each.name: each for each in rule_rows()}
-        for name in shown.edits:
+        for name in edits:
             about = table[name].metadata
             said = Label(_(about["help"]), "small", wrap=True)
             field = self._field(values[name], about["unit"])
@@ -167,7 +170,7 @@ class RuleEditor(Dialog):
             return QLineEdit(value)
         spin = QDoubleSpinBox()
         spin.setRange(-1e6, 1e6)
-        spin.setDecimals(1)
+        spin.setDecimals(0 if isinstance(value, int) else 1)
         spin.setSuffix(f" {_(unit)}" if unit else "")
         spin.setValue(value)
         spin.lineEdit().setTextMargins(7, 0, 0, 0)
@@ -218,6 +221,10 @@ class Rules(Screen):
         self.levels = Segments([(str(int(each)), "") for each in reversed(Level)], _("Level to paint with"))
         self.levels.choose(str(int(Level.NORMAL)))
         self.levels.chosen.connect(self._pick)
+        self.level = Button(_("Change this level…"), kind="link", pressed=self._edit_level)
+        self.long_pause = Label("", "small")
+        self.change_pause = Button(_("Change…"), kind="link", pressed=self._edit_pause)
+        self.change_pause.setAccessibleName(_("Change how long a task may be paused"))
         self.legend = [Sentence("", "small") for _level in Level]
         self.offered = Label("", "hint", wrap=True)
         self.panel = Panel()
@@ -239,6 +246,7 @@ class Rules(Screen):
         brush = row(12)
         brush.addWidget(Label(_("Paint, or arrows and 0 to 3"), "small"))
         brush.addWidget(self.levels)
+        brush.addWidget(self.level)
         brush.addStretch(1)
         grid.addLayout(brush)
         legend = QGridLayout()
@@ -255,8 +263,14 @@ class Rules(Screen):
         day.body.addLayout(strip)
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
-        for part in (plan, self.panel, day):
-            inside.addWidget(part)
+        pause = row(10)
+        pause.addWidget(self.long_pause)
+        pause.addWidget(self.change_pause)
+        pause.addStretch(1)
+        inside.addWidget(plan)
+        inside.addWidget(self.panel)
+        inside.addLayout(pause)
+        inside.addWidget(day)
         fill_page(self, inside)
 
     # --- what is asked ------------------------------------------------------------------------
@@ -288,6 +302,7 @@ class Rules(Screen):
             if shown_line.title not in self.rows:
                 self._add(shown_line)
             self.rows[shown_line.title].show_line(shown_line)
+        self.long_pause.setText(long_pause_words(rules))
         self.undo.setEnabled(bool(self._undo))
         if snapshot.at_s - self._previewed_s > PREVIEW_EVERY_S:
             self._ask_previews(snapshot.at_s)
@@ -320,6 +335,7 @@ class Rules(Screen):
 
     def _pick(self, key: str) -> None:
         self.week.level = Level(int(key))
+        self.level.setEnabled(self.week.level is not Level.OFF)
 
     def _turn(self, name: str, on: bool) -> None:
         self.change({name: on})
@@ -356,10 +372,20 @@ class Rules(Screen):
             self.change(values)
 
     def _edit(self, shown: RuleLine) -> None:
+        self._open_editor(shown.title, shown.edits)
+
+    def _edit_level(self) -> None:
+        title = _("Level {level}", level=_(LEVELS[self.week.level]))
+        self._open_editor(title, level_rows(self.week.level))
+
+    def _edit_pause(self) -> None:
+        self._open_editor(_("Long pauses"), ("pause_ends_task_h",))
+
+    def _open_editor(self, title: str, edits: Sequence[str]) -> None:
         node = self.bridge.node
         if node is None:
             return
-        self.dialog = RuleEditor(self, shown, asdict(node.rules.current), self.change)
+        self.dialog = RuleEditor(self, title, edits, asdict(node.rules.current), self.change)
         self.dialog.finished.connect(self._forget_dialog)
         self.dialog.open()
 
