@@ -126,6 +126,32 @@ def test_a_rule_that_holds_work_back_is_told_first_and_its_action_clears_it(
     assert "waiting_for_work" in codes(life) or codes(life)[0] in ("on_battery",)
 
 
+WISHES: list[tuple[str, str, events.AnyEvent]] = [
+    ("paused", "paused", events.PauseAsked(at_s=NOON_S + 200)),
+    ("snoozed", "snoozed", events.PauseAsked(at_s=NOON_S + 200, until_s=NOON_S + 9999)),
+    ("finishing", "finishing", events.FinishAsked(at_s=NOON_S + 200)),
+    ("to quit", "finishing", events.FinishAsked(at_s=NOON_S + 200, quit_after=True)),
+    ("one task", "task_paused", events.TaskPauseAsked(at_s=NOON_S + 200, key=running(0).key, paused=True)),
+]
+
+
+@pytest.mark.parametrize("code,wish", [row[1:] for row in WISHES], ids=[row[0] for row in WISHES])
+def test_a_wish_of_the_owner_that_holds_work_back_is_told_and_its_action_clears_it(
+    code: str, wish: events.AnyEvent
+) -> None:
+    life = Life(running(0))
+    life.see(20)
+    life.tell(wish)
+    told = verdicts(shown(life))
+    [verdict] = [each for each in told if each.code == code]
+    first = "working" if code == "finishing" else code  # a task that runs is what the worker does
+    assert told[0].code == first
+    assert verdict.text.endswith(".")
+    follow(life, verdict.action)
+    life.see(12)
+    assert codes(life) == ["working"]
+
+
 @pytest.mark.parametrize("code,way,facts,seconds", REMARKS, ids=[row[0] for row in REMARKS])
 def test_what_should_be_known_beside_is_told_and_its_action_clears_it(
     code: str, way: Way, facts: dict[str, object], seconds: int
@@ -151,9 +177,13 @@ def follow(life: Life, action: str) -> None:
             until_s = life.at_s + 3600 if args.mode == "run" else None
             ignores = args.mode == "run"
             life.tell(events.RunModeAsked(at_s=life.at_s, ignores_rules=ignores, until_s=until_s))
-        case "resume":
-            assert args.gpu
+        case "resume" if args.gpu:
             life.tell(events.GpuPauseAsked(at_s=life.at_s, paused=False))
+        case "resume" if args.id:
+            [key] = [key for key in life.state.tasks if key.startswith(args.id)]
+            life.tell(events.TaskPauseAsked(at_s=life.at_s, key=key, paused=False))
+        case "resume":
+            life.tell(events.ResumeAsked(at_s=life.at_s))
         case "retry":
             life.tell(events.RetryAsked(at_s=life.at_s))
         case "rules" if hasattr(args, "changes"):

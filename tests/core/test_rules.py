@@ -410,6 +410,13 @@ def test_a_time_in_which_the_worker_did_not_run_counts_neither_as_work_nor_as_a_
     assert preview.pauses == 0
 
 
+def test_where_nothing_is_remembered_the_day_ahead_is_that_of_a_computer_left_alone() -> None:
+    now = Moment(at_s=MONDAY_S, facts=replace(FREE, idle_s=0.0))
+    preview = simulate(replace(Rules(), idle_on=True), usual_day([], now))
+    assert [span.cause for span in preview.spans] == [RuleCode.IN_USE, None]
+    assert preview.works_s == 86400 - 600
+
+
 def test_the_day_ahead_goes_by_what_was_usual_at_the_same_hour() -> None:
     rules = replace(Rules(), idle_on=True)
     days = [MONDAY_S - day * 86400 for day in range(1, 8)]

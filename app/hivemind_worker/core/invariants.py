@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from hivemind_worker.core.ledger import available
-from hivemind_worker.core.policy import held
+from hivemind_worker.core.policy import LEAST_CORES, held, shares
 from hivemind_worker.core.state import State
 from hivemind_worker.core.trust import HIGHEST, LOWEST
+from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.task import Delivery, Task, TaskState, key_of
 
 
@@ -16,6 +17,9 @@ def broken(state: State) -> tuple[str, ...]:
         found.append("more is available than there is")
     if not LOWEST <= state.node.trust_score <= HIGHEST:
         found.append(f"trust score {state.node.trust_score}")
+    cores = shares(state)
+    if sum(cores.values()) > state.total.cpu / CPU_SCORE_PER_CORE + LEAST_CORES * len(cores) + 1e-6:
+        found.append("more of the processor is shared out than is lent")
     for key, task in state.tasks.items():
         if key != task.key or key != key_of(task.task_id):
             found.append(f"{key} holds a task of another key")

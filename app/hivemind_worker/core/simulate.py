@@ -77,14 +77,19 @@ def usual_day(history: Sequence[Moment], now: Moment) -> tuple[Moment, ...]:
     for moment in history:
         by_slot.setdefault(_slot_of_day(moment.at_s + zone.offset_at(moment.at_s)), []).append(moment.facts)
     usual = {slot: _usual(facts) for slot, facts in by_slot.items()}
-    day = []
-    for number in range(int(PREVIEW_S // PREVIEW_STEP_S)):
+    day = [now]
+    for number in range(1, int(PREVIEW_S // PREVIEW_STEP_S)):
         passed_s = number * PREVIEW_STEP_S
         at_s = now.at_s + passed_s
-        known = usual.get(_slot_of_day(at_s + zone.offset_at(at_s)), {}) if number else {}
+        known = usual.get(_slot_of_day(at_s + zone.offset_at(at_s)), _untouched(now.facts, passed_s))
         facts = replace(now.facts, steady_s=now.facts.steady_s + passed_s, **known)
         day.append(Moment(at_s=at_s, facts=facts))
     return tuple(day)
+
+
+def _untouched(facts: RuleFacts, passed_s: float) -> dict[str, Any]:
+    """Where nothing is remembered: nobody comes, and all else stays as it is."""
+    return {} if facts.idle_s is None else {"idle_s": facts.idle_s + passed_s}
 
 
 def _slot_of_day(local_s: float) -> int:

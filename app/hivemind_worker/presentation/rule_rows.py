@@ -116,7 +116,7 @@ def _value(code: RuleCode, rules: Rules) -> str:  # noqa: PLR0911 - one a rule
                      trip=f"{rules.load_for_s:g}", back=f"{rules.load_back_s:g}")  # fmt: skip
         case RuleCode.HEAT:
             return _(
-                "pause at {cpu} °C (graphics card {gpu} °C), go on at {back} °C",
+                "{cpu} °C, graphics card {gpu} °C, go on at {back} °C",
                 cpu=f"{rules.heat_cpu_c:g}",
                 gpu=f"{rules.heat_gpu_c:g}",
                 back=f"{rules.heat_back_c:g}",

@@ -7,6 +7,7 @@ at once, without another look. How long it then took until all tasks were frozen
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -50,6 +51,7 @@ class RuleWatch:
         self._facts = RuleFacts(steady_s=0.0)
         self._touched = asyncio.Event()
         self._touched_s = 0.0
+        self._changed = asyncio.Event()
         self._telling = asyncio.Lock()
         self._changing = asyncio.Lock()
         self._moment_at_s = 0.0
@@ -88,7 +90,9 @@ class RuleWatch:
 
     async def _keep_looking(self) -> None:
         while True:
-            await asyncio.sleep(EVERY_S if self._needs_seconds() else RESTING_S)
+            with contextlib.suppress(TimeoutError):  # another rule may depend on seconds
+                await asyncio.wait_for(self._changed.wait(), EVERY_S if self._needs_seconds() else RESTING_S)
+            self._changed.clear()
             assert self._probe is not None
             self._parts.own = own_work(self._parts)
             facts = await self._thread.call(self._probe.look, self.current)
@@ -113,8 +117,11 @@ class RuleWatch:
             if self.current.idle_on:
                 await self._tell(replace(self._facts, idle_s=0.0, steady_s=steady_s()), self._touched_s)
 
-    async def _tell(self, facts: RuleFacts, input_s: float) -> None:
-        """Have the rules judged; when that froze tasks because of an input, note how long it took."""
+    async def _tell(self, facts: RuleFacts, input_s: float | None) -> None:
+        """Have the rules judged; when that froze tasks because of an input, note how long it took.
+
+        `input_s`: steady time of the last input; None where the rules are what has changed.
+        """
         engine = self._parts.engine
         async with self._telling:
             if facts.steady_s < self._facts.steady_s:  # a touch was told while this look was taken
@@ -123,7 +130,7 @@ class RuleWatch:
             running = [t.key for t in engine.state.tasks.values() if t.state is TaskState.RUNNING]
             was_used = in_use(engine.state.judgement)
             await engine.tell(FactsSeen(at_s=time.time(), facts=facts))
-            if running and in_use(engine.state.judgement) and not was_used:
+            if input_s is not None and running and in_use(engine.state.judgement) and not was_used:
                 await self._note_yielding(running, input_s)
 
     async def _note_yielding(self, keys: Iterable[TaskKey], input_s: float) -> None:
@@ -161,7 +168,8 @@ class RuleWatch:
             await self._parts.engine.tell(RulesChanged(at_s=time.time(), rules=rules))
         assert self._probe is not None
         facts = await self._thread.call(self._probe.look, rules)
-        await self._tell(facts, time.monotonic())
+        await self._tell(facts, None)
+        self._changed.set()
         return ()
 
     async def next_day(self, rules: Rules) -> Preview:
