@@ -51,9 +51,9 @@ async def run(report: Report, folder: Path) -> None:
 async def giving_way(report: Report, folder: Path, display_name: str) -> None:
     with surroundings(HIVEMIND_SANDBOX=str(session_sandbox())):
         await in_x11(report, folder, display_name, None)
-        await polled(report, folder, None)
         if why_not():
             print(f"not measured: containers ({why_not()})")
+            await polled(report, folder, None)
             return
         engine = await asyncio.to_thread(session_engine)
         await in_x11(report, folder, display_name, engine)

@@ -10,9 +10,10 @@ import pytest
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.settings import Settings
-from hivemind_worker.model.snapshot import LinkState, Snapshot
+from hivemind_worker.model.snapshot import FailureRun, LinkState, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskState
 from hivemind_worker.presentation.notices import AGAIN_S, Class, Notices, is_quiet
+from hivemind_worker.presentation.page_words import trust
 from tests.fakes.node import NOW_S, make_snapshot, make_task
 
 ALL = replace(Settings(), notify_earned=True)
@@ -79,6 +80,32 @@ def test_three_failures_in_a_row_are_told_and_a_fourth_is_the_same_cause() -> No
     assert said(notices, make_snapshot(), [failed(4), failed(3), *two]) == []
     fine = make_task("fine", TaskState.COMPLETED)
     assert said(notices, make_snapshot(), [fine, failed(4)]) == []
+
+
+def test_work_that_failures_have_put_on_hold_is_told_in_place_of_them() -> None:
+    notices, failures = Notices(), [failed(3), failed(2), failed(1)]
+    run = FailureRun(
+        image="python:3.12", count=3, last_code="out_of_memory", since_s=NOW_S, until_s=NOW_S + 300
+    )
+    picture = make_snapshot()
+    held = replace(picture, node=replace(picture.node, failures=(run,)))
+    [notice] = notices.look(held, failures, (), ALL)
+    assert notice.title == "New work is on hold"
+    assert "3 tasks in a row have failed in python:3.12" in notice.body
+    assert said(notices, held, failures) == []
+
+
+def test_trust_that_comes_below_the_owners_mark_is_told_once_and_never_to_a_newcomer() -> None:
+    def at(score: int) -> Snapshot:
+        picture = make_snapshot()
+        return replace(picture, trust_threshold=60, node=replace(picture.node, trust_score=score))
+
+    notices = Notices()
+    assert [said(notices, at(score)) for score in (0, 2, 62, 60)] == [[]] * 4
+    assert said(notices, at(55)) == ["Trust is below your mark"]
+    assert said(notices, at(50)) == []
+    assert trust(at(55)).against_mark == "below your mark of 60"
+    assert trust(at(60)).against_mark == "your mark is 60"
 
 
 def test_the_end_of_a_sent_task_is_told_but_not_what_had_ended_before() -> None:

@@ -246,6 +246,17 @@ def test_each_line_of_the_screen_has_its_value_its_live_fact_and_its_verdict() -
         assert line.verdict
 
 
+def test_where_failures_hold_work_back_a_button_tries_now() -> None:
+    life = Life()
+    life.see(20)
+    failing(life)
+    life.see(1)
+    assert buttons(shown(life))[0].action == "retry"
+    assert headline(shown(life)).action == ""  # the button says it
+    life.tell(events.RetryAsked(at_s=life.at_s))
+    assert not [button for button in buttons(shown(life)) if button.action == "retry"]
+
+
 def test_where_a_rule_is_the_cause_a_button_works_anyway_for_an_hour() -> None:
     life = Life()
     life.see(20)

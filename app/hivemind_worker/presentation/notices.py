@@ -19,6 +19,7 @@ from hivemind_worker.model.task import Task, TaskState
 from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.rule_words import held_back
 
 AWAY_S = 300.0
 BURST = 3
@@ -56,6 +57,7 @@ class Notices:
         self._holds: set[str] = set()
         self._sent: dict[str, SendStep] | None = None
         self._milestone: tuple[str, int] | None = None
+        self._trust: int | None = None
         self._muted_until_s = 0.0
 
     def mute(self, until_s: float) -> None:
@@ -66,7 +68,10 @@ class Notices:
         self, snapshot: Snapshot, ended: Sequence[Task], sendings: Sequence[Sending], settings: Settings,
     ) -> tuple[Notice, ...]:  # fmt: skip
         """What to say about this picture. `ended` are the last ended tasks, newest first."""
-        found = (*_lasting(snapshot, ended), *self._sendings(sendings), *self._earned(snapshot))
+        found = (
+            *_lasting(snapshot, ended), *self._sendings(sendings), *self._earned(snapshot),
+            *self._fell(snapshot),
+        )  # fmt: skip
         causes = {notice.cause for notice in found}
         new = [notice for notice in found if notice.cause not in self._holds]
         self._holds = causes
@@ -103,6 +108,18 @@ class Notices:
                 body=_("The balance of {user} is {balance} CPT.", user=pool.user, balance=pool.balance),
             )  # fmt: skip
 
+    def _fell(self, snapshot: Snapshot) -> Iterable[Notice]:
+        """Trust has come below the owner's mark; a node that never was above it is told nothing."""
+        score, wanted = snapshot.node.trust_score, snapshot.trust_threshold
+        before, self._trust = self._trust, score
+        if before is not None and score < wanted <= before:
+            yield Notice(
+                kind=Class.FAILURES, cause=f"trust below {wanted}", place="history",
+                title=_("Trust is below your mark"),
+                body=_("It is {score}, your mark is {mark}. Work goes on; History says which tasks took it.",
+                       score=score, mark=wanted),
+            )  # fmt: skip
+
 
 def _sent_notice(sending: Sending) -> Notice:
     title = {
@@ -132,7 +149,14 @@ def _lasting(snapshot: Snapshot, ended: Sequence[Task]) -> Iterable[Notice]:
     if blocker is not None and blocker.code is not FaultCode.SANDBOX_PREPARING:
         text, step = words(blocker)
         yield Notice(kind=Class.COMPUTER, cause=blocker.code.value, title=text, body=step, place="doctor")
-    yield from _failures(ended)
+    on_hold = held_back(snapshot)
+    if on_hold is not None:
+        yield Notice(
+            kind=Class.FAILURES, cause=f"held {on_hold.since_s}", place="home",
+            title=_("New work is on hold"), body=on_hold.text,
+        )  # fmt: skip
+    else:
+        yield from _failures(ended)
 
 
 def _failures(ended: Sequence[Task]) -> Iterable[Notice]:

@@ -17,7 +17,7 @@ from hivemind_worker.presentation.amounts import cores_words, duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import status_word, unended, verdicts
 from hivemind_worker.presentation.look import Look
-from hivemind_worker.presentation.rule_words import RUN_ANYWAY
+from hivemind_worker.presentation.rule_words import RUN_ANYWAY, held_back
 from hivemind_worker.presentation.status import HEALTHY, health_report
 from hivemind_worker.presentation.verdict import Verdict
 
@@ -58,6 +58,8 @@ class Trust:
     score: int
     group: str
     next_step: str
+    mark: int
+    against_mark: str
 
     @property
     def zones(self) -> tuple[tuple[int, int, bool], ...]:
@@ -184,7 +186,9 @@ def _look_of(kind: tuple[str, str]) -> Look:
 
 def _own_action(verdict: Verdict) -> str:
     """The next step in words; where a button does it, the button alone."""
-    has_button = verdict.code in ("paused", "snoozed", "finishing") or _can_run_anyway(verdict)
+    has_button = verdict.code in ("paused", "snoozed", "finishing", "image_held_back") or _can_run_anyway(
+        verdict
+    )
     return "" if has_button else verdict.action
 
 
@@ -207,6 +211,8 @@ def buttons(snapshot: Snapshot) -> tuple[Button, ...]:
         found.append(Button(action="stop-fetch", label=_("Stop fetching the image"), icon="stop"))
     elif snapshot.blocker is not None and snapshot.blocker.code in IMAGE_FAULTS:
         found.insert(0, Button(action="fetch-image", label=_("Fetch the image"), icon="download", main=True))
+    if held_back(snapshot) is not None:
+        found.insert(0, Button(action="retry", label=_("Try now"), icon="refresh", main=True))
     if _can_run_anyway(verdicts(snapshot)[0]):
         found.insert(0, Button(action="anyway", label=_("Work anyway for an hour"), icon="play", main=True))
     return tuple(found)
@@ -244,4 +250,9 @@ def trust(snapshot: Snapshot) -> Trust:
             "{count} point to {group}", "{count} points to {group}", goal - score, group=_(name)
         )
     group = _(GROUP_WORDS.get(snapshot.trust_group, snapshot.trust_group))
-    return Trust(score=score, group=group, next_step=ahead)
+    mark_score = snapshot.trust_threshold
+    below = _("below your mark of {mark}", mark=mark_score)
+    return Trust(
+        score=score, group=group, next_step=ahead, mark=mark_score,
+        against_mark=below if score < mark_score else _("your mark is {mark}", mark=mark_score),
+    )  # fmt: skip

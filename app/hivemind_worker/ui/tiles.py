@@ -129,14 +129,15 @@ class TrustBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._score = 0
+        self._score, self._mark = 0, 0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def show_score(self, score: int, words: str) -> None:
-        """0 to 100; `words` says the same."""
+    def show_score(self, score: int, mark: int, words: str) -> None:
+        """0 to 100, with the owner's mark; `words` says the same."""
         self.setAccessibleName(words)
-        if score != self._score:
-            self._score = score
+        self.setToolTip(words)
+        if (score, mark) != (self._score, self._mark):
+            self._score, self._mark = score, mark
             self.update()
 
     def sizeHint(self) -> QSize:
@@ -157,6 +158,9 @@ class TrustBar(QWidget):
             painter.setPen(look.colour("text-2"))
             box = QRectF(left, 14, width * (end - begin) / 100, self.height() - 14)
             painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, name)
+        painter.setPen(QPen(look.colour("text-2"), 1, Qt.PenStyle.DotLine))
+        mark = round(width * self._mark / 100)
+        painter.drawLine(mark, 0, mark, 13)
         at = round(width * self._score / 100)
         painter.fillRect(QRectF(max(0, at - 1), 0, 3, 14), look.colour("text"))
         painter.end()
@@ -221,5 +225,6 @@ class TrustTile(Tile):
     def show_picture(self, snapshot: Snapshot) -> None:
         """The score, its group, and how far the next one is."""
         shown = trust(snapshot)
-        self.bar.show_score(shown.score, _("{score} of 100, {group}", score=shown.score, group=shown.group))
+        words = _("{score} of 100, {group}", score=shown.score, group=shown.group)
+        self.bar.show_score(shown.score, shown.mark, f"{words}, {shown.against_mark}")
         self.say(str(shown.score), _("of {count}", count=100), shown.next_step, shown.group)

@@ -56,6 +56,13 @@ def run_anyway(bridge: Bridge) -> None:
     bridge.ask(RunModeAsked(at_s=now_s, ignores_rules=True, until_s=now_s + HOUR_S))
 
 
+def retry(bridge: Bridge) -> None:
+    """Take work again that failures in a row have put on hold."""
+    from hivemind_worker.model.events import RetryAsked  # noqa: PLC0415
+
+    bridge.ask(RetryAsked(at_s=time.time()))
+
+
 def run_by(bridge: Bridge, mode: str) -> None:
     """Take one of the three run modes, until another is taken."""
     from hivemind_worker.model.events import RunModeAsked  # noqa: PLC0415

@@ -342,6 +342,7 @@ class Run:
                     if await self._ordered(wished) or await self._is_frozen() is wished:
                         self._note_frozen(wished)
                         return
+                    await asyncio.sleep(0.02)  # runc cannot freeze at every moment; at the next it can
                 except EngineError as error:
                     if error.trouble is Trouble.GONE:
                         return

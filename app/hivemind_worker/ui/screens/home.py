@@ -102,6 +102,7 @@ class Verdicts(Panel):
             "resume": lambda: wishes.resume(bridge),
             "finish": lambda: wishes.finish(bridge),
             "anyway": lambda: wishes.run_anyway(bridge),
+            "retry": lambda: wishes.retry(bridge),
             "fetch-image": lambda: bridge.node.fetch_image() if bridge.node is not None else None,
             "stop-fetch": lambda: bridge.node.stop_fetch() if bridge.node is not None else None,
             "reconnect": lambda: bridge.node.reconnect() if bridge.node is not None else None,
