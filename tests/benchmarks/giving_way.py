@@ -146,11 +146,12 @@ async def once(node: WorkerNode, person: Somebody, frozen: Frozen) -> float:
     await engine.tell(RulesChanged(at_s=time.time(), rules=ON))
     await asyncio.sleep(1.1 + random.random())
     assert states(node) == {TaskState.RUNNING}
+    keys, performer = [task.key for task in node.snapshot().tasks], node.parts.performer
     acted_s = person.act()
-    while states(node) != {TaskState.PAUSED}:
-        await asyncio.sleep(0.001)
-    await node.parts.performer.controlled([task.key for task in node.snapshot().tasks])
-    taken_ms = (time.monotonic() - acted_s) * 1000
+    while None in (stood := [performer.frozen_s([key]) for key in keys]):
+        await asyncio.sleep(0.005)
+    taken_ms = (max(each or 0.0 for each in stood) - acted_s) * 1000
+    await until(lambda: states(node) == {TaskState.PAUSED})
     assert await frozen(node)
     return taken_ms
 

@@ -6,16 +6,28 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hivemind_worker.engine import outbox
 from hivemind_worker.model.effects import Accepted, Refused
-from hivemind_worker.model.events import PauseAsked, ResumeAsked, ShutdownAsked, StopAsked
+from hivemind_worker.model.events import (
+    FactsSeen,
+    PauseAsked,
+    ResumeAsked,
+    RulesChanged,
+    RunModeAsked,
+    ShutdownAsked,
+    StopAsked,
+)  # fmt: skip
+from hivemind_worker.model.facts import RuleFacts
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import JournalEntry
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.task import Outcome, Problem, StopReason, TaskId, TaskState, key_of
 from hivemind_worker.model.work import RunOrder, Sent
 from tests.engine.harness import OK, ScriptedRuntime, rig, zip_of
@@ -231,6 +243,57 @@ async def test_pause_freezes_and_resume_thaws_through_the_runtime(tmp_path: Path
         await worker.engine.tell(PauseAsked(at_s=1))
         await worker.engine.tell(ResumeAsked(at_s=2))
         await worker.until(lambda: worker.runtime.calls == [("pause", key), ("resume", key)])
+
+
+class Gate:
+    """A journal on a disk that is busy until it is opened."""
+
+    def __init__(self, journal: Any) -> None:
+        self._journal, self.opened = journal, asyncio.Event()
+
+    async def commit(self, entry: Any) -> None:
+        await self.opened.wait()
+        await self._journal.commit(entry)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+
+async def test_a_freeze_waits_for_no_disk_and_is_written_down_after(tmp_path: Path) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        await worker.offer("a", zip_of())
+        key = key_of(TaskId("a"))
+        await worker.until(lambda: worker.engine.state.tasks[key].state is TaskState.RUNNING)
+        gate = worker.engine._journal = Gate(worker.engine._journal)
+        pausing = asyncio.ensure_future(worker.engine.tell(PauseAsked(at_s=1)))
+        await worker.until(lambda: worker.runtime.calls == [("pause", key)])
+        assert not pausing.done()
+        gate.opened.set()
+        await pausing
+        assert worker.engine.state.tasks[key].state is TaskState.PAUSED
+        assert worker.runtime.calls == [("pause", key)]
+        kept = await worker.engine._journal.find(key)
+        assert kept is not None
+        assert kept.state is TaskState.PAUSED
+
+
+async def test_what_was_frozen_ahead_goes_on_where_it_is_decided_otherwise(tmp_path: Path) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        await worker.offer("a", zip_of())
+        key = key_of(TaskId("a"))
+        await worker.until(lambda: worker.engine.state.tasks[key].state is TaskState.RUNNING)
+        await worker.engine.tell(RulesChanged(at_s=1, rules=replace(Rules(), idle_on=True)))
+        gate = worker.engine._journal = Gate(worker.engine._journal)
+        facts = FactsSeen(at_s=2, facts=RuleFacts(steady_s=9.0, idle_s=0.0))
+        telling = [
+            asyncio.ensure_future(worker.engine.tell(event))
+            for event in (RunModeAsked(at_s=2, ignores_rules=True), facts)
+        ]
+        await worker.until(lambda: worker.runtime.calls == [("pause", key)])
+        gate.opened.set()
+        await asyncio.gather(*telling)
+        await worker.until(lambda: worker.runtime.calls == [("pause", key), ("resume", key)])
+        assert worker.engine.state.tasks[key].state is TaskState.RUNNING
 
 
 class Outliving(ScriptedRuntime):

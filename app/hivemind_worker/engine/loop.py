@@ -1,6 +1,7 @@
 """The single writer: takes events in order, decides, commits to the journal, and only then acts.
 
-It must not do anything slow itself: effects go to the performer, which answers with events.
+It must not do anything slow itself: effects go to the performer, which answers with events. A freeze alone
+goes ahead of its commit (docs/decisions/0021): whoever comes to the computer waits for no disk.
 """
 
 from __future__ import annotations
@@ -9,17 +10,24 @@ import asyncio
 import errno
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hivemind_worker.core.decide import decide
 from hivemind_worker.core.draft import Decision
 from hivemind_worker.core.state import State
 from hivemind_worker.engine.ports import Journal
-from hivemind_worker.model.effects import AnyEffect, ForgetSpool, Refused, Reply
-from hivemind_worker.model.events import AnyEvent, TaskOffered
+from hivemind_worker.model.effects import AnyEffect, ForgetSpool, PauseRun, Refused, Reply, ResumeRun
+from hivemind_worker.model.events import (
+    AnyEvent,
+    FactsSeen,
+    GpuPauseAsked,
+    PauseAsked,
+    TaskOffered,
+    TaskPauseAsked,
+)  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import JournalEntry
-from hivemind_worker.model.task import Delivery, Problem, Task, TaskKey
+from hivemind_worker.model.task import Delivery, Problem, Task, TaskKey, TaskState
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +36,15 @@ RETRY_S = 1.0
 """Pause between tries to write a journal that cannot be written (a full disk)."""
 
 
+HURRIED = (FactsSeen, PauseAsked, GpuPauseAsked, TaskPauseAsked)
+"""Events whose freezes go ahead."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     event: AnyEvent
     answer: asyncio.Future[Reply]
+    ahead: list[PauseRun] = field(default_factory=list)  # freezes that are under way already
 
 
 class Engine:
@@ -53,6 +66,7 @@ class Engine:
         self.trouble: Problem | None = None
         self._moved = asyncio.Event()
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_LENGTH)
+        self._ahead: dict[TaskKey, PauseRun] = {}
 
     @property
     def shown(self) -> State:
@@ -64,8 +78,36 @@ class Engine:
         if self.trouble is not None and isinstance(event, TaskOffered):
             return self._unwritten(event)  # not behind what waits for the journal: the pool waits
         waiting = _Waiting(event, asyncio.get_running_loop().create_future())
+        self._freeze_ahead(waiting)
         await self._queue.put(waiting)
         return await waiting.answer
+
+    def _freeze_ahead(self, waiting: _Waiting) -> None:
+        """Freezes take nothing from a task: should it be decided otherwise, it goes on."""
+        if not isinstance(waiting.event, HURRIED) or self._perform is _nobody:
+            return
+        for effect in decide(self.state, waiting.event).effects:
+            if isinstance(effect, PauseRun) and effect.key not in self._ahead:
+                waiting.ahead.append(effect)
+                self._ahead[effect.key] = effect
+                self._perform(effect)
+
+    def _act(self, effect: AnyEffect) -> None:
+        if isinstance(effect, PauseRun) and self._ahead.pop(effect.key, None) == effect:
+            return  # it went ahead
+        if isinstance(effect, ResumeRun):
+            self._ahead.pop(effect.key, None)
+        self._perform(effect)
+
+    def _let_go_on(self, waiting: _Waiting) -> None:
+        """What was frozen ahead of this event and need not be after all."""
+        for effect in waiting.ahead:
+            if self._ahead.get(effect.key) is not effect:
+                continue
+            del self._ahead[effect.key]
+            task = self.state.tasks.get(effect.key)
+            if task is not None and task.attempt == effect.attempt and task.state is TaskState.RUNNING:
+                self._perform(ResumeRun(key=effect.key, attempt=effect.attempt))
 
     def task(self, key: TaskKey) -> Task | None:
         """The open task of this key."""
@@ -97,7 +139,8 @@ class Engine:
         self.state, decisions = decided
         for waiting, decision in zip(group, decisions, strict=True):
             for effect in decision.effects:
-                self._perform(effect)
+                self._act(effect)
+            self._let_go_on(waiting)
             if decision.reply is not None:
                 _answer(waiting, decision.reply)
         self._moved.set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -102,6 +103,7 @@ class Performer:
         self._packing = asyncio.Semaphore(PACKING_AT_ONCE)
         self._chains: dict[str, asyncio.Lock] = {}
         self._controls: dict[str, asyncio.Lock] = {}
+        self._frozen_s: dict[str, float] = {}
         self._adopting: dict[str, asyncio.Event] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
         self._leaving: list[TaskKey] = []
@@ -133,6 +135,10 @@ class Performer:
         for lock in [self._controls[key] for key in keys if key in self._controls]:
             async with lock:
                 pass
+
+    def frozen_s(self, keys: Iterable[TaskKey]) -> float | None:
+        """The steady time at which the last of these tasks stood still; None while none of them does."""
+        return max((self._frozen_s[key] for key in keys if key in self._frozen_s), default=None)
 
     def _start(self, work: Work, name: str, lock: asyncio.Lock | None) -> None:
         self._nursery.start(name, self._guarded(work, name, lock))
@@ -177,7 +183,9 @@ class Performer:
         match effect:
             case PauseRun():
                 await self._runtime.pause(effect.key, effect.attempt)
+                self._frozen_s[effect.key] = time.monotonic()
             case ResumeRun():
+                self._frozen_s.pop(effect.key, None)
                 await self._runtime.resume(effect.key, effect.attempt)
             case LimitRun():
                 await self._runtime.limit(effect.key, effect.attempt, effect.cores)
@@ -397,6 +405,7 @@ class Performer:
                 await self._files.call(self._remove_all, leaving)
         self._chains.pop(key, None)
         self._controls.pop(key, None)
+        self._frozen_s.pop(key, None)
 
     def _remove_all(self, keys: list[TaskKey]) -> None:
         """Runs in the files thread."""

@@ -136,7 +136,9 @@ class RuleWatch:
     async def _note_yielding(self, keys: Iterable[TaskKey], input_s: float) -> None:
         frozen = [key for key in keys if self._is_frozen(key)]
         await self._parts.performer.controlled(frozen)
-        took_ms = (time.monotonic() - input_s) * 1000
+        if (frozen_s := self._parts.performer.frozen_s(frozen)) is None:
+            return
+        took_ms = (frozen_s - input_s) * 1000
         log.info("the computer is in use: %d tasks frozen %.0f ms after the input", len(frozen), took_ms)
         yielding = Yielding(at_s=time.time(), tasks=len(frozen), took_ms=took_ms)
         self._parts.nursery.start("yielding", self._parts.records.add_yielding(yielding))
