@@ -15,6 +15,7 @@ import pytest
 from hivemind_worker.engine import outbox
 from hivemind_worker.model.effects import Accepted, Refused
 from hivemind_worker.model.events import (
+    ClockTicked,
     FactsSeen,
     PauseAsked,
     ResumeAsked,
@@ -243,6 +244,21 @@ async def test_pause_freezes_and_resume_thaws_through_the_runtime(tmp_path: Path
         await worker.engine.tell(PauseAsked(at_s=1))
         await worker.engine.tell(ResumeAsked(at_s=2))
         await worker.until(lambda: worker.runtime.calls == [("pause", key), ("resume", key)])
+
+
+async def test_a_pause_that_outlasts_its_time_ends_the_task_and_its_requester_reads_why(
+    tmp_path: Path,
+) -> None:
+    async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
+        await worker.offer("a", zip_of())
+        key = key_of(TaskId("a"))
+        await worker.until(lambda: worker.engine.state.tasks[key].state is TaskState.RUNNING)
+        now_s = time.time()
+        await worker.engine.tell(PauseAsked(at_s=now_s))
+        await worker.engine.tell(ClockTicked(at_s=now_s + Rules().pause_ends_task_h * 3600 + 1))
+        archive = await worker.delivered("a")
+        assert b"its pause lasted longer than its owner allows" in archive.read("task_stopped.txt")
+        assert archive.read("half.txt") == b"half"
 
 
 class Gate:
