@@ -180,7 +180,8 @@ class History(Screen):
         newest = max((task.ended_at_s or 0.0 for task in snapshot.tasks), default=0.0)
         known = max((task.ended_at_s or 0.0 for task in self._ended), default=0.0)
         score = trust(snapshot)
-        self.score.setText(f"{score.score}, {score.group} · {score.next_step} · {score.against_mark}")
+        self.score.setText(f"{score.score}, {score.group} · {score.next_step}")
+        self.score.setToolTip(score.against_mark)
         if newest > known or abs(snapshot.at_s - self._asked_s) > AGAIN_S:
             self.opened()
 
