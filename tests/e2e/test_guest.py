@@ -48,7 +48,7 @@ async def worker(home: Path, **changes: Any) -> AsyncIterator[WorkerNode]:
     node = WorkerNode(settings=settings, set_by_hand=hand, places=places, worker_log=log)
     try:
         assert await node.start() is None
-        await until(lambda: node.snapshot().runtime.ready)
+        await until(lambda: node.snapshot().runtime.ready and node.snapshot().blocker is None)
         yield node
     finally:
         await node.stop()
