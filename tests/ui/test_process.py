@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.ui.screen import App, connected_pool, login, xvfb
+from tests.ui.screen import App, connected_pool, environment, login, xvfb
 
 pytestmark = pytest.mark.slow
 
@@ -171,3 +172,31 @@ def test_without_a_display_it_says_what_to_do(tmp_path: Path) -> None:
     app = App("", tmp_path, QT_QPA_PLATFORM="")
     assert app.process.wait(20) == 2
     assert "hivemind-worker run" in app.log.read_text()
+
+
+@pytest.mark.release
+def test_after_an_upgrade_beneath_it_the_app_ends_and_a_new_process_takes_its_place(
+    screen: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    around = environment(screen[0], home, FLASK_PORT="0", DOCKER_ENABLED="false")
+    said = tmp_path / "said"  # a file: the process that follows holds a pipe open
+    with said.open("wb") as out:
+        first = subprocess.run(
+            [sys.executable, "-m", "tests.ui.restarting", str(tmp_path / "file")], env=around, timeout=60,
+            check=False, stdout=out, stderr=out,
+        )  # fmt: skip
+    assert first.returncode == 0, said.read_text()
+
+    def ask(*words: str) -> int:
+        asked = [sys.executable, "-m", "hivemind_worker", *words]
+        return subprocess.run(asked, env=around, check=False, capture_output=True).returncode
+
+    end = time.monotonic() + 60
+    while ask("status") != 0:
+        assert time.monotonic() < end, "nothing took its place"
+        time.sleep(0.2)
+    assert ask("finish", "--quit") == 0
+    while ask("status") != 3:
+        assert time.monotonic() < end, "the new one does not end"
+        time.sleep(0.2)
