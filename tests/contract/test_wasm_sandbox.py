@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -423,3 +425,22 @@ async def test_a_larger_memory_limit_is_really_given(stage: Stage) -> None:
     outcome, _ = await stage.play("x = bytearray(300 << 20)", memory_bytes=512 * MIB)
     assert outcome.exit_code == 0
     assert outcome.usage.peak_memory_bytes > 300 * MIB
+
+
+async def test_what_a_guest_uses_is_measured_while_it_runs_and_nothing_of_it_afterwards(stage: Stage) -> None:
+    source = "open('big', 'wb').write(bytes(8 << 20))\nprint('on')\nn = 0\nwhile True: n += 1"
+    played = await stage.start(stage.order({"main.py": source}))
+    await played.hears(b"on\n")
+    async with asyncio.timeout(30):
+        while (found := stage.runtime.figures(played.order.key, 1)) is None or found.cores < 0.05:
+            await asyncio.sleep(0.1)
+        while (found := stage.runtime.figures(played.order.key, 1)) is None or found.disk_bytes < 8 * MIB:
+            await asyncio.sleep(0.1)
+    assert found.cores < 1.5
+    assert found.memory_bytes > 10 * MIB
+    assert found.memory_limit_bytes == played.order.memory_bytes
+    if sys.platform == "linux":
+        assert found.write_bytes is not None and found.read_bytes is not None
+    await stage.runtime.stop(played.order.key, 1)
+    await played.outcome()
+    assert stage.runtime.figures(played.order.key, 1) is None

@@ -8,13 +8,15 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 
 from hivemind_worker.model.events import StopAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
+from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Problem, Task, TaskState
 from hivemind_worker.model.work import RunFigures
+from hivemind_worker.presentation.task_columns import OPEN, use_rows
 from hivemind_worker.ui.screens.tasks import FINISHED, RUNNING, WAITING, Tasks
 from hivemind_worker.ui.task_models import PAGE, PAGES_KEPT
 from tests.fakes.node import NOW_S, make_task
@@ -50,6 +52,34 @@ async def test_every_cell_of_a_running_task_follows_the_engine(desk: Desk, tasks
     desk.node.put(make_task("render 7", TaskState.PAUSED, started_at_s=NOW_S - 65))
     await desk.until(lambda: cells(tasks)[0] == "Paused")
     assert cells(tasks)[3:5] == ["1:05", "23:58:55"]
+
+
+async def test_network_disk_card_and_the_processors_graph_of_a_task_follow_the_engine(
+    desk: Desk, tasks: Tasks
+) -> None:
+    task = make_task("render 7", runtime="docker", demand=Resources(cpu=100, memory_gb=1, gpu=10))
+    used = RunFigures(
+        at_s=NOW_S, cores=0.5, memory_bytes=1 << 28, memory_limit_bytes=1 << 30, disk_bytes=0,
+        net_in_bytes=3 << 20, net_out_bytes=512, read_bytes=2 << 30, write_bytes=1 << 20, gpu_percent=61.0,
+    )  # fmt: skip
+    desk.node.uses[task.key] = used
+    desk.node.put(task)
+    await desk.until(lambda: tasks.running.rowCount() == 1)
+    header = tasks.table().horizontalHeader()
+    for number, column in enumerate(OPEN):
+        header.setSectionHidden(number, column.key not in ("gpu_now", "net_now", "disk_now"))
+    assert cells(tasks) == ["61 %", "3.0 MiB / 512 B", "2.0 GiB / 1.0 MiB"]
+    tasks.table().selectRow(0)
+    tasks.open_pane()
+    await desk.until(lambda: "50 %" in tasks.pane.graph.accessibleDescription())
+    shown = dict(use_rows(task, tasks.running.facts))
+    assert shown["Received / sent"] == "3.0 MiB / 512 B" and shown["GPU"] == "61 %"
+    assert {label.text() for label in tasks.pane.now.findChildren(QLabel)} >= {"61 %", "2.0 GiB / 1.0 MiB"}
+    desk.node.uses[task.key] = replace(used, read_bytes=None, gpu_percent=None)
+    desk.node.picture = replace(desk.node.picture)
+    await desk.until(lambda: cells(tasks) == ["cannot tell", "3.0 MiB / 512 B", "cannot tell"])
+    desk.node.put(replace(task, runtime="wasm", demand=Resources(cpu=100, memory_gb=1)))
+    await desk.until(lambda: cells(tasks) == ["–", "none", "cannot tell"])
 
 
 async def test_tasks_that_have_not_started_wait_and_ended_ones_move_on(desk: Desk, tasks: Tasks) -> None:

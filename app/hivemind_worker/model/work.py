@@ -88,7 +88,10 @@ class PullProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFigures:
-    """What a run uses now: cores of processor, memory and disk; bytes moved since its start."""
+    """What a run uses now: cores of processor, memory and disk; bytes moved since its start.
+
+    None: the sandbox cannot tell it on this system.
+    """
 
     at_s: float  # UTC epoch seconds
     cores: float
@@ -97,5 +100,6 @@ class RunFigures:
     disk_bytes: int
     net_in_bytes: int = 0
     net_out_bytes: int = 0
-    read_bytes: int = 0
-    write_bytes: int = 0
+    read_bytes: int | None = 0
+    write_bytes: int | None = 0
+    gpu_percent: float | None = None

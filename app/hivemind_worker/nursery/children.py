@@ -278,6 +278,14 @@ class Child:
         self._usage = ChildUsage(cpu_s=times.user + times.system, memory_bytes=resident)
         return self._usage
 
+    def moved(self) -> tuple[int, int] | None:
+        """Bytes that it has read from disks and written to them; None where the system does not tell."""
+        try:
+            io = self._process.io_counters() if self._process is not None and not self.has_ended else None
+        except (psutil.Error, AttributeError, NotImplementedError):  # macOS has no such counters
+            return None
+        return None if io is None else (io.read_bytes, io.write_bytes)
+
     async def wait(self, limit_s: float) -> int | None:
         """Its exit code, or None when it has not ended within `limit_s`."""
         try:

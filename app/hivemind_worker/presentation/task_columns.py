@@ -19,6 +19,7 @@ from hivemind_worker.presentation.rows import elapsed_s
 
 SHORT_CHARS = 21
 GIB = 1 << 30
+WASM = "wasm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,52 @@ def _memory_now(task: Task, facts: Facts) -> str:
     used = facts.uses.get(task.key)
     asked = f"{task.demand.memory_gb:g} GiB"
     return asked if used is None else f"{used.memory_bytes / GIB:.2f} / {asked}"
+
+
+def _moved(task: Task, facts: Facts, one: str, other: str) -> str:
+    """Two amounts since its start, e.g. read and written; words where the sandbox cannot tell."""
+    used = facts.uses.get(task.key)
+    if used is None:
+        return ABSENT
+    amounts = (getattr(used, one), getattr(used, other))
+    if None in amounts:
+        return _("cannot tell")
+    return " / ".join(size_words(each) for each in amounts)
+
+
+def net_words(task: Task, facts: Facts) -> str:
+    """What it received and sent; the built-in sandbox has no network at all."""
+    return _("none") if task.runtime == WASM else _moved(task, facts, "net_in_bytes", "net_out_bytes")
+
+
+def disk_words(task: Task, facts: Facts) -> str:
+    """What it read from disks and wrote to them."""
+    return _moved(task, facts, "read_bytes", "write_bytes")
+
+
+def gpu_words(task: Task, facts: Facts) -> str:
+    """Its use of a graphics card; a dash for tasks that asked for none."""
+    used = facts.uses.get(task.key)
+    if not task.demand.gpu or used is None:
+        return ABSENT
+    return _("cannot tell") if used.gpu_percent is None else f"{used.gpu_percent:.0f} %"
+
+
+def use_rows(task: Task, facts: Facts) -> tuple[tuple[str, str], ...]:
+    """What a running task uses now beside the processor, for its details."""
+    return (
+        (_("Memory"), _memory_now(task, facts)),
+        (_("GPU"), gpu_words(task, facts)),
+        (_("Received / sent"), net_words(task, facts)),
+        (_("Read / written"), disk_words(task, facts)),
+    )
+
+
+def _amount(task: Task, facts: Facts, *names: str) -> float:
+    """For sorting: the sum; what is not known comes first."""
+    used = facts.uses.get(task.key)
+    values = [None if used is None else getattr(used, name) for name in names]
+    return -1.0 if None in values else float(sum(value for value in values if value is not None))
 
 
 def short_id(task: Task) -> str:
@@ -148,6 +195,18 @@ OPEN = (
         key="memory_now", title=mark("Memory"), chars=12, figure=True,
         text=_memory_now,
         order=lambda task, facts: used.memory_bytes if (used := facts.uses.get(task.key)) else 0,
+    ),
+    Column(
+        key="gpu_now", title=mark("GPU"), chars=9, figure=True, shown=False, text=gpu_words,
+        order=lambda task, facts: _amount(task, facts, "gpu_percent"),
+    ),
+    Column(
+        key="net_now", title=mark("Received / sent"), chars=18, figure=True, shown=False, text=net_words,
+        order=lambda task, facts: _amount(task, facts, "net_in_bytes", "net_out_bytes"),
+    ),
+    Column(
+        key="disk_now", title=mark("Read / written"), chars=18, figure=True, shown=False, text=disk_words,
+        order=lambda task, facts: _amount(task, facts, "read_bytes", "write_bytes"),
     ),
     replace(CORES, shown=False), STARTED, replace(ACCEPTED, shown=False), IMAGE,
     Column(

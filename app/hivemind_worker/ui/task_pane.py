@@ -15,15 +15,17 @@ from hivemind_worker.model.task import Task
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.fault_details import task_told
+from hivemind_worker.presentation.graphs import Graph
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import hold_label, task_look
 from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.story import story_report
-from hivemind_worker.presentation.task_columns import can_stop
+from hivemind_worker.presentation.task_columns import Facts, can_stop, use_rows
 from hivemind_worker.presentation.task_details import about, limits, outcome, permissions, trouble
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import show_details
+from hivemind_worker.ui.graphs import GraphView
 from hivemind_worker.ui.log_view import Follower, LogView
 from hivemind_worker.ui.parts.buttons import ToolButton
 from hivemind_worker.ui.parts.pairs import Pairs
@@ -32,7 +34,7 @@ from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape
 from hivemind_worker.ui.text_file import save_copy
 from hivemind_worker.ui.theme import theme
 
-SIDE_PX, WIDE_PX = 336, 860
+SIDE_PX, WIDE_PX, GRAPH_PX = 336, 860, 96
 
 
 class LogPane(QWidget):
@@ -154,6 +156,11 @@ class TaskPane(QWidget):
 
     def _made_side(self) -> QWidget:
         inner = column(6, margins=(16, 12, 16, 12))
+        self._use_title, self.graph, self.now = Label(_("CPU of limit"), "section"), GraphView(), Pairs()
+        self.graph.setFixedHeight(round(GRAPH_PX * theme().scale))
+        for part in (self._use_title, self.graph, self.now):
+            inner.addWidget(part)
+        inner.addSpacing(8)
         inner.addWidget(Label(_("Limits in force"), "section"))
         inner.addWidget(self.limits)
         inner.addSpacing(8)
@@ -213,6 +220,15 @@ class TaskPane(QWidget):
         self.hold_button.setText(word)
         self.hold_button.setAccessibleName(word)
         self.hold_button.set_icon(icon_name)
+
+    def show_use(self, graph: Graph, facts: Facts) -> None:
+        """What it uses now and used in the last two minutes, while it runs."""
+        runs = self.task is not None and not self.task.state.has_ended
+        for part in (self._use_title, self.graph, self.now):
+            part.setVisible(runs)
+        if self.task is not None and runs:
+            self.graph.set_graph(graph)
+            self.now.show_rows(use_rows(self.task, facts))
 
     def _show_details(self) -> None:
         told = task_told(self.task, time.time()) if self.task is not None else None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome, Problem, Usage
-from hivemind_worker.model.work import RunOrder
+from hivemind_worker.model.work import RunFigures, RunOrder
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.nursery.children import Child
 from hivemind_worker.runtimes.quota import measure
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hivemind_worker.engine.ports import OutputSink, StartedSink
 
 WATCH_GAP_S = 0.25
+LOOK_GAP_S = 0.5
 LONGEST_DISK_GAP_S = 1.0
 GONE_LIMIT_S = 5.0
 # The engine's own memory lies beside the guest's; a child far above both is not what it should be.
@@ -50,7 +51,8 @@ class Guest:
         self._began = time.monotonic()
         self._paused_before_s = 0.0
         self._was_announced = False
-        self._peak_bytes = 0
+        self._peak_bytes = self._disk_bytes = 0
+        self._looked_s = self._looked_cpu_s = self._cores = 0.0
         # Beside the workspace: never part of the result, and gone with the task's folder at the latest.
         self._temporary = order.workspace.with_name(f"{order.workspace.name}.tmp")
 
@@ -138,6 +140,7 @@ class Guest:
 
     async def _check_disk(self, child: Child) -> None:
         taken = await self._files.call(measure, self._folders, self.order.disk_bytes, (child.pid,))
+        self._disk_bytes = taken.size_bytes
         if taken.exceeds(self.order.disk_bytes):
             self._end(child, FaultCode.OUT_OF_DISK, in_words(self.order.disk_bytes))
 
@@ -148,6 +151,23 @@ class Guest:
     def used_cpu_s(self) -> float | None:
         """Processor seconds of the child; None while there is none."""
         return None if self._child is None else self._child.usage().cpu_s
+
+    def figures(self) -> RunFigures | None:
+        """What the child uses now, its processor since it was last looked at; None while there is none."""
+        child = self._child
+        if child is None or child.has_ended:
+            return None
+        used, now_s = child.usage(), time.monotonic()
+        past_s = now_s - (self._looked_s or self._began)
+        if past_s >= LOOK_GAP_S:  # several look at once: each sees the same
+            self._cores = max(0.0, used.cpu_s - self._looked_cpu_s) / past_s
+            self._looked_s, self._looked_cpu_s = now_s, used.cpu_s
+        read, written = child.moved() or (None, None)
+        return RunFigures(
+            at_s=time.time(), cores=self._cores, memory_bytes=used.memory_bytes,
+            memory_limit_bytes=self.order.memory_bytes, disk_bytes=self._disk_bytes,
+            read_bytes=read, write_bytes=written,
+        )  # fmt: skip
 
     @property
     def _folders(self) -> Sequence[Path]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import RuntimeView
 from hivemind_worker.model.task import Outcome, Problem, TaskKey
-from hivemind_worker.model.work import RunOrder
+from hivemind_worker.model.work import RunFigures, RunOrder
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.nursery.children import end_stray
 from hivemind_worker.nursery.keepers import Keeper
@@ -262,8 +262,10 @@ class WasmRuntime:
         if guest := self._guests.get((key, attempt)):
             guest.stop()
 
-    def figures(self, key: TaskKey, attempt: int) -> None:
-        """Not measured apart: its processes are among the worker's own, which are."""
+    def figures(self, key: TaskKey, attempt: int) -> RunFigures | None:
+        """What its child uses."""
+        guest = self._guests.get((key, attempt))
+        return None if guest is None else guest.figures()
 
     def process(self, key: TaskKey, attempt: int) -> int | None:
         """The child that runs it."""

@@ -31,6 +31,7 @@ from hivemind_worker.presentation.task_columns import (
     can_stop,
     is_waiting,
 )  # fmt: skip
+from hivemind_worker.presentation.task_use import TaskUse
 from hivemind_worker.presentation.window_words import nothing_here, stop_loss, stop_question
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Question
@@ -72,7 +73,7 @@ class Tasks(Screen):
         self.tables[FINISHED].sortByColumn(3, Qt.SortOrder.DescendingOrder)
         for table in self.tables[:FINISHED]:
             table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
-        self.stack = QStackedWidget()
+        self.stack, self.use = QStackedWidget(), TaskUse()
         self.pane = TaskPane(bridge, self._thread, self.close_pane, self._hold)
         self.empty = _Empty()
         self._build()
@@ -191,6 +192,7 @@ class Tasks(Screen):
             task.key: figures for task in snapshot.tasks
             if task.state is TaskState.RUNNING and (figures := node.task_figures(task)) is not None
         }  # fmt: skip
+        self.use.note(snapshot, uses)
         return Facts(now_s=snapshot.at_s, time_limit_s=limit_h * HOUR_S, uses=uses)
 
     def _ended_told(self, _total: int) -> None:
@@ -245,6 +247,7 @@ class Tasks(Screen):
             row_number = self.ended.row_of(shown.key)
             task = self.ended.task_at(row_number) if row_number is not None else shown
         self.pane.show_task(task or shown, node.settings, snapshot.at_s)
+        self.pane.show_use(self.use.graph(shown.key, snapshot.at_s), self.running.facts)
 
     # --- what is chosen -----------------------------------------------------------------------
 
@@ -283,6 +286,7 @@ class Tasks(Screen):
         node, snapshot = self.bridge.node, self.bridge.snapshot
         if node is not None and snapshot is not None:
             self.pane.show_task(task, node.settings, snapshot.at_s)
+            self.pane.show_use(self.use.graph(task.key, snapshot.at_s), self.running.facts)
 
     def close_pane(self) -> None:
         """Put the details away."""
