@@ -26,6 +26,8 @@ from tests.ui.screen import App, connected_pool, environment, login, xvfb
 
 PACKAGES = {"boincmgr": "boinc-manager", "boinc": "boinc-client", "trayer": "trayer"}
 STARTS, WATCHED_S, LIMIT_S = 7, 20.0, 30.0
+HIDDEN_S = 60.0
+"""The system counts in 10 ms: of half a percent, 20 s would tell a tenth."""
 FIRST_PAINT_S = 0.35
 LOAD_S, LOAD_RUNS = 10.0, 3
 
@@ -173,13 +175,13 @@ def at_rest(report: Report, display: str, home: Path, *, boinc: bool) -> None:
         try:
             login(app, address, home.parent)
             time.sleep(20)  # the sandbox is compiled once, the caches are warm
-            cpu, resident = cost([psutil.Process(app.process.pid)], WATCHED_S)
+            cpu, resident = cost([psutil.Process(app.process.pid)], HIDDEN_S)
         finally:
             app.end()
     if boinc:
         with boinc_at_rest(display, home.parent / "boinc-rest") as processes:
             time.sleep(15)
-            their_cpu, their_resident = cost(processes, WATCHED_S)
+            their_cpu, their_resident = cost(processes, HIDDEN_S)
         report.add("hidden, connected: CPU / BOINC client and manager", cpu / max(their_cpu, 0.05), most=1.0,
                    note=f"{cpu:.2f} % against {their_cpu:.2f} %")  # fmt: skip
         report.add("hidden, connected: memory / BOINC's", resident / their_resident, most=1.0,

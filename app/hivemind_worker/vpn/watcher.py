@@ -18,7 +18,8 @@ from hivemind_worker.vpn.tunnel import Tunnel
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S, SELDOM_S = 2.0, 10.0
+"""While there is a tunnel to look after, and while there is none: this computer's addresses may change."""
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 5.0, 300.0
 ASLEEP_S = 30.0
 BROKEN = (VpnState.OFF, VpnState.STALE, VpnState.BLOCKED)
@@ -59,7 +60,7 @@ class Watcher:
             slept_from = time.time()
             await self.look()
             try:
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(self._pause_s()):
                     await self._woken.wait()
             except TimeoutError:
                 pass
@@ -87,6 +88,9 @@ class Watcher:
         self._told = view
         if view != before:
             self._changed(view)
+
+    def _pause_s(self) -> float:
+        return SELDOM_S if self._told.state is VpnState.NOT_SET_UP else LOOK_EVERY_S
 
     def _is_to_mend(self, view: VpnView) -> bool:
         wanted = self._joins_by_itself() and not self._held_down and self._tunnel.right.given

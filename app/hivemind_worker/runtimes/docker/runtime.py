@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S, SELDOM_S = 2.0, 5.0
+"""While tasks run, and while none does."""
 IMAGE_LIMIT_S = 3.0
 SWEEP_EVERY_S = 10.0
 NETWORK_EVERY_S = 60.0
@@ -187,7 +188,7 @@ class DockerRuntime:
 
     async def _keep_looking(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S if self._runs else SELDOM_S)
             before = self._view.state
             await self._look()
             if self._view.state is not before:
