@@ -51,8 +51,12 @@ class WorkWatch:
         """Look until the worker's nursery closes."""
         self._parts.nursery.start("work", self._keep_looking())
 
+    async def begin(self) -> None:
+        """Go on with tasks that have outlived an earlier life where that one noted them."""
+        self._noted = await self._parts.work.noted()
+
     async def _keep_looking(self) -> None:
-        self._noted = {**await self._parts.work.noted(), **self._noted}
+        await self.begin()
         while True:
             await self.look()
             await asyncio.sleep(LOOK_S)
@@ -114,15 +118,15 @@ class WorkWatch:
     async def _count(self) -> None:
         """Add the tasks that have ended since; all of the last days when that was not done for an hour."""
         whole, began_s = time.monotonic() >= self._whole_from_s, self._clock()
-        if whole:
-            self._whole_from_s = time.monotonic() + SAVE_S  # when it does not work now
         try:
             floor_s = await self._parts.work.floor_s(began_s, OVERLAP_S)
             done = await self._save() and await self._count_down_to(floor_s, whole)
         except OSError as error:
             log.warning("the history by day waits for the journal: %s", error.strerror or error)
-            return
-        if done and whole:
+            done = False
+        if not done:
+            self._whole_from_s = time.monotonic() + SAVE_S
+        elif whole:
             await self._parts.work.passed(began_s)
             self._whole_from_s = time.monotonic() + WHOLE_S
 
