@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 from hivemind_worker.engine.face import LogEntry
+from hivemind_worker.model.days import day_of
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import Sample
@@ -13,10 +15,32 @@ from hivemind_worker.model.metrics import Point, Step, point_values
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskState, Usage
+from hivemind_worker.model.worked import EnergySource, Metering, Place, Work
 from tests.fakes.node import FakeNode, make_snapshot, make_task
 
+KWH = 3.6e6
+POOL = make_snapshot().pool.address
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}</script>\u202egpj.exe"
 FAILURE = Problem(code=FaultCode.OUT_OF_MEMORY, about="1 GiB")
+
+
+def past_work(node: FakeNode, now_s: float) -> None:
+    """A fortnight of work, as the meter of the processor and of the card told it; a price is set."""
+    today = day_of(now_s)
+    node.work = [
+        Work(
+            place=Place(today - timedelta(days=back), POOL, image), completed=done, failed=back % 3 % 2,
+            wall_s=hours * 3600, cpu_s=hours * 2900,
+            joules={EnergySource.RAPL: hours * 0.08 * KWH, EnergySource.NVML: hours * 0.012 * KWH},
+        )
+        for back in range(14)
+        for image, done, hours in (
+            ("cpython-3.12.0-small", 4 + back % 5, 6.5 + back * 7 % 5),
+            ("justin308/hivemind-worker:latest", 2, 2.25 + back * 3 % 4),
+        )
+    ]  # fmt: skip
+    node.metering = Metering(source=EnergySource.RAPL, unmeasured=None, cards=True)
+    node.settings = replace(node.settings, power_price=0.3, currency="EUR")
 
 
 def working(node: FakeNode, now_s: float) -> None:
@@ -35,6 +59,7 @@ def working(node: FakeNode, now_s: float) -> None:
         owed_results=1,
     )  # fmt: skip
     node.ended = [_ended(number, now_s) for number in range(60)]
+    past_work(node, now_s)
     node.points = {
         Step.SECOND: [_point(now_s - 3600 + s, s) for s in range(0, 3600, 5)],
         Step.MINUTE: [_point(now_s - 86400 + 60 * s, 7 * s) for s in range(1440)],
@@ -122,6 +147,7 @@ def fresh(node: FakeNode, now_s: float) -> None:
     node.picture = make_snapshot(
         at_s=now_s, node=NodeState(), pool=replace(make_snapshot().pool, balance=None, since_s=now_s - 30)
     )
+    node.work = []
 
 
 def broken(node: FakeNode, now_s: float) -> None:

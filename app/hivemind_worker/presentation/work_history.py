@@ -276,7 +276,7 @@ def head(table: HistoryTable) -> tuple[str, ...]:
     first = {By.DAY: _("Day"), By.POOL: _("Pool"), By.IMAGE: _("Image")}[table.by]
     energy = _("kWh") if in_kwh(table) else _("Wh")
     shown = (first, _("Done"), _("Failed"), _("Stopped"), _("Hours"), _("CPU hours"), _("CPT"), energy)
-    return (*shown, table.currency or _("Cost")) if has_cost(table) else shown
+    return (*shown, f"{_('Cost')} {table.currency}".strip()) if has_cost(table) else shown
 
 
 def in_kwh(table: HistoryTable) -> bool:

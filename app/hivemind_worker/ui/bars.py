@@ -68,12 +68,13 @@ class DayBars(QWidget):
         super().__init__()
         self.setAccessibleName(name)
         self._bars: tuple[Bar, ...] = ()
+        self._every_name = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
-    def show_bars(self, bars: Sequence[Bar]) -> None:
-        """Show exactly these, oldest first."""
-        if tuple(bars) != self._bars:
-            self._bars = tuple(bars)
+    def show_bars(self, bars: Sequence[Bar], every_name: bool = False) -> None:
+        """Show exactly these, oldest first; with the name of each, shortened, or of as many as have room."""
+        if (tuple(bars), every_name) != (self._bars, self._every_name):
+            self._bars, self._every_name = tuple(bars), every_name
             self.update()
 
     def sizeHint(self) -> QSize:
@@ -105,7 +106,8 @@ class DayBars(QWidget):
     def _draw_bars(self, painter: QPainter, plot: QRectF, top: float) -> None:
         look, wide = theme(), plot.width() / len(self._bars)
         metrics = painter.fontMetrics()
-        every = max(1, -(-(metrics.horizontalAdvance("Mon 00 Mmm") + 8) // max(1, round(wide))))
+        longest = 0 if self._every_name else max(metrics.horizontalAdvance(bar.name) for bar in self._bars)
+        every = max(1, -(-(longest + 8) // max(1, round(wide))))
         for number, bar in enumerate(self._bars):
             x = plot.left() + number * wide
             if bar.value:

@@ -73,11 +73,11 @@ class BarsPart(QWidget):
         inside.addWidget(self.empty)
         self.setLayout(inside)
 
-    def show_bars(self, bars: Sequence[Bar], total: str, empty: str) -> None:
+    def show_bars(self, bars: Sequence[Bar], total: str, empty: str, every_name: bool) -> None:
         """Show these, or why there is nothing to show."""
         known = any(bar.value for bar in bars)
         self.sum.setText(total if known else "")
-        self.bars.show_bars(bars if known else ())
+        self.bars.show_bars(bars if known else (), every_name)
         self.bars.setVisible(known)
         self.empty.setText("" if known else empty)
         self.empty.setVisible(not known)
@@ -130,7 +130,7 @@ class History(Screen):
         top.addWidget(self.csv)
         top.addWidget(self.json)
         both = SideBySide(right_px=RIGHT_PX, least_left_px=380)
-        both.add((self.lines, self.notes, self.culprits), (self.ledger_panel,))
+        both.add((self.culprits,), (self.ledger_panel,))
         span = row(12)
         span.addWidget(self.lengths)
         span.addStretch(1)
@@ -138,6 +138,8 @@ class History(Screen):
         inside.addLayout(top)
         inside.addLayout(span)
         inside.addWidget(Columns(self.credits, self.energy))
+        inside.addWidget(self.lines)
+        inside.addWidget(self.notes)
         inside.addWidget(both)
         fill_page(self, inside)
 
@@ -232,10 +234,11 @@ class History(Screen):
         self.credits.show_bars(
             credits,
             _("{amount} CPT in {days} days", amount=f"{table.total.credits or 0:,.0f}", days=self.length),
-            _("Nothing is known yet: the balance is noted from now on."),
+            _("Nothing is known yet: the balance is noted from now on."), table.by is not By.DAY,
         )  # fmt: skip
         energy = [Bar(each.energy_kwh, name) for each, name in zip(shown, names, strict=True)]
-        self.energy.show_bars(energy, energy_sum(table), _("No task has run in this time."))
+        nothing = _("No task has run in this time.")
+        self.energy.show_bars(energy, energy_sum(table), nothing, table.by is not By.DAY)
 
     # --- saving -------------------------------------------------------------------------------
 
