@@ -42,9 +42,9 @@ def test_history_counts_what_the_journal_holds(tmp_path: Path, node: FakeNode) -
                       joules={EnergySource.ESTIMATE: 3.6e5})]  # fmt: skip
     with standing(tmp_path, "history", node) as stand:
         rows = stand.screen.lines.texts()  # type: ignore[attr-defined]
-        assert rows[0] == ("Today", "1", "1", "–", "1.00", "0.50", "11", "≈ 100.00")
+        assert rows[0] == ("Today", "1", "1", "–", "1.00", "0.50", "11", "≈ 100.00", "≈ 0.03")
         assert rows[-1][0] == "14 days"
-        assert stand.says("≈ 100.00 Wh")
+        assert stand.says("≈ 100.00 Wh, 0.03 EUR")
         assert stand.says("Whose fault was the 1 failure?")
         assert stand.says("The task: The task needed more memory than its limit of 1 GiB.")
         ledger = stand.screen.ledger.texts()  # type: ignore[attr-defined]

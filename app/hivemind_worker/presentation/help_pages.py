@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INDEX = "README.md"
 OF_PLACES = {
     "home": "first-steps.md", "tasks": "what-a-task-can-see.md", "resources": "rules.md#how-much",
-    "pools": "joining-a-pool.md", "network": "vpn.md", "rules": "rules.md", "history": "trust.md",
+    "pools": "joining-a-pool.md", "network": "vpn.md", "rules": "rules.md", "history": "history.md",
     "logs": "troubleshooting.md", "doctor": "troubleshooting.md", "settings": "settings.md",
     "account": "joining-a-pool.md",
 }  # fmt: skip
