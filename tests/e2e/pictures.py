@@ -17,7 +17,8 @@ from tests.web.hosting import Hosted, hosted
 
 WIDTHS = (360, 768, 1200)
 PAGES = (
-    "dashboard", "tasks", "task", "monitor", "history", "pools", "rules", "logs", "doctor", "sessions", "help",
+    "dashboard", "tasks", "task", "monitor", "history", "pools", "rules", "logs", "doctor", "sessions",
+    "help",
 )  # fmt: skip
 SCENES = (scenes.working, scenes.paused, scenes.fresh, scenes.broken)
 

@@ -17,8 +17,8 @@ def clock_of(factor: float, noise: float = 0.0) -> Callable[[], float]:
 
     def ticks() -> Iterator[float]:
         now = 0.0
-        for _name, (_program, reference_s) in PROGRAMS.items():
-            for number in range(3):
+        for number in range(3):
+            for _name, (_program, reference_s) in PROGRAMS.items():
                 yield now
                 now += reference_s * factor * (1 + noise * number)
                 yield now
@@ -39,6 +39,20 @@ def test_the_best_round_counts_and_the_others_show_as_spread() -> None:
     score = measure(1, clock_of(1.0, noise=0.1), rounds=3)
     assert score.one_core == pytest.approx(100)
     assert score.spread_percent == pytest.approx(20)
+
+
+def test_a_disturbance_of_some_rounds_does_not_count() -> None:
+    def ticks() -> Iterator[float]:
+        now = 0.0
+        for number in range(20):
+            for _name, (_program, reference_s) in PROGRAMS.items():
+                yield now
+                now += reference_s * (3.0 if number % 2 else 0.9 if number == 4 else 1.0)
+                yield now
+
+    moments = ticks()
+    score = measure(1, lambda: next(moments), rounds=20)
+    assert score.one_core == pytest.approx(100), "neither the half that was disturbed nor the one lucky round"
 
 
 def test_the_command_measures_without_a_worker(
