@@ -93,6 +93,13 @@ async def test_the_run_mode_and_the_card_alone_are_chosen_in_the_menu_and_the_st
     await trayed.until(lambda: not node.picture.node.gpu_paused and not tray.gpu.isChecked())
 
 
+async def test_help_opens_from_the_tray_although_the_window_is_away(trayed: Desk) -> None:
+    trayed.shell.window.hide()
+    trayed.shell.tray.help.trigger()
+    await trayed.until(trayed.shell.window.is_seen)
+    assert trayed.shell.window.place() == "help"
+
+
 async def test_a_click_toggles_the_window_and_closing_hides_it(trayed: Desk) -> None:
     window, reasons = trayed.shell.window, QSystemTrayIcon.ActivationReason
     await trayed.until(window.isActiveWindow)

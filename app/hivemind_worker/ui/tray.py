@@ -16,6 +16,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import VpnState, VpnView
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.health import unended
+from hivemind_worker.presentation.help_pages import INDEX
 from hivemind_worker.presentation.network_words import tunnel_line
 from hivemind_worker.presentation.opening_words import PROGRAM
 from hivemind_worker.presentation.window_words import run_mode, strip, tray_line
@@ -83,8 +84,13 @@ class Tray(QObject):
         self._vpn_down.triggered.connect(lambda _checked=False: self._vpn("down"))
         self.dashboard = self._add("resources", _("Web dashboard"), dashboard)
         self._add("snooze", _("Snooze notices 1 h"), snooze)
+        self.help = self._add("help", _("Help"), self._open_help)
         menu.addSeparator()
         self.leave = self._add("", _("Quit…"), leave)
+
+    def _open_help(self) -> None:
+        self._show()
+        self.bridge.help_wanted.emit(INDEX)
 
     def _toggle_gpu(self) -> None:
         wishes.hold_gpu(self.bridge, self.gpu.isChecked())
