@@ -24,6 +24,14 @@ from Xlib.display import Display
 from tests.benchmarks.report import Report
 from tests.ui.screen import App, connected_pool, environment, login, xvfb
 
+BARE = """import sys
+from PySide6.QtWidgets import QApplication, QLabel
+app = QApplication([])
+label = QLabel("bare\\n" * 40)
+label.resize(900, 600)
+label.show()
+sys.exit(app.exec())
+"""
 PACKAGES = {"boincmgr": "boinc-manager", "boinc": "boinc-client", "trayer": "trayer"}
 STARTS, WATCHED_S, LIMIT_S = 7, 20.0, 30.0
 HIDDEN_S = 60.0
@@ -114,9 +122,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def first_paint(report: Report, display: str, home: Path, *, boinc: bool) -> None:
     words = [sys.executable, "-m", "hivemind_worker", "gui"]
     env = environment(display, home)
-    own, theirs = [], []
+    own, theirs, bare = [], [], []
     for number in range(STARTS):
         own.append(time_to_paint(words, env, display))
+        bare.append(time_to_paint([sys.executable, "-c", BARE], env, display))
         if boinc:
             data = home.parent / f"boinc{number}"
             data.mkdir()
@@ -126,6 +135,8 @@ def first_paint(report: Report, display: str, home: Path, *, boinc: bool) -> Non
             )
     mine = statistics.median(own[1:])
     report.add("window: exec to first paint", mine, "s", most=FIRST_PAINT_S, note=f"best {min(own):.3f}")
+    least = statistics.median(bare[1:])
+    report.add("window: first paint / a bare PySide6 window's", mine / least, note=f"its {least:.3f} s")
     if theirs:
         baseline = statistics.median(theirs[1:])
         report.add(
