@@ -47,7 +47,7 @@ def picture(key: str, theme: str, language: str, target: Path) -> None:
         window.show()
         window.complete()
         window.open(key)
-        for _round in range(3):
+        for _round in range(8):  # layouts settle by and by
             bridge._tell()
             bridge.query("sample", lambda node: node.sample(), bridge._sampled)
             QApplication.processEvents()
