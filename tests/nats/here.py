@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.nats.connection import connect_here
+from hivemind_worker.pool.nats.entrances import entrance
 from hivemind_worker.pool.nats.layout import ARCHIVES
 from hivemind_worker.pool.nats.pool import EnginePool
 from tests.contract.local_pool import Pool
@@ -69,7 +70,7 @@ async def server_here(folder: Path) -> AsyncIterator[Here]:
 class PoolOnEngine(Pool):
     """A pool process on a server: all that the tests of the embedded pool do with it, they do here."""
 
-    def __init__(self, folder: Path, here: Here) -> None:
+    def __init__(self, folder: Path, here: Here | SecureHere) -> None:
         super().__init__(folder)
         self.here = here
 
@@ -96,7 +97,7 @@ class PoolOnEngine(Pool):
 
 
 @asynccontextmanager
-async def pool_on_engine(folder: Path, here: Here) -> AsyncIterator[PoolOnEngine]:
+async def pool_on_engine(folder: Path, here: Here | SecureHere) -> AsyncIterator[PoolOnEngine]:
     """One process of a pool, ended whatever happens."""
     pool = PoolOnEngine(folder, here)
     await pool.start()
@@ -104,3 +105,20 @@ async def pool_on_engine(folder: Path, here: Here) -> AsyncIterator[PoolOnEngine
         yield pool
     finally:
         await pool.stop()
+
+
+class SecureHere:
+    """A server with keys, as a pool process connects to it."""
+
+    def __init__(self, address: str, credential: Path) -> None:
+        self._connect = entrance(address, credential)
+
+    async def connect(self, ended: Callable[[], None]) -> Client | Problem:
+        return self._connect if isinstance(self._connect, Problem) else await self._connect(ended)
+
+
+@asynccontextmanager
+async def secure_pool(folder: Path, address: str, credential: Path) -> AsyncIterator[PoolOnEngine]:
+    """One process of a pool on a server with keys."""
+    async with pool_on_engine(folder, SecureHere(address, credential)) as pool:
+        yield pool

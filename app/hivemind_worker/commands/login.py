@@ -17,8 +17,12 @@ from hivemind_worker.model.task import Problem
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare `login` and `logout`."""
     login = subparsers.add_parser("login", help="sign in to a pool and keep the login for `run`")
-    login.add_argument("--pool", metavar="HOST:PORT", help="the pool; default: the setting master_address")
-    login.add_argument("--user", required=True, help="name of the account")
+    login.add_argument(
+        "--pool",
+        metavar="HOST:PORT",
+        help="the pool, also tls://HOST:PORT (nats://127.0.0.1:PORT); default: the setting master_address",
+    )
+    login.add_argument("--user", help="name of the account; not for tls://, where the credential says it")
     login.add_argument(
         "--password-file", metavar="FILE", help="file with the password; - reads standard input"
     )
@@ -53,6 +57,12 @@ def read_password(file: str | None) -> str | Problem:
     return password
 
 
+def _password(args: argparse.Namespace) -> str | Problem:
+    if not args.user:
+        return Problem(code=FaultCode.BAD_USAGE, about="Name the account with --user.")
+    return read_password(args.password_file)
+
+
 def log_in(args: argparse.Namespace) -> int:
     """Try the login at the pool; only one that works is kept."""
     from hivemind_worker.store.secrets import login_store
@@ -60,7 +70,9 @@ def log_in(args: argparse.Namespace) -> int:
     resolved = resolve({} if args.pool is None else {"master_address": args.pool})
     if isinstance(resolved, Problem):
         return fail(resolved, args.json)
-    password = read_password(args.password_file)
+    if resolved.settings.master_address.startswith("tls://"):
+        return _join_with_credential(args, resolved.settings.master_address)
+    password = _password(args)
     if isinstance(password, Problem):
         return fail(password, args.json)
     pool = resolved.settings.master_address
@@ -83,18 +95,48 @@ def log_in(args: argparse.Namespace) -> int:
     return 0
 
 
+def _join_with_credential(args: argparse.Namespace, pool: str) -> int:
+    """Try the credential that `pool worker join` kept; if the server takes it, this is the worker's pool."""
+    from hivemind_worker.commands.pool_nats import credential_file
+    from hivemind_worker.pool.nats.pull_client import check_way
+
+    name = asyncio.run(check_way(pool, credential_file(), "", ""))
+    problem = name if isinstance(name, Problem) else _keep_address(pool)
+    if problem is not None:
+        return fail(problem, args.json)
+    _tell_worker()
+    if args.json:
+        say_json({"pool": pool, "user": name, "balance": None})
+    else:
+        say(f"{pool} knows this worker as {name}. Nothing needs to reach this computer: no port, no VPN.")
+        say("Start the worker with: hivemind-worker run (one that runs is to be started again)")
+    return 0
+
+
 async def _try(pool: str, user: str, password: str, *, insecure: bool) -> int | Problem | None:
     from hivemind_worker.machine.interfaces import ipv4_addresses
     from hivemind_worker.pool.login import check_login
 
+    if pool.startswith("nats://"):
+        from hivemind_worker.pool.nats.pull_client import check_way
+
+        answer = await check_way(pool, Path(), user, password)
+        return answer if isinstance(answer, Problem) else None
     interfaces = ipv4_addresses()
     return await check_login(pool, user, password, interfaces=interfaces, insist_plain_login=insecure)
 
 
 def _keep(pool: str, user: str, password: str, *, plain: bool) -> Problem | None:
     """Store the login, and the pool as this worker's own."""
-    from hivemind_worker.store import settings_file
     from hivemind_worker.store.secrets import Login, login_store
+
+    problem = _keep_address(pool)
+    login = Login(pool=pool, user=user, password=password, plain=plain)
+    return problem or login_store(home_places()).keep(login)
+
+
+def _keep_address(pool: str) -> Problem | None:
+    from hivemind_worker.store import settings_file
 
     places = home_places()
     try:
@@ -104,8 +146,7 @@ def _keep(pool: str, user: str, password: str, *, plain: bool) -> Problem | None
     values = settings_file.load(places.settings_file)
     if isinstance(values, Problem):
         return values
-    problem = settings_file.save(places.settings_file, {**values, "master_address": pool})
-    return problem or login_store(places).keep(Login(pool=pool, user=user, password=password, plain=plain))
+    return settings_file.save(places.settings_file, {**values, "master_address": pool})
 
 
 def _tell_worker() -> None:

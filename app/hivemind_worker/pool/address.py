@@ -20,6 +20,7 @@ from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.peers import plain_ip
 
 Interfaces = Mapping[str, Sequence[str]]
+ASKING = ("tls", "nats")
 TUNNEL_NET = ipaddress.IPv4Network("10.0.0.0/24")
 LOOPBACK, LOOPBACK_NAME = "127.0.0.1", "localhost"
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
@@ -29,13 +30,14 @@ KNOCK_LIMIT_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolAddress:
-    """HOST:PORT, taken apart."""
+    """HOST:PORT, taken apart; with the scheme of a pool that the worker asks for tasks (tls, nats)."""
 
     host: str
     port: int
+    scheme: str = ""
 
     def __str__(self) -> str:
-        return join(self.host, self.port)
+        return (f"{self.scheme}://" if self.scheme else "") + join(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +56,21 @@ def join(host: str, port: int) -> str:
 
 def parse_address(text: str) -> PoolAddress | Problem:
     """A pool's address from what a person wrote, or BAD_ADDRESS."""
-    host, colon, port_text = text.strip().rpartition(":")
+    scheme, _, rest = text.strip().rpartition("://")
+    if "://" in text and scheme not in ASKING:
+        return Problem(code=FaultCode.BAD_ADDRESS, about=text.strip())
+    host, colon, port_text = rest.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
     port = int(port_text) if port_text.isascii() and port_text.isdigit() and len(port_text) < 6 else 0
     is_host = bool(plain_ip(bare)) or (":" not in bare and HOST_NAME.fullmatch(bare) is not None)
     if not colon or not is_host or not 1 <= port <= 65535:
         return Problem(code=FaultCode.BAD_ADDRESS, about=text.strip() or "nothing was given")
-    return PoolAddress(host=bare, port=port)
+    return PoolAddress(host=bare, port=port, scheme=scheme)
+
+
+def is_asked(text: str) -> bool:
+    """Whether the worker asks this pool for tasks (over NATS), so that nothing needs to reach the worker."""
+    return text.strip().startswith(tuple(f"{scheme}://" for scheme in ASKING))
 
 
 async def resolve(host: str, names: NamedThread, limit_s: float = RESOLVE_LIMIT_S) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from hivemind_worker.engine.face import NodeFace
 from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
-from hivemind_worker.pool.address import TUNNEL_NET, choose_own_address, parse_address, resolve
+from hivemind_worker.pool.address import TUNNEL_NET, choose_own_address, is_asked, parse_address, resolve
 from hivemind_worker.pool.server import TaskDoor
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi
@@ -72,6 +72,9 @@ class Doors:
 
     async def _open_door(self) -> Problem | None:
         settings, places = self._parts.settings, self._parts.places
+        if is_asked(self._parts.pool_address):
+            self.announced = ("", 0)  # nobody needs to reach this worker: no port is open
+            return None
         pool_ips = await self._pool_ips()
         own = choose_own_address(ipv4_addresses(), pool_ips, settings.bind_address, self._network)
         if isinstance(own, Problem):
@@ -93,6 +96,8 @@ class Doors:
 
         It stays where it is while no better one is known: an address that has gone may come back.
         """
+        if is_asked(self._parts.pool_address):
+            return False
         own = choose_own_address(
             ipv4_addresses(), await self._pool_ips(), self._parts.settings.bind_address, self._network
         )

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hivemind_worker import __version__
 from hivemind_worker.engine.crash_points import crash_step, watched_journal, watched_link
@@ -20,6 +21,7 @@ from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.probes.load import OwnWork
 from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.machine import Gpu
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
 from hivemind_worker.model.rules import Rules
@@ -29,6 +31,8 @@ from hivemind_worker.model.task import Problem, Task, TaskKey
 from hivemind_worker.model.work import Announcement
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.places import Places, resources
+from hivemind_worker.pool.address import is_asked
+from hivemind_worker.pool.chosen_link import ChosenLink
 from hivemind_worker.pool.client import PoolClient
 from hivemind_worker.pool.session import Credentials
 from hivemind_worker.runtimes.choice import ChosenRuntime
@@ -46,6 +50,9 @@ from hivemind_worker.store.traffic import TrafficBook
 from hivemind_worker.store.users import SqliteUsers
 from hivemind_worker.store.work_book import WorkBook
 from hivemind_worker.store.worker_log import WorkerLog
+
+if TYPE_CHECKING:
+    from hivemind_worker.pool.nats.pull_client import PullClient, Way
 
 GIB, MIB = 1024**3, 1024**2
 
@@ -71,7 +78,7 @@ class Parts:
     """Made with the worker; `build_engine` adds the rest. `settings` follows changes while it runs."""
 
     journal: SqliteJournal
-    link: PoolClient
+    link: ChosenLink
     engine: Engine
     outbox: Outbox
     performer: Performer
@@ -163,12 +170,7 @@ class Parts:
         """The journal is open: add all that works with it."""
         settings = self.settings
         state = start_state(open_tasks, node, self.lent(), settings.max_concurrent_tasks, blocker, self.rules)
-        self.link = PoolClient(
-            settings.master_address, hooks.credentials, hooks.announcement, hooks.pool_changed,
-            files=self.files, interfaces=ipv4_addresses,
-            machine_name=node_id if settings.pool_name == "machine" else "", moved=self.traffic.moved,
-            network=settings.vpn_network,
-        )  # fmt: skip
+        self.link = self._link(node_id, hooks)
         self.engine = Engine(
             journal=watched_journal(self.journal, crash_step()), state=state,
             changed=hooks.changed, result_is_kept=lambda key: self.folders.result(key).exists(),
@@ -191,6 +193,51 @@ class Parts:
             workspaces=self.workspaces, runtime=self.runtime, files=self.files, outbox=self.outbox,
             clock=time.time, tell=self.engine.tell, pool=lambda: self.pool_address,
         )  # fmt: skip
+
+    def _link(self, node_id: str, hooks: Hooks) -> ChosenLink:
+        """Both ways to a pool; the one that its address does not mean is silent."""
+        settings = self.settings
+
+        def told(asked: bool) -> Callable[[PoolView], None]:
+            def tell(view: PoolView) -> None:
+                if is_asked(self.pool_address) is asked:
+                    hooks.pool_changed(view)
+
+            return tell
+
+        async def credentials() -> Credentials | None:
+            return None if is_asked(self.pool_address) else await hooks.credentials()
+
+        called = PoolClient(
+            settings.master_address, credentials, hooks.announcement, told(False),
+            files=self.files, interfaces=ipv4_addresses,
+            machine_name=node_id if settings.pool_name == "machine" else "", moved=self.traffic.moved,
+            network=settings.vpn_network,
+        )  # fmt: skip
+        return ChosenLink(settings.master_address, called, lambda: self._asking(hooks, told(True)))
+
+    def _asking(self, hooks: Hooks, told: Callable[[PoolView], None]) -> PullClient:
+        from hivemind_worker.pool.nats.pull_client import PullClient  # noqa: PLC0415 - for who needs it
+
+        return PullClient(
+            self.pool_address, self._way_to(hooks), hooks.announcement, told,
+            handler=lambda: self.intake, held=lambda: tuple(self.engine.state.tasks),
+            spool=self.places.spool, files=self.files, moved=self.traffic.moved,
+        )  # fmt: skip
+
+    def _way_to(self, hooks: Hooks) -> Callable[[str], Awaitable[Way | Problem]]:
+        from hivemind_worker.pool.nats.pull_client import way_of_worker  # noqa: PLC0415
+
+        async def way(address: str) -> Way | Problem:
+            if not is_asked(self.pool_address):
+                return Problem(code=FaultCode.NOT_LOGGED_IN)
+            login = await hooks.credentials()
+            user, password = (login.user, login.password) if login else ("", "")
+            return await self.files.call(
+                way_of_worker, address, self.places.state / "pool-credential.json", user, password
+            )
+
+        return way
 
     def _limits(self) -> RunLimits:
         settings = self.settings

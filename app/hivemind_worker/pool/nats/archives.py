@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import secrets
 import time
@@ -73,6 +74,14 @@ class NatsArchives:
         async with self.result(key, digest) as file:
             return await self._files.call(state_told_by, file)
 
+    async def judge(self, key: TaskKey, digest: str) -> tuple[PoolTaskState, int] | None:
+        """What a result that came in pieces says of the run, and its size; None unless it is whole."""
+        try:
+            async with self.result(key, digest) as file:
+                return await self._files.call(_judged, file, digest)
+        except FileNotFoundError:
+            return None
+
     async def _send(self, key: TaskKey, kind: str, name: str, content: memoryview) -> None:
         count = count_of(len(content))
         for first in range(0, count, AT_ONCE):
@@ -134,6 +143,12 @@ class NatsArchives:
     async def remove_task(self, key: TaskKey) -> None:
         """Remove the task's archive: an ended task is never handed out again."""
         await self._engine.remove(ARCHIVES, pieces_subject(key, TASK))
+
+
+def _judged(file: Path, digest: str) -> tuple[PoolTaskState, int] | None:
+    with file.open("rb") as source:
+        found = hashlib.file_digest(source, "sha256").hexdigest()
+    return (state_told_by(file), file.stat().st_size) if found == digest else None
 
 
 def count_of(size: int) -> int:

@@ -343,7 +343,7 @@ class NatsPoolBook:
     # tasks that workers ask for
 
     async def hand_out(
-        self, node: PoolNode, fits: Callable[[PoolTask], bool], at_s: float
+        self, node: PoolNode, fits: Callable[[TaskRecord], bool], at_s: float
     ) -> TaskRecord | None:
         """Give the oldest waiting task that fits to a node that asks; None when there is none."""
 
@@ -351,7 +351,8 @@ class NatsPoolBook:
             if record.task.state is not PoolTaskState.PENDING:
                 return None
             running = _with(record, node_id=node.node_id, started_at_s=at_s, state=PoolTaskState.RUNNING)
-            return replace(running, offered=(node.node_id,))
+            # Nodes that lost it stay: a result that one of them sends after all counts, if it is the first.
+            return replace(running, offered=(*record.offered, node.node_id))
 
         passed_over: list[TaskKey] = []
         try:
@@ -372,24 +373,32 @@ class NatsPoolBook:
         return kept is not None and kept.data != b""
 
     async def take_back(
-        self, key: TaskKey, node_id: str, reason: str, at_s: float, *, lost: bool
-    ) -> TaskRecord | None:
-        """The node does not have the task any more: it waits again, or is FAILED if too many lost it."""
+        self, key: TaskKey, node_id: str, reason: str, at_s: float, *, lost: bool, refused: bool
+    ) -> TaskRecord | None:  # fmt: skip
+        """The node does not do the task: it waits again, or is FAILED when that was once too often."""
 
         def back(record: TaskRecord) -> TaskRecord | None:
             task = record.task
             if task.state is not PoolTaskState.RUNNING or task.node_id != node_id:
                 return None
-            times = record.lost + lost
-            if times >= MOST_TRIES:
-                message = f"{times} nodes in a row did not finish the task; the last: {reason}"
-                ended = _with(record, state=PoolTaskState.FAILED, message=message, ended_at_s=at_s)
-                return replace(ended, lost=times)
-            waits = _with(record, state=PoolTaskState.PENDING, node_id="", started_at_s=None)
-            return replace(waits, offered=(), lost=times)
+            given_back = () if lost else (node_id,)
+            after = replace(
+                record, lost=record.lost + lost,
+                refused=(*record.refused, node_id) if refused else record.refused,
+                offered=tuple(each for each in record.offered if each not in given_back),
+            )  # fmt: skip
+            if after.lost + len(after.refused) < MOST_TRIES:
+                return _with(after, state=PoolTaskState.PENDING, node_id="", started_at_s=None)
+            message = f"Tried {MOST_TRIES} times without a result. The last time: {reason}"
+            return _with(after, state=PoolTaskState.FAILED, message=message, ended_at_s=at_s)
 
         record, done = await self._change(key, back)
         return record if done else None
+
+    async def record(self, key: TaskKey) -> TaskRecord | None:
+        """All that is known of a task."""
+        kept = await self._engine.read(TASKS, task_subject(key))
+        return task_record(kept.data) if kept else None
 
     def held_by(self, node_id: str) -> list[TaskRecord]:
         """Tasks not done with that a node has."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from nats.aio.client import Client
@@ -26,6 +26,7 @@ from hivemind_worker.pool.nats.layout import STREAMS, Stream
 
 log = logging.getLogger(__name__)
 ANSWER_S = 10.0
+LONGEST_S = 60.0
 BACK_S, LONGEST_BACK_S = 0.2, 5.0
 WRONG_SEQUENCE = (10071, 10164)
 NOTHING_YET = b""
@@ -51,16 +52,17 @@ class Engine:
         self._connect, self._replicas = connect, replicas
         self._client: Client | None = None
         self._ended = asyncio.Event()
+        self._limits: set[asyncio.Timeout] = set()
         self._on_open: list[Callable[[Client], Awaitable[None]]] = []
 
     async def open(self) -> Problem | None:
         """Connect and make the streams that are not there yet; why not, otherwise."""
         self._ended.clear()
-        client = await self._connect(self._ended.set)
+        client = await self._connect(self._end)
         if isinstance(client, Problem):
             return client
         try:
-            with _as_os_error():
+            async with self._alive():
                 for stream in STREAMS:
                     await self._ensure(client.jetstream(timeout=ANSWER_S), stream)
                 self._client = client
@@ -87,7 +89,7 @@ class Engine:
         """Have subscriptions made now and again with each later connection."""
         self._on_open.append(furnish)
         if self._client is not None:
-            with _as_os_error():
+            async with self._alive():
                 await furnish(self._client)
 
     async def run(self) -> None:
@@ -131,7 +133,7 @@ class Engine:
 
     async def read(self, stream: Stream, subject: str) -> Kept | None:
         """The last record of a subject, from the stream's leader; None when there is none."""
-        with _as_os_error():
+        async with self._alive():
             try:
                 found = await self._jetstream().get_last_msg(stream.name, subject)
             except NotFoundError:
@@ -151,7 +153,7 @@ class Engine:
         told = dict(headers or {})
         if over is not None:
             told["Nats-Expected-Last-Subject-Sequence"] = str(over)
-        with _as_os_error():
+        async with self._alive():
             try:
                 return (await self._jetstream().publish(subject, data, headers=told or None)).seq
             except APIError as error:
@@ -161,13 +163,13 @@ class Engine:
 
     async def remove(self, stream: Stream, subject: str, *, before: int | None = None) -> None:
         """Remove all of a subject (`*` included), or what is older than a sequence."""
-        with _as_os_error():
+        async with self._alive():
             await self._jetstream().purge_stream(stream.name, seq=before, subject=subject)
 
     async def all_of(self, stream: Stream, subject: str) -> list[Kept]:
         """All records of a subject (`*` included) as of now, oldest first."""
         found: list[Kept] = []
-        with _as_os_error():
+        async with self._alive():
             try:
                 last = await self._jetstream().get_last_msg(stream.name, subject)
             except NotFoundError:
@@ -176,6 +178,28 @@ class Engine:
                 while not found or found[-1].revision < (last.seq or 0):
                     found.append(_kept(await subscription.next_msg(timeout=ANSWER_S)))
         return found
+
+    @asynccontextmanager
+    async def _alive(self) -> AsyncIterator[None]:
+        """The library's many errors as the one that says: the store failed, nothing was promised.
+
+        Ends when the connection does: the library would let whoever waits for an answer wait on.
+        """
+        limit = asyncio.timeout(LONGEST_S)
+        self._limits.add(limit)
+        try:
+            async with limit:
+                yield
+        except (Error, TimeoutError) as error:
+            raise OSError(f"the pool's NATS server: {error or type(error).__name__}") from error
+        finally:
+            self._limits.discard(limit)
+
+    def _end(self) -> None:
+        self._ended.set()
+        for limit in self._limits:
+            if limit.when() is not None and not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def _following(
@@ -221,15 +245,6 @@ def _kept(message: Msg) -> Kept:
         subject=message.subject, data=message.data, revision=message.metadata.sequence.stream,
         headers=message.headers or {},
     )  # fmt: skip
-
-
-@contextmanager
-def _as_os_error() -> Iterator[None]:
-    """The library's many errors as the one that says: the store failed, nothing was promised."""
-    try:
-        yield
-    except (Error, TimeoutError) as error:
-        raise OSError(f"the pool's NATS server: {error or type(error).__name__}") from error
 
 
 async def _shut(client: Client) -> None:

@@ -106,7 +106,8 @@ class TaskRecord:
     order: int = 0  # among tasks of the same second
     archive: str = ""  # under which name its archive lies: that of another upload of the id has another one
     offered: tuple[str, ...] = ()  # nodes that may hold it
-    lost: int = 0  # times that a node was given it and fell silent or gave it back
+    lost: int = 0  # times that a node that asked for it fell silent
+    refused: tuple[str, ...] = ()  # nodes that asked for it and cannot do it
     owed: tuple[str, int] | None = None  # account and tokens of a reward that is on its way
 
     def to_json(self) -> bytes:
@@ -147,7 +148,8 @@ def task_record(content: bytes) -> TaskRecord:
     return TaskRecord(
         task=PoolTask(**task), order=values.get("order", 0),
         archive=values.get("archive", ""), offered=tuple(values.get("offered", ())),
-        lost=values.get("lost", 0), owed=(owed[0], owed[1]) if owed else None,
+        lost=values.get("lost", 0), refused=tuple(values.get("refused", ())),
+        owed=(owed[0], owed[1]) if owed else None,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeVar
 
 from hivemind_worker.model.pool_records import PoolTask, PoolTaskState
@@ -14,6 +15,7 @@ from hivemind_worker.model.task import TaskKey
 from hivemind_worker.pool.nats.layout import TaskRecord
 
 REMEMBERED_ENDED = 10_000
+LOOKED_AT = 20
 Name = TypeVar("Name")
 Demand = tuple[int, int, int, int, str]
 
@@ -87,16 +89,23 @@ class OpenTasks:
         """What a node has."""
         return [self._known[key][0] for key in self._by_node.get(node_id, ())]
 
-    def pick(self, fits: Callable[[PoolTask], bool]) -> TaskRecord | None:
+    def pick(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
         """A waiting task that fits, of each demand the one that waits longest here; it is picked once.
 
         Costs by the number of different demands, not of tasks.
         """
         heads = [self._known[next(iter(keys))][0] for keys in self._waiting.values() if keys]
-        chosen = min((each for each in heads if fits(each.task)), key=_age, default=None)
+        chosen = min((each for each in heads if fits(each)), key=_age, default=None)
+        found = (self._first(keys, fits) for keys in self._waiting.values())
+        chosen = min((each for each in found if each is not None), key=_age, default=None)
         if chosen is not None:
             self._waiting[demand_of(chosen.task)].pop(chosen.task.key)
         return chosen
+
+    def _first(self, keys: dict[TaskKey, None], fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
+        """The first that fits, of the first few: tasks of one demand differ only by who has refused them."""
+        few = (self._known[key][0] for key in islice(keys, LOOKED_AT))
+        return next((each for each in few if fits(each)), None)
 
     def put_back(self, key: TaskKey) -> None:
         """What was picked is not taken: it waits on, behind the others."""

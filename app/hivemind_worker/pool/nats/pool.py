@@ -14,6 +14,7 @@ from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.local.pool import LocalPool
 from hivemind_worker.pool.nats.archives import NatsArchives
 from hivemind_worker.pool.nats.book import NatsPoolBook
+from hivemind_worker.pool.nats.desk import Desk
 from hivemind_worker.pool.nats.engine import Connect, Engine
 
 
@@ -37,6 +38,7 @@ class EnginePool:
         self.engine = Engine(connect, replicas=replicas)
         self.book = NatsPoolBook(self.engine)
         archives = NatsArchives(self.engine, self.book, folder / "in-use", self._files)
+        self.desk = Desk(self.engine, self.book, archives, clock, monotonic)
         self.local = LocalPool(
             self.book, folder, listen, charges=charges, clock=clock, monotonic=monotonic,
             archives=archives, signing=self.book.signing_key,
@@ -52,6 +54,9 @@ class EnginePool:
         address = await self.local.start()
         if isinstance(address, Problem):
             await self.close()
+            return address
+        await self.desk.open()
+        self._nursery.start("desk", self.desk.run())
         return address
 
     async def close(self) -> None:

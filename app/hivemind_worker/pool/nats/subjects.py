@@ -32,6 +32,16 @@ def told_to(worker: str) -> str:
     return f"{ROOT}.to.{worker}.>"
 
 
+def asks(worker: str, verb: str) -> str:
+    """Where a worker asks the pool for one thing."""
+    return f"{ROOT}.from.{worker}.{verb}"
+
+
+def stop_subject(worker: str) -> str:
+    """Where a worker hears which task to stop."""
+    return f"{ROOT}.to.{worker}.stop"
+
+
 def inbox_of(name: str) -> str:
     """Prefix of the subjects on which one connection hears its answers."""
     return f"_INBOX_{name}"

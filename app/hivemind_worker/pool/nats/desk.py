@@ -1,0 +1,311 @@
+"""Where workers ask for tasks: the pool's side of `pull_client`. Any process of the pool answers any worker.
+
+The server vouches for who asks (the worker's name is a part of the subject that only it may use); all else
+that comes in is checked here. What a worker has is read from the book each time, so nothing is kept between
+two requests but when each worker was last heard from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error
+
+from hivemind_worker.model.pool_records import PoolNode, PoolResult, PoolTask, PoolTaskState
+from hivemind_worker.model.task import TaskKey
+from hivemind_worker.pool.local.limits import TEXT_BYTES, bad_amounts, bad_text
+from hivemind_worker.pool.local.pay import reward
+from hivemind_worker.pool.local.placing import load_of
+from hivemind_worker.pool.local.task_log import TaskLog
+from hivemind_worker.pool.local.workers import MESSAGES
+from hivemind_worker.pool.nats.archives import COUNT, NatsArchives
+from hivemind_worker.pool.nats.book import NatsPoolBook
+from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES, TaskRecord
+from hivemind_worker.pool.nats.subjects import ROOT, WORKER_NAME, stop_subject
+
+log = logging.getLogger(__name__)
+ASKED = f"{ROOT}.from.*.*"
+PROCESSES = "pool"
+LOOK_S = 1.0
+WAIT_S = 4.0
+"""A request for a task is answered after so long at the latest."""
+SILENT_S = 30.0
+"""A worker that was not heard from for so long has lost its tasks."""
+ANSWER_LOST_S = 20.0
+"""A worker that was given a task says within this time that it has it."""
+PIECES_MOST = 200
+NUMBERS = ("cpu_cores", "cpu_score", "memory_gb", "gpu_score", "gpu_memory_gb")
+TEXTS = ("gpu_name", "region", "docker_status")
+NOT_YOURS = "This task is not assigned to this worker."
+PROBLEM = "Hivemind-Problem"
+
+Answer = dict[str, Any]
+
+
+class Desk:
+    """Answers workers; start `run` in a nursery after `open`."""
+
+    def __init__(
+        self, engine: Engine, book: NatsPoolBook, archives: NatsArchives,
+        clock: Callable[[], float], monotonic: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._engine, self._book, self._archives = engine, book, archives
+        self._clock, self._monotonic = clock, monotonic
+        self._log = TaskLog(book, clock)
+        self._heard: dict[str, float] = {}
+        self._news = asyncio.Event()
+        self._begun = monotonic()
+        self._verbs: dict[str, Callable[[str, Msg], Awaitable[Answer | None]]] = {
+            "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
+            "result": self._result, "back": self._back,
+        }  # fmt: skip
+
+    async def open(self) -> None:
+        """Begin to answer, also over later connections."""
+        self._book.listen(self._take_node, self._wake)
+        await self._engine.furnish(self._subscribe)
+
+    async def _subscribe(self, client: Client) -> None:
+        await client.subscribe(ASKED, queue=PROCESSES, cb=self._asked)
+
+    def _take_node(self, node: PoolNode) -> None:
+        self._heard[node.node_id] = self._monotonic()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()  # whoever waits has the old one
+
+    async def _asked(self, message: Msg) -> None:
+        """Each request beside the others: one that waits for a task must not hold up output."""
+        _, _, name, verb = message.subject.split(".")
+        asyncio.ensure_future(self._serve(name, verb, message))  # noqa: RUF006 - ends by its own limits
+
+    async def _serve(self, name: str, verb: str, message: Msg) -> None:
+        serve = self._verbs.get(verb)
+        if not message.reply or serve is None or not WORKER_NAME.fullmatch(name):
+            return
+        try:
+            answer = await serve(name, message)
+        except (ValueError, KeyError, TypeError, LookupError) as error:
+            answer = {"problem": f"unreadable: {error}", "retry": False}
+        except OSError as error:
+            log.warning("%s of %s given up: %s", verb, name, error)
+            answer = {"problem": "the pool's store failed; try again later", "retry": True}
+        if answer is not None:
+            await self._say(message, json.dumps(answer).encode())
+
+    async def _say(self, message: Msg, data: bytes, headers: dict[str, str] | None = None) -> None:
+        try:
+            await self._engine.client.publish(message.reply, data, headers=headers)
+        except (Error, OSError) as error:
+            log.info("an answer was not sent: %s", error)
+
+    # the verbs
+
+    async def _beat(self, name: str, message: Msg) -> Answer:
+        """A worker is there; which of the tasks that it has are not its any more."""
+        untrusted = json.loads(message.data)
+        node = self._node(name, untrusted["announced"])
+        if isinstance(node, str):
+            return {"problem": node, "retry": False}
+        await self._book.put_node(node)
+        has = {TaskKey(str(each)) for each in untrusted["has"][:1000]}
+        ours = {record.task.key for record in self._book.held_by(name) if _is_running(record.task)}
+        account = await self._book.account(name)
+        for key in ours - has:
+            await self._miss(key, name)
+        dropped = [key for key in has - ours if not await self._is_its_own(key, name)]
+        return {"drop": dropped, "balance": account.balance if account else None}
+
+    async def _miss(self, key: TaskKey, name: str) -> None:
+        """The worker is there and does not have what it was given: the answer was lost, or it began anew."""
+        record = await self._book.record(key)
+        if record is None or self._clock() - (record.task.started_at_s or 0.0) < ANSWER_LOST_S:
+            return
+        reason = f"{name} does not have the task any more"
+        back = await self._book.take_back(key, name, reason, self._clock(), lost=True, refused=False)
+        if back is not None:
+            await self._tell_end(back, f"{reason} (try {back.lost} of {MOST_TRIES}).")
+
+    async def _is_its_own(self, key: TaskKey, name: str) -> bool:
+        task = await self._book.task(key)
+        return task is not None and _is_running(task) and task.node_id == name
+
+    def _node(self, name: str, untrusted: dict[str, Any]) -> PoolNode | str:
+        amounts = {each: int(untrusted[each]) for each in NUMBERS}
+        texts = {each: str(untrusted[each]) for each in TEXTS}
+        reason = bad_amounts(**amounts)
+        for each, text in texts.items():
+            reason = reason or bad_text(each, text, TEXT_BYTES, empty=True)
+        if reason is not None:
+            return reason
+        return PoolNode(
+            node_id=name, account=name, hostname="", port=0, peer="", status="Idle",
+            location=texts["region"], gpu_name=texts["gpu_name"], docker_status=texts["docker_status"],
+            heard_at_s=self._clock(), **amounts,
+        )  # fmt: skip
+
+    async def _pull(self, name: str, _message: Msg) -> Answer:
+        """The next task for a worker that has room, waited for a while."""
+        node = self._book.node(name)
+        if node is None:
+            return {"problem": "the worker has not said what it lends", "retry": True}
+        until = self._monotonic() + WAIT_S
+        while True:
+            news = self._news
+            record = await self._book.hand_out(node, lambda each: self._fits(node, each), self._clock())
+            if record is not None:
+                await self._log.system(record.task.key, f"Running on {name}.")
+                return {"task": _order(record.task)}
+            try:
+                async with asyncio.timeout(max(0.0, until - self._monotonic())):
+                    await news.wait()
+            except TimeoutError:
+                return {}
+
+    def _fits(self, node: PoolNode, record: TaskRecord) -> bool:
+        held = [each.task for each in self._book.held_by(node.node_id) if _is_running(each.task)]
+        return node.node_id not in record.refused and load_of(held).has_room(node, record.task)
+
+    async def _held(self, name: str, key: TaskKey) -> TaskRecord | str:
+        found = await self._book.record(key)
+        has = found is not None and (found.task.node_id == name or name in found.offered)
+        return found if found is not None and has else NOT_YOURS
+
+    async def _archive(self, name: str, message: Msg) -> Answer | None:
+        """One piece of the archive of a task that the worker has."""
+        untrusted = json.loads(message.data)
+        key = TaskKey(str(untrusted["key"]))
+        record = await self._held(name, key)
+        if isinstance(record, str):
+            return {"problem": record, "retry": False}
+        try:
+            data, count = await self._archives.task_piece(key, int(untrusted["number"]))
+        except FileNotFoundError:
+            return {"problem": "The task's archive is gone.", "retry": False}
+        await self._say(message, data, {COUNT: str(count)})
+        return None
+
+    async def _output(self, name: str, message: Msg) -> Answer:
+        untrusted = json.loads(message.data)
+        key = TaskKey(str(untrusted["key"]))
+        record = await self._held(name, key)
+        if isinstance(record, str):
+            return {"problem": record, "retry": False}
+        if record.task.node_id == name:
+            await self._log.output(key, str(untrusted["text"]))
+        return {"ok": True}
+
+    async def _back(self, name: str, message: Msg) -> Answer:
+        """The worker will not do the task: another one gets it."""
+        untrusted = json.loads(message.data)
+        key, reason = TaskKey(str(untrusted["key"])), str(untrusted["reason"])
+        for_good = bool(untrusted["for_good"])
+        record = await self._book.take_back(
+            key, name, reason, self._clock(), lost=False, refused=for_good
+        )  # fmt: skip
+        if record is not None and for_good:
+            await self._tell_end(record, f"{name} gave the task back: {reason}")
+        return {"ok": True}
+
+    async def _tell_end(self, record: TaskRecord, text: str) -> None:
+        await self._log.system(record.task.key, text)
+        if record.task.state is PoolTaskState.FAILED:
+            await self._log.system(record.task.key, record.task.message)
+            await self._archives.remove_task(record.task.key)
+
+    async def _result(self, name: str, message: Msg) -> Answer:
+        """One piece of a result; with the last one the result is complete, and judged."""
+        told = message.headers or {}
+        key, digest = TaskKey(told["Hivemind-Key"]), told["Hivemind-Digest"]
+        number, count = int(told["Hivemind-Number"]), int(told[COUNT])
+        if not (len(digest) == 64 and digest.isalnum() and 0 <= number < count <= PIECES_MOST):
+            raise ValueError("a piece without its place")
+        if not message.data or len(message.data) > PIECE_BYTES:
+            return {"problem": "The result archive is empty.", "retry": False}
+        record = await self._held(name, key)
+        if isinstance(record, str):
+            return {"problem": record, "retry": False}
+        if record.task.has_result:
+            return _again(record.task, digest)
+        await self._archives.keep_result_piece(key, digest, number, count, message.data)
+        return {"ok": True} if number < count - 1 else await self._accept(name, record.task, digest)
+
+    async def _accept(self, name: str, task: PoolTask, digest: str) -> Answer:
+        found = await self._archives.judge(task.key, digest)
+        if found is None:
+            return {"problem": "the result did not arrive whole", "retry": True}
+        state, size = found
+        result = PoolResult(
+            key=task.key, node_id=name, state=state, message=MESSAGES[state], sha256=digest, size_bytes=size,
+            account=name, reward=reward(task), at_s=self._clock(),
+        )  # fmt: skip
+        now = await self._book.finish(result)
+        if now.result_sha256 == digest:
+            await self._log.system(
+                task.key, f"Result of {name} received, {size} bytes. The task is {now.state}."
+            )
+            await self._archives.remove_task(task.key)
+        return _again(now, digest)
+
+    # tasks of workers that were lost
+
+    async def run(self) -> None:
+        """Look at the tasks of workers that ask, each second, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except (OSError, Error) as error:
+                log.warning("running tasks were not looked at: %s", error)
+
+    async def look(self) -> None:
+        """Take back what silent workers had, and tell workers of stops that they have not heard."""
+        for task in await self._book.tasks_in(PoolTaskState.RUNNING):
+            node = self._book.node(task.node_id)
+            if node is not None and node.asks and self._is_silent(task.node_id):
+                await self._lose(task)
+        for task in await self._book.untold_stops():
+            node = self._book.node(task.node_id)
+            if node is not None and node.asks and not self._is_silent(task.node_id):
+                await self._engine.client.publish(stop_subject(task.node_id), task.key.encode())
+
+    def _is_silent(self, name: str) -> bool:
+        since = max(self._heard.get(name, self._begun), self._begun)
+        return self._monotonic() - since > SILENT_S
+
+    async def _lose(self, task: PoolTask) -> None:
+        reason = f"{task.node_id} was not heard from for {SILENT_S:.0f} s"
+        record = await self._book.take_back(
+            task.key, task.node_id, reason, self._clock(), lost=True, refused=False
+        )  # fmt: skip
+        if record is not None:
+            waits = record.task.state is PoolTaskState.PENDING
+            tries = f" (try {record.lost} of {MOST_TRIES})"
+            await self._tell_end(
+                record, f"{reason}{tries}. {'Another worker gets the task.' if waits else ''}"
+            )
+
+
+def _is_running(task: PoolTask) -> bool:
+    return task.state is PoolTaskState.RUNNING
+
+
+def _again(task: PoolTask, digest: str) -> Answer:
+    if task.result_sha256 == digest:
+        return {"ok": True, "accepted": True}
+    return {"problem": "Another result of this task is kept already.", "retry": False}
+
+
+def _order(task: PoolTask) -> Answer:
+    return {
+        "id": task.task_id, "key": task.key, "bytes": task.archive_bytes, "cpu": task.cpu_score,
+        "memory_gb": task.memory_gb, "gpu": task.gpu_score, "gpu_memory_gb": task.gpu_memory_gb,
+    }  # fmt: skip
