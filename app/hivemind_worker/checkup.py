@@ -19,6 +19,7 @@ from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.sampler import available_memory_bytes, free_disk_bytes
 from hivemind_worker.model.checkup import Autostart, Check, CheckState
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem, TaskId, key_of
@@ -260,6 +261,9 @@ async def _address(subject: Subject, thread: NamedThread) -> Check:
     name, pool = _("Network"), parse_address(subject.settings.master_address)
     if isinstance(pool, Problem):
         return _from_problem(name, pool)
+    if is_asked(str(pool)):
+        text = _("this worker asks {pool} for tasks: no port and no VPN are needed", pool=pool)
+        return Check(name=name, state=OK, text=text)
     ips = await resolve(pool.host, thread)
     own = choose_own_address(ipv4_addresses(), ips, subject.settings.bind_address)
     if isinstance(own, Problem):
@@ -271,8 +275,22 @@ async def _address(subject: Subject, thread: NamedThread) -> Check:
     return Check(name=name, state=OK, text=text)
 
 
+async def _asked_pool(name: str, subject: Subject, thread: NamedThread) -> Check:
+    from hivemind_worker.pool.nats.pull_client import check_way  # noqa: PLC0415 - for who needs it
+
+    address = subject.settings.master_address
+    login = await thread.call(lambda: login_store(subject.places).find(address))
+    user, password = (login.user, login.password) if login else ("", "")
+    known = await check_way(address, subject.places.state / "pool-credential.json", user, password)
+    if isinstance(known, Problem):
+        return _from_problem(name, known, WARN)
+    return Check(name=name, state=OK, text=_("{pool} knows {user}", pool=address, user=known))
+
+
 async def _login(subject: Subject, thread: NamedThread) -> Check:
     name, kept = _("Pool"), login_store(subject.places)
+    if is_asked(subject.settings.master_address):
+        return await _asked_pool(name, subject, thread)
     login = await thread.call(lambda: kept.find(subject.settings.master_address) or kept.find())
     if login is None:
         return _from_problem(name, Problem(code=FaultCode.NOT_LOGGED_IN), WARN)

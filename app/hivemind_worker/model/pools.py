@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+ASKING = ("tls", "nats")
+"""Schemes of addresses of pools that the worker asks for tasks, over NATS."""
+
+
+def is_asked(address: str) -> bool:
+    """Whether the worker asks this pool for tasks: then nothing needs to reach the worker."""
+    return address.strip().startswith(tuple(f"{scheme}://" for scheme in ASKING))
+
 
 class Leaving(StrEnum):
     """What becomes of the open tasks when the pool is left."""

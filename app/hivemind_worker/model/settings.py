@@ -60,7 +60,11 @@ def setting(
 class Settings:
     """All settings, checked. Zero or "" stands for "found by the program" where the help says so."""
 
-    master_address: str = setting("10.0.0.1:50051", "Address of the pool, HOST:PORT.", env="MASTER_ADDRESS")
+    master_address: str = setting(
+        "10.0.0.1:50051",
+        "Address of the pool, HOST:PORT; tls://HOST:PORT for one that is asked over NATS.",
+        env="MASTER_ADDRESS",
+    )
     node_port: int = setting(
         50053, "Port on which the pool reaches this worker.", env="NODE_PORT", low=0, high=65535
     )

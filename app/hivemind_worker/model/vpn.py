@@ -132,6 +132,7 @@ class VpnState(StrEnum):
     """How the tunnel is, judged by its handshake and not by its interface."""
 
     NOT_SET_UP = "not_set_up"
+    NOT_NEEDED = "not_needed"  # the worker asks its pool for tasks, and none is set up
     STARTING = "starting"
     CONNECTED = "connected"
     STALE = "stale"

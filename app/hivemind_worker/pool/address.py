@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.pools import ASKING
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import TUNNEL_NAMES
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.peers import plain_ip
 
 Interfaces = Mapping[str, Sequence[str]]
-ASKING = ("tls", "nats")
 TUNNEL_NET = ipaddress.IPv4Network("10.0.0.0/24")
 LOOPBACK, LOOPBACK_NAME = "127.0.0.1", "localhost"
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
@@ -66,11 +66,6 @@ def parse_address(text: str) -> PoolAddress | Problem:
     if not colon or not is_host or not 1 <= port <= 65535:
         return Problem(code=FaultCode.BAD_ADDRESS, about=text.strip() or "nothing was given")
     return PoolAddress(host=bare, port=port, scheme=scheme)
-
-
-def is_asked(text: str) -> bool:
-    """Whether the worker asks this pool for tasks (over NATS), so that nothing needs to reach the worker."""
-    return text.strip().startswith(tuple(f"{scheme}://" for scheme in ASKING))
 
 
 async def resolve(host: str, names: NamedThread, limit_s: float = RESOLVE_LIMIT_S) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.snapshot import PoolView
 from hivemind_worker.model.task import TaskId
 from hivemind_worker.model.work import Sent
 from hivemind_worker.nursery import Nursery
-from hivemind_worker.pool.address import is_asked
 from hivemind_worker.pool.client import PoolClient
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ChosenLink:
     def __init__(self, address: str, called: PoolClient, make_asking: Callable[[], PullClient]) -> None:
         self._address, self._called, self._make_asking = address, called, make_asking
         self._asking: PullClient | None = None
-        self._needed = asyncio.Event()
+        self._moved = asyncio.Event()
 
     @property
     def _now(self) -> PoolClient | PullClient:
@@ -36,7 +36,6 @@ class ChosenLink:
             return self._called
         if self._asking is None:
             self._asking = self._make_asking()
-            self._needed.set()
         return self._asking
 
     @property
@@ -64,6 +63,7 @@ class ChosenLink:
         self._now.move(address)
         if before is not self._now:
             before.move(address)  # it ends its session and idles
+        self._moved.set()
 
     async def send_output(self, task_id: TaskId, text: str) -> Sent:
         """Append text to the task's log at the pool."""
@@ -77,11 +77,12 @@ class ChosenLink:
         """Keep the active pool, for ever."""
         nursery = Nursery("links")
         try:
-            nursery.start("called", self._called.run())
-            if self._now is self._called:
-                await self._needed.wait()
-            assert self._asking is not None
-            nursery.start("asking", self._asking.run())
-            await asyncio.Event().wait()
+            begun: set[PoolClient | PullClient] = set()
+            while True:
+                self._moved.clear()
+                if self._now not in begun:
+                    begun.add(self._now)
+                    nursery.start("pool link", self._now.run())
+                await self._moved.wait()
         finally:
             await nursery.close()

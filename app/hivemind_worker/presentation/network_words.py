@@ -12,6 +12,7 @@ from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.vpn import TITLES, exposure_row, rung_words, state_words
 
 STATE_LOOKS = {
+    VpnState.NOT_NEEDED: ("offline", "dash", mark("not needed")),
     VpnState.NOT_SET_UP: ("offline", "dash", mark("not set up")),
     VpnState.STARTING: ("waiting", "tray-waiting", mark("starting")),
     VpnState.CONNECTED: ("working", "check", mark("connected")),

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, Snapshot
@@ -29,7 +30,7 @@ from hivemind_worker.presentation.health import (
 )
 from hivemind_worker.presentation.offer_words import offer_report
 from hivemind_worker.presentation.rows import seed_task, v1_task
-from hivemind_worker.presentation.vpn import state_words, vpn_row
+from hivemind_worker.presentation.vpn import STATE_WORDS, state_words, vpn_row
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import Sample
@@ -231,8 +232,10 @@ def _resources(snapshot: Snapshot) -> tuple[str, str]:
 
 
 def _vpn(snapshot: Snapshot) -> tuple[str, str]:
-    if is_loopback(snapshot.pool.address):
-        return NOT_REQUIRED, _("The pool is on this computer.")
+    asked = is_asked(snapshot.pool.address)
+    if asked or is_loopback(snapshot.pool.address):
+        why = _(STATE_WORDS[VpnState.NOT_NEEDED][1]) if asked else _("The pool is on this computer.")
+        return NOT_REQUIRED, why
     if snapshot.vpn.state in TROUBLED or (snapshot.blocker and snapshot.blocker.code is FaultCode.VPN_DOWN):
         title, sentence, _step = state_words(snapshot.vpn, snapshot.at_s)
         return UNHEALTHY, _("{state}: {text}", state=title, text=sentence)

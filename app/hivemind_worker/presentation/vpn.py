@@ -23,6 +23,12 @@ from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.faults import problem_row, words
 
 STATE_WORDS: dict[VpnState, tuple[str, str]] = {
+    VpnState.NOT_NEEDED: (
+        mark("Not needed"),
+        mark(
+            "This worker asks its pool for tasks: nothing needs to reach this computer, no port and no VPN."
+        ),
+    ),
     VpnState.NOT_SET_UP: (mark("Not set up"), mark("No VPN profile is kept here and no tunnel was found.")),
     VpnState.STARTING: (mark("Starting"), mark("Waiting for the first handshake.")),
     VpnState.CONNECTED: (mark("Connected"), mark("The other side answers.")),
@@ -230,6 +236,7 @@ def state_words(view: VpnView, now_s: float) -> tuple[str, str, str]:
 
 
 NEXT = {
+    VpnState.NOT_NEEDED: "",
     VpnState.NOT_SET_UP: mark("Import a profile with: hivemind-worker vpn import FILE"),
     VpnState.STARTING: "",
     VpnState.CONNECTED: "",

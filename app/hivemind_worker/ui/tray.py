@@ -147,7 +147,7 @@ class Tray(QObject):
 
     def _show_vpn(self, view: VpnView | None) -> None:
         """One line for the tunnel, where there is one: its state, and what can be done with it."""
-        there = view is not None and view.state is not VpnState.NOT_SET_UP
+        there = view is not None and view.state not in (VpnState.NOT_SET_UP, VpnState.NOT_NEEDED)
         self.vpn_menu.menuAction().setVisible(there)
         if view is not None and there:
             self.vpn_menu.setTitle(tunnel_line(view))

@@ -14,8 +14,9 @@ from typing import Any
 from hivemind_worker.engine.face import NodeFace
 from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.model.faults import FaultCode, sentence
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.task import Problem
-from hivemind_worker.pool.address import TUNNEL_NET, choose_own_address, is_asked, parse_address, resolve
+from hivemind_worker.pool.address import TUNNEL_NET, choose_own_address, parse_address, resolve
 from hivemind_worker.pool.server import TaskDoor
 from hivemind_worker.web.endpoint import remove_endpoint, write_endpoint
 from hivemind_worker.web.local_api import LocalApi

@@ -154,7 +154,7 @@ class WorkerNode(Front):
         await self.sending.start()
         log.info(
             "worker %s is up: %s, dashboard and API at %s",
-            self.node_id, self.doors.task_address, self.api_url,
+            self.node_id, self.doors.task_address or "no port for tasks", self.api_url,
         )  # fmt: skip
         return None
 

@@ -23,6 +23,7 @@ from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.machine import Gpu
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
 from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.settings import OVERRULING, Settings, rows
@@ -31,7 +32,6 @@ from hivemind_worker.model.task import Problem, Task, TaskKey
 from hivemind_worker.model.work import Announcement
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.places import Places, resources
-from hivemind_worker.pool.address import is_asked
 from hivemind_worker.pool.chosen_link import ChosenLink
 from hivemind_worker.pool.client import PoolClient
 from hivemind_worker.pool.session import Credentials

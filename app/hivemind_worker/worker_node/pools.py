@@ -14,7 +14,7 @@ from dataclasses import replace
 from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResultRefused, ResumeAsked, StopAsked
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.pools import Balance, KeptPool, Leaving
+from hivemind_worker.model.pools import Balance, KeptPool, Leaving, is_asked
 from hivemind_worker.model.settings import OVERRULING
 from hivemind_worker.model.snapshot import Mode, NodeState, PoolView
 from hivemind_worker.model.task import Delivery, Problem, StopReason
@@ -98,11 +98,9 @@ class Pools:
         if isinstance(parsed, Problem):
             return parsed
         name = str(parsed)
-        answer = await check_login(
-            name, user, password, interfaces=ipv4_addresses(), insist_plain_login=plain
-        )
-        if isinstance(answer, Problem):
-            return answer
+        problem = await self._why_not_in(name, user, password, plain=plain)
+        if problem is not None:
+            return problem
         login = Login(pool=name, user=user, password=password, plain=plain)
         logins = self._parts.logins
         problem = await self._parts.probe.call(logins.keep if keep else logins.use_for_now, login)
@@ -112,6 +110,19 @@ class Pools:
         self._parts.link.wake()
         self._changed()
         return None
+
+    async def _why_not_in(self, name: str, user: str, password: str, *, plain: bool) -> Problem | None:
+        """Try the login; at a pool that is asked over TLS, the credential that `pool worker join` kept."""
+        if is_asked(name):
+            from hivemind_worker.pool.nats.pull_client import check_way  # noqa: PLC0415 - for who needs it
+
+            credential = self._parts.places.state / "pool-credential.json"
+            known = await check_way(name, credential, user, password)
+            return known if isinstance(known, Problem) else None
+        answer = await check_login(
+            name, user, password, interfaces=ipv4_addresses(), insist_plain_login=plain
+        )
+        return answer if isinstance(answer, Problem) else None
 
     async def sign_out(self, address: str) -> None:
         """Forget the password; the pool stays on the list."""

@@ -10,12 +10,14 @@ import ipaddress
 import logging
 import platform
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hivemind_worker.machine.interfaces import ipv4_addresses
 from hivemind_worker.machine.listening import listening
 from hivemind_worker.model.faults import FaultCode, sentence
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnState, VpnView
@@ -73,7 +75,9 @@ class Vpn:
 
     @property
     def view(self) -> VpnView:
-        return self._tunnel.view
+        view = self._tunnel.view
+        idle = view.state is VpnState.NOT_SET_UP and is_asked(self._parts.pool_address)
+        return replace(view, state=VpnState.NOT_NEEDED) if idle else view
 
     async def join(self) -> None:
         """One look before the doors open: with a tunnel that is up already they open there at once."""

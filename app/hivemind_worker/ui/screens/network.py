@@ -186,12 +186,12 @@ class TunnelPanel(Panel):
         self.detail.setText(detail)
         pool = f"{snapshot.pool.address or ABSENT}, {pool_look(snapshot).word}"
         told = snapshot.grpc_address or ABSENT
-        found = view.state is not VpnState.NOT_SET_UP
+        found = view.state not in (VpnState.NOT_SET_UP, VpnState.NOT_NEEDED)
         known = fact_rows(view, snapshot.at_s)[:-1] if found else ()  # the key has a button
         self.facts.show_facts(((_("Pool"), pool), (_("Told to the pool"), told), *known))
         mine = view.has_profile and not view.command
         up = view.state in UP and view.is_ours
-        first = not view.has_profile and not view.interface
+        first = not view.has_profile and not view.interface and view.state is not VpnState.NOT_NEEDED
         set_kind(self.set_up, "primary" if first else "")
         self.set_up.set_icon("download", "on-accent" if first else "text")
         self.connect_it.setVisible(mine and not up)
