@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
+from hivemind_worker.model.days import day_of
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.judgement import Follows, Judgement, RuleCode, RuleView
 from hivemind_worker.model.machine import Gpu, Sample
@@ -12,6 +14,7 @@ from hivemind_worker.model.preview import Preview, Span
 from hivemind_worker.model.rules import PRESETS, Level, Rules, change_rules
 from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.worked import EnergySource, Metering, Place, Work
 from tests.fakes.node import NOW_S, FakeNode
 from tests.web import scenes as web
 
@@ -48,6 +51,8 @@ def _with_more(node: FakeNode, now_s: float) -> None:
         Balance(at_s=now_s - (14 - n) * DAY_S + 4000 * (n % 3), amount=amount)
         for n, amount in enumerate(AMOUNTS)
     ]  # fmt: skip
+    node.work = worked(now_s)
+    node.metering = Metering(source=EnergySource.RAPL, unmeasured=None)
     node.sending.rows = [
         sending("coast-tiles", SendStep.RUNNING, now_s, node="worker-oak-50053", packed_bytes=3_355_443),
         sending("thumbs-oct", SendStep.COMPLETED, now_s - 8 * DAY_S, result="/home/mira/thumbs"),
@@ -58,6 +63,24 @@ def _with_more(node: FakeNode, now_s: float) -> None:
     _with_rules(node, now_s)
     node.sources = {"node_port": "environment"}
     node.kept = {"node_id": "larch-attic", "max_concurrent_tasks": 3}
+
+
+def worked(now_s: float) -> list[Work]:
+    """Two weeks of it: most for one pool, now and then for another, none on the days without credits."""
+    gains = [after - before for before, after in pairwise(AMOUNTS)]
+    rows = []
+    for n, gain in enumerate(gains):
+        day = day_of(now_s - (len(gains) - 1 - n) * DAY_S)
+        for pool, image, share in ((ACTIVE, "python:3.12-slim", 0.7), (ACTIVE, "CPython 3.12", 0.3)):
+            hours = max(0, gain) * share / 3
+            rows.append(
+                Work(
+                    place=Place(day, pool, image), completed=round(hours * 2), failed=int(gain < 0),
+                    stopped=int(gain % 7 == 0), wall_s=hours * 3600, cpu_s=hours * 5400,
+                    joules={EnergySource.RAPL: hours * 5400 * 9.0},
+                )
+            )  # fmt: skip
+    return rows
 
 
 def sending(name: str, step: SendStep, at_s: float, **fields: object) -> Sending:

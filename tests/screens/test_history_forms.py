@@ -20,6 +20,7 @@ from hivemind_worker.model.days import begin_s, day_of
 from hivemind_worker.model.settings import apply
 from hivemind_worker.places import find_places
 from hivemind_worker.presentation.work_history import By, cells, csv_text, table_of
+from hivemind_worker.ui.bars import round_up
 from hivemind_worker.web.endpoint import write_endpoint
 from hivemind_worker.web.local_api import LocalApi
 from hivemind_worker.web.token import load_or_make_token
@@ -161,3 +162,10 @@ async def test_without_a_worker_the_command_says_so(
 ) -> None:
     code, out, err = await say()
     assert (code, out) == (3, "") and "No worker is running here." in err
+
+
+@pytest.mark.parametrize(
+    ("most", "top"), [(0, 1), (0.05, 0.1), (0.16, 0.2), (0.41, 1), (1, 1), (3, 4), (36, 40), (41, 100)]
+)
+def test_the_axis_of_the_bars_ends_at_a_round_number_just_above_them(most: float, top: float) -> None:
+    assert round_up(most) == top

@@ -48,25 +48,24 @@ def tunnel_words(view: VpnView, now_s: float) -> tuple[str, str]:
 
 def check_rows(
     results: Sequence[RungResult], waiting: RungResult | None = None
-) -> tuple[tuple[Look, str, str], ...]:
-    """All eleven checks: shape, number with title, detail. Those that the climb did not reach say so."""
+) -> tuple[tuple[Look, str, str, str], ...]:
+    """All eleven checks: shape, number, title, detail. Those that the climb did not reach say so."""
     rows = [_row(each) for each in (*results, *((waiting,) if waiting else ()))]
     for rung in list(Rung)[len(rows) :]:
         look = Look(tone="offline", icon="dash", word=_("not checked"))
-        rows.append((look, _numbered(rung, _(TITLES[rung])), _("not checked")))
+        rows.append((look, _number(rung), _(TITLES[rung]), _("not checked")))
     return tuple(rows)
 
 
-def _row(result: RungResult) -> tuple[Look, str, str]:
+def _row(result: RungResult) -> tuple[Look, str, str, str]:
     tone, icon, word = RUNG_LOOKS[result.state]
     title, text, _action = rung_words(result)
     detail = "" if result.state is RungState.FAILED else text
-    return Look(tone=tone, icon=icon, word=_(word)), _numbered(result.rung, title), detail
+    return Look(tone=tone, icon=icon, word=_(word)), _number(result.rung), title, detail
 
 
-def _numbered(rung: Rung, title: str) -> str:
-    number = list(Rung).index(rung) + 1
-    return f"{number:\N{FIGURE SPACE}>2}   {title}"
+def _number(rung: Rung) -> str:
+    return str(list(Rung).index(rung) + 1)
 
 
 def checks_note(results: Sequence[RungResult]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from hivemind_worker.ui.theme import theme
 
+AXIS = (0.0, 0.5, 1.0)
+"""Shares of the largest value that get a line and a number."""
 BAR_PX = 10
 GAP = 0.28
 """The part of a day's place that stays empty."""
@@ -87,11 +90,11 @@ class DayBars(QWidget):
         painter.setFont(look.font("caption"))
         metrics = painter.fontMetrics()
         top = round_up(max((bar.value or 0.0 for bar in self._bars), default=0.0))
-        left = metrics.horizontalAdvance(f"{top:g}") + 8
+        left = max(metrics.horizontalAdvance(f"{top * share:g}") for share in AXIS) + 8
         plot = QRectF(
             left, metrics.height() / 2, self.width() - left, self.height() - 1.5 * metrics.height() - 4
         )
-        for share in (0.0, 0.5, 1.0):
+        for share in AXIS:
             y = round(plot.bottom() - plot.height() * share) + 0.5
             painter.setPen(QPen(look.colour("chart-axis" if not share else "chart-grid"), 1))
             painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
@@ -154,7 +157,7 @@ class BalanceLine(QWidget):
         plot = QRectF(
             left, metrics.height() / 2, self.width() - left - 4, self.height() - 1.5 * metrics.height() - 4
         )
-        for share in (0.0, 0.5, 1.0):
+        for share in AXIS:
             y = round(plot.bottom() - plot.height() * share) + 0.5
             painter.setPen(QPen(look.colour("chart-axis" if not share else "chart-grid"), 1))
             painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
@@ -189,13 +192,11 @@ class BalanceLine(QWidget):
 
 
 def round_up(value: float) -> float:
-    """The next of 1, 2, 4, 10, 20, 40, … at or above a value."""
-    step = 1.0
-    while True:
-        for factor in (1, 2, 4):
-            if step * factor >= value:
-                return step * factor
-        step *= 10
+    """The next of …, 0.1, 0.2, 0.4, 1, 2, 4, 10, … at or above a value; 1 for none."""
+    if value <= 0:
+        return 1.0
+    power = math.floor(math.log10(value))
+    return next(top for factor in (1, 2, 4, 10) if (top := float(f"{factor}e{power}")) >= value)
 
 
 def bounds(amounts: Sequence[float]) -> tuple[float, float]:

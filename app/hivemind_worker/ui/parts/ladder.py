@@ -98,5 +98,6 @@ class Ladder(Panel):
 
 def _lines(results: Sequence[RungResult], waiting: RungResult | None) -> list[FactLine]:
     return [
-        FactLine(look=look, text=text, right=detail) for look, text, detail in check_rows(results, waiting)
+        FactLine(look=look, number=number, text=text, right=detail)
+        for look, number, text, detail in check_rows(results, waiting)
     ]

@@ -115,10 +115,12 @@ class Columns(QFrame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactLine:
-    """One row: its shape, a sentence, a link with what it does, and a time or figure at the right."""
+    """One row: its shape, a sentence (with its number where they are counted), a link with what it does,
+    and a time or figure at the right."""
 
     look: Look
     text: str
+    number: str = ""
     right: str = ""
     link: str = ""
     pressed: Callable[[], object] | None = None
@@ -130,7 +132,8 @@ class FactRow(QWidget):
     def __init__(self, left: int) -> None:
         super().__init__()
         self._pressed: Callable[[], object] | None = None
-        self.shape, self.text, self.right = Shape(), Sentence(), Figure()
+        self.shape, self.number, self.text, self.right = Shape(), Figure(), Sentence(), Figure()
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.link = Button("", kind="link", pressed=self._press)
         self.link.hide()
         edge = INSIDE if left > 24 else 0
@@ -139,6 +142,7 @@ class FactRow(QWidget):
         holder.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
         inner.addLayout(holder)
         inner.addSpacing(max(0, left - 12 - theme().icon_px("icon_small")))
+        inner.addWidget(self.number)
         inner.addWidget(self.text, 1)
         inner.addWidget(self.link)
         inner.addWidget(self.right)
@@ -149,12 +153,16 @@ class FactRow(QWidget):
         self.setMinimumHeight(max(27, theme().row("list_row") - 1))
         ink = "text-2" if shown.look.tone == "offline" else f"state-{shown.look.tone}-ink"
         self.shape.show_icon(shown.look.icon, ink, shown.look.word)
+        self.number.setText(shown.number)
+        self.number.setMinimumWidth(self.number.fontMetrics().horizontalAdvance("00"))
+        self.number.setVisible(bool(shown.number))
         self.text.setText(shown.text)
         self.right.setText(shown.right)
         self.link.set_text(shown.link)
         self.link.setVisible(bool(shown.link))
         self._pressed = shown.pressed
-        self.setAccessibleName(" ".join(part for part in (shown.look.word, shown.text, shown.right) if part))
+        told = (shown.look.word, shown.number, shown.text, shown.right)
+        self.setAccessibleName(" ".join(part for part in told if part))
 
     def _press(self) -> None:
         if self._pressed is not None:
