@@ -188,14 +188,15 @@ def _credits(history: WorkHistory, by: By, days: Days) -> tuple[dict[str, float]
     """
     found: dict[str, float] = defaultdict(float)
     are_shared = False
+    hours = _image_hours(history.work)
     for (day, pool), amount in _earned(history, days).items():
         if by is not By.IMAGE:
             found[_key(Place(day, pool, ""), by)] += amount
             continue
-        shares = _image_shares(history.work, day, pool)
-        are_shared = are_shared or (amount > 0 and len(shares) > 1)
-        for image, share in shares.items():
-            found[image] += amount * share
+        images = hours.get((day, pool)) or {"": 1.0}
+        are_shared = are_shared or (amount > 0 and len(images) > 1)
+        for image, wall_s in images.items():
+            found[image] += amount * wall_s / sum(images.values())
     return dict(found), are_shared
 
 
@@ -210,12 +211,13 @@ def _earned(history: WorkHistory, days: Days) -> dict[tuple[date, str], int]:
     return dict(found)
 
 
-def _image_shares(work: Iterable[Work], day: date, pool: str) -> dict[str, float]:
-    hours = {
-        each.place.image: each.wall_s for each in work if (each.place.day, each.place.pool) == (day, pool)
-    }
-    whole = sum(hours.values())
-    return {image: wall_s / whole for image, wall_s in hours.items() if wall_s} if whole else {"": 1.0}
+def _image_hours(work: Iterable[Work]) -> dict[tuple[date, str], dict[str, float]]:
+    """By day and pool the seconds of each image that had any."""
+    found: dict[tuple[date, str], dict[str, float]] = {}
+    for each in work:
+        if each.wall_s:
+            found.setdefault((each.place.day, each.place.pool), {})[each.place.image] = each.wall_s
+    return found
 
 
 # --- what the reader must know ----------------------------------------------------------------------
@@ -295,16 +297,16 @@ def cells(row: HistoryRow, table: HistoryTable, name: str) -> tuple[str, ...]:
     shown = (
         name, *(f"{count:,}" if count else ABSENT for count in (row.completed, row.failed, row.stopped)),
         _amount(row.task_hours or None, 2), _amount(row.cpu_hours or None, 2), _amount(row.credits, 1),
-        _energy(row, table),
+        _amount(energy_shown(row, table), 2, about),
     )  # fmt: skip
     return (*shown, _amount(row.cost, 2, about)) if has_cost(table) else shown
 
 
-def _energy(row: HistoryRow, table: HistoryTable) -> str:
-    if row.energy_kwh is None:
-        return ABSENT
-    about = "≈ " if row.estimated else ""
-    return _amount(row.energy_kwh * (1 if in_kwh(table) else 1000), 2, about)
+def energy_shown(row: HistoryRow, table: HistoryTable) -> float | None:
+    """A line's energy in the unit of the table's column."""
+    if row.energy_kwh is None or in_kwh(table):
+        return row.energy_kwh
+    return row.energy_kwh * 1000
 
 
 def _amount(value: float | None, digits: int, before: str = "") -> str:

@@ -28,6 +28,7 @@ from hivemind_worker.presentation.work_history import (
     by_words,
     cells,
     csv_text,
+    energy_shown,
     energy_sum,
     has_something,
     head,
@@ -236,7 +237,7 @@ class History(Screen):
             _("{amount} CPT in {days} days", amount=f"{table.total.credits or 0:,.0f}", days=self.length),
             _("Nothing is known yet: the balance is noted from now on."), table.by is not By.DAY,
         )  # fmt: skip
-        energy = [Bar(each.energy_kwh, name) for each, name in zip(shown, names, strict=True)]
+        energy = [Bar(energy_shown(each, table), name) for each, name in zip(shown, names, strict=True)]
         nothing = _("No task has run in this time.")
         self.energy.show_bars(energy, energy_sum(table), nothing, table.by is not By.DAY)
 
