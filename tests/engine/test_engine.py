@@ -228,7 +228,8 @@ def test_the_race_rule_is_two_seconds() -> None:
 async def test_stop_ends_the_task_and_the_archive_says_who_stopped_it(tmp_path: Path) -> None:
     async with rig(tmp_path, ScriptedRuntime(forever)) as worker:
         await worker.offer("a", zip_of())
-        await worker.until(lambda: len(worker.runtime.runs) == 1)
+        half = worker.folders.workspace(key_of(TaskId("a"))) / "half.txt"
+        await worker.until(half.exists)
         assert await worker.intake.stop(key_of(TaskId("a"))) == Accepted()
         archive = await worker.delivered("a")
         assert "requester" in archive.read("task_stopped.txt").decode()
