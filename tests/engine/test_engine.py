@@ -254,6 +254,7 @@ async def test_a_pause_that_outlasts_its_time_ends_the_task_and_its_requester_re
         await worker.offer("a", zip_of())
         key = key_of(TaskId("a"))
         await worker.until(lambda: worker.engine.state.tasks[key].state is TaskState.RUNNING)
+        await worker.until((worker.folders.workspace(key) / "half.txt").exists)
         now_s = time.time()
         await worker.engine.tell(PauseAsked(at_s=now_s))
         await worker.engine.tell(ClockTicked(at_s=now_s + Rules().pause_ends_task_h * 3600 + 1))
