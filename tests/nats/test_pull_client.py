@@ -17,7 +17,7 @@ from hivemind_worker.pool.nats.credential import keep
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from tests.contract.link import ANNOUNCED
-from tests.contract.local_pool import result_zip, until, zipped
+from tests.contract.local_pool import TinyWorker, result_zip, tiny_worker, until, zipped
 from tests.nats.here import Here, PoolOnEngine, pool_on_engine, secure_pool, server_here
 from tests.nats.server import enrolled, running_server
 from tests.nats.worker import AskingWorker, asking_worker
@@ -194,6 +194,56 @@ async def test_a_stop_reaches_the_worker_and_what_it_then_sends_is_kept(
         result = await finished(pool, worker, tmp_path, "t")
         assert (await pool.task(token, "t")).status == "STOPPED"
         assert (await result_of(pool, token, "t")).result_zip == result
+
+
+async def test_an_account_of_a_workers_name_cannot_answer_for_the_worker_nor_take_its_place(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    token = await pool.account("ada")
+    async with asking_worker(here.address, "anna", tmp_path) as worker:
+        assert (await pool.upload(token, "t")).success
+        await worker.got("t")
+        namesake = TinyWorker(pool, "anna")
+        await pool.account("anna")
+        await namesake.listen()
+        await namesake.sign_in()
+        assert not (await namesake.register()).success
+        assert not (await namesake.send_output("t", "hello")).success
+        assert not (await namesake.send_result("t", result_zip())).success
+        await namesake.server.stop(None)
+
+
+async def test_a_worker_that_asks_under_the_name_of_a_node_that_is_called_is_refused(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    async with tiny_worker(pool, "wim"), asking_worker(here.address, "wim", tmp_path) as worker:
+        view = await worker.shows(LinkState.UNREACHABLE)
+        assert view.problem is not None and view.problem.code is FaultCode.POOL_REFUSED
+
+
+async def test_what_is_no_request_is_answered_with_words_and_harms_nothing(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    token = await pool.account("ada")
+    await pool.upload(token, "t", cpu_score=1_000)
+    client = await here.connect(lambda: None)
+    assert not isinstance(client, Problem)
+    requests = [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"1",
+        b'{"key": 5}',
+        b'{"announced": {}, "has": []}',
+        b"\xff" * 100,
+    ]
+    for verb in ("beat", "output", "back", "archive", "result"):
+        for data in requests:
+            answer = await client.request(f"hivemind.from.eve.{verb}", data, timeout=10)
+            assert b"problem" in answer.data, (verb, data)
+    await client.close()
+    assert (await pool.task(token, "t")).status == "PENDING"
 
 
 async def test_a_paused_worker_is_given_nothing_and_without_a_server_it_says_so(

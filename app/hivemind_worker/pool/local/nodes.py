@@ -107,7 +107,7 @@ class Nodes:
             return None
         node = self._roster.node(node_id)
         if node is not None:
-            return None if node.account == account.name else TAKEN
+            return None if node.account == account.name and not node.asks else TAKEN
         if node_id != account.name and await self._book.account(node_id) is not None:
             return TAKEN
         full = self._roster.count_of(account.name) >= NODES_PER_ACCOUNT

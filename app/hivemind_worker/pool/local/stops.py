@@ -50,8 +50,8 @@ class Stops:
         try:
             now = await self._book.task(task.key)
             node = self._roster.node(task.node_id)
-            if now is None or now.has_result or node is None:
-                return True
+            if now is None or now.has_result or node is None or node.asks:
+                return True  # a node that asks is told where it asks
             answer = await self._callout.stop(node, task)
             # A refusal counts: the worker has heard it, and does not know the task.
             if answer.said in (Said.YES, Said.NO):

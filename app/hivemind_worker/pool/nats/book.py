@@ -299,7 +299,8 @@ class NatsPoolBook:
         record, _ = await self._read(key)
         for node_id in (record.task.node_id, *record.offered):
             node = self._nodes.get(node_id)
-            if node is not None and node.account == account:
+            # A worker that asks is known by its own credential; an account of its name is somebody else.
+            if node is not None and not node.asks and node.account == account:
                 return node_id
         return None
 

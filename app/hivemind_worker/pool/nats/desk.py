@@ -19,6 +19,7 @@ from nats.errors import Error
 
 from hivemind_worker.model.pool_records import PoolNode, PoolResult, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskKey
+from hivemind_worker.nursery import Nursery
 from hivemind_worker.pool.local.limits import TEXT_BYTES, bad_amounts, bad_text
 from hivemind_worker.pool.local.pay import reward
 from hivemind_worker.pool.local.placing import load_of
@@ -41,6 +42,7 @@ SILENT_S = 30.0
 ANSWER_LOST_S = 20.0
 """A worker that was given a task says within this time that it has it."""
 PIECES_MOST = 200
+MOST_AT_ONCE = 5_000
 NUMBERS = ("cpu_cores", "cpu_score", "memory_gb", "gpu_score", "gpu_memory_gb")
 TEXTS = ("gpu_name", "region", "docker_status")
 NOT_YOURS = "This task is not assigned to this worker."
@@ -54,7 +56,7 @@ class Desk:
 
     def __init__(
         self, engine: Engine, book: NatsPoolBook, archives: NatsArchives,
-        clock: Callable[[], float], monotonic: Callable[[], float],
+        nursery: Nursery, *, clock: Callable[[], float], monotonic: Callable[[], float],
     ) -> None:  # fmt: skip
         self._engine, self._book, self._archives = engine, book, archives
         self._clock, self._monotonic = clock, monotonic
@@ -62,6 +64,7 @@ class Desk:
         self._heard: dict[str, float] = {}
         self._news = asyncio.Event()
         self._begun = monotonic()
+        self._nursery, self._serving = nursery, 0
         self._verbs: dict[str, Callable[[str, Msg], Awaitable[Answer | None]]] = {
             "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
             "result": self._result, "back": self._back,
@@ -85,12 +88,14 @@ class Desk:
     async def _asked(self, message: Msg) -> None:
         """Each request beside the others: one that waits for a task must not hold up output."""
         _, _, name, verb = message.subject.split(".")
-        asyncio.ensure_future(self._serve(name, verb, message))  # noqa: RUF006 - ends by its own limits
+        if self._serving < MOST_AT_ONCE:  # who is not answered asks again
+            self._nursery.start(f"{verb} of {name}", self._serve(name, verb, message))
 
     async def _serve(self, name: str, verb: str, message: Msg) -> None:
         serve = self._verbs.get(verb)
         if not message.reply or serve is None or not WORKER_NAME.fullmatch(name):
             return
+        self._serving += 1
         try:
             answer = await serve(name, message)
         except (ValueError, KeyError, TypeError, LookupError) as error:
@@ -98,6 +103,8 @@ class Desk:
         except OSError as error:
             log.warning("%s of %s given up: %s", verb, name, error)
             answer = {"problem": "the pool's store failed; try again later", "retry": True}
+        finally:
+            self._serving -= 1
         if answer is not None:
             await self._say(message, json.dumps(answer).encode())
 
@@ -113,6 +120,9 @@ class Desk:
         """A worker is there; which of the tasks that it has are not its any more."""
         untrusted = json.loads(message.data)
         node = self._node(name, untrusted["announced"])
+        before = self._book.node(name)
+        if before is not None and not before.asks:
+            node = "A node that the pool calls has this name already."
         if isinstance(node, str):
             return {"problem": node, "retry": False}
         await self._book.put_node(node)

@@ -38,7 +38,9 @@ class EnginePool:
         self.engine = Engine(connect, replicas=replicas)
         self.book = NatsPoolBook(self.engine)
         archives = NatsArchives(self.engine, self.book, folder / "in-use", self._files)
-        self.desk = Desk(self.engine, self.book, archives, clock, monotonic)
+        self.desk = Desk(
+            self.engine, self.book, archives, self._nursery, clock=clock, monotonic=monotonic
+        )  # fmt: skip
         self.local = LocalPool(
             self.book, folder, listen, charges=charges, clock=clock, monotonic=monotonic,
             archives=archives, signing=self.book.signing_key,
