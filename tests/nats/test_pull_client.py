@@ -120,6 +120,7 @@ async def test_the_task_of_a_worker_that_is_cut_off_ends_on_another_with_the_sto
     assert places == sorted(places)
 
 
+@pytest.mark.release
 async def test_a_result_of_a_lost_worker_that_is_first_counts_and_the_other_is_told(
     pool: PoolOnEngine, here: Here, tmp_path: Path
 ) -> None:
