@@ -121,7 +121,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def first_paint(report: Report, display: str, home: Path, *, boinc: bool) -> None:
     words = [sys.executable, "-m", "hivemind_worker", "gui"]
-    env = environment(display, home)
+    env = {**environment(display, home), "PYTHONPYCACHEPREFIX": str(home.parent / "compiled")}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program lies there compiled
+    time_to_paint(words, env, display)
     own, theirs, bare = [], [], []
     for number in range(STARTS):
         own.append(time_to_paint(words, env, display))
