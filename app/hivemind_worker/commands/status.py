@@ -47,7 +47,8 @@ def status_lines(answer: dict[str, Any]) -> list[str]:
 
 def _figures(answer: dict[str, Any]) -> list[tuple[str, str]]:
     pool, runtime = answer["pool"], answer["runtime"]
-    account = f"{pool['address']} ({pool['link']}, {pool['user'] or _('no account')})"
+    user = pool["user"] or _("no account")
+    account = f"{pool['address']} ({pool['link']}, {user})"
     sandbox = f"{runtime['name']} {runtime['detail']}".strip() if runtime["ready"] else _("none")
     balance = ABSENT if pool["balance"] is None else f"{pool['balance']} CPT"
     return [

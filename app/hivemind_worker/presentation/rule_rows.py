@@ -181,10 +181,8 @@ def _now(  # noqa: PLR0911 - one a rule
 
 
 def _conditions(snapshot: Snapshot) -> str:
-    told = [
-        f"{each.name}: {_('ok') if each.ok else each.reason or _('not now')}"
-        for each in snapshot.node.conditions
-    ]
+    fine, held = _("ok"), _("not now")
+    told = [f"{each.name}: {fine if each.ok else each.reason or held}" for each in snapshot.node.conditions]
     return ", ".join(told) or _("none reported")
 
 

@@ -29,9 +29,11 @@ def commands(view: VpnView, interface: str, review: Review) -> str:
     used = {row.name: row.used for row in review.rows}
     allowed = used.get("allowed", "")
     length = allowed.rpartition("/")[2]
+    otherwise = _("or, without the kernel’s own: wireguard-go")
+    secretly = _("keys go through the input, never as words")
     lines = [
-        f"ip link add dev {interface} type wireguard    # {_('or, without the kernel’s own: wireguard-go')}",
-        f"wg setconf {interface} /dev/stdin    # {_('keys go through the input, never as words')}",
+        f"ip link add dev {interface} type wireguard    # {otherwise}",
+        f"wg setconf {interface} /dev/stdin    # {secretly}",
         f"ip -4 address add {used.get('address', '')}/{length} dev {interface}",
         f"ip link set mtu {used.get('mtu', '')} up dev {interface}",
     ]

@@ -278,7 +278,7 @@ def head(table: HistoryTable) -> tuple[str, ...]:
     first = {By.DAY: _("Day"), By.POOL: _("Pool"), By.IMAGE: _("Image")}[table.by]
     energy = _("kWh") if in_kwh(table) else _("Wh")
     shown = (first, _("Done"), _("Failed"), _("Stopped"), _("Hours"), _("CPU hours"), _("CPT"), energy)
-    return (*shown, f"{_('Cost')} {table.currency}".strip()) if has_cost(table) else shown
+    return (*shown, _("Cost {currency}", currency=table.currency).strip()) if has_cost(table) else shown
 
 
 def in_kwh(table: HistoryTable) -> bool:

@@ -55,7 +55,7 @@ class HelpPages:
         # The pages are our own files, and the renderer shows HTML inside them as text.
         text = Markup(found.html)  # noqa: S704
         values: Values = {"text": text, "contents": contents, "page": name, "address": _addresses(INDEX)}
-        return await self._show(request, f"{found.title} · {_('Help')}", values)
+        return await self._show(request, " · ".join((found.title, _("Help"))), values)
 
     async def picture(self, request: web.Request) -> web.StreamResponse:
         """A picture of the documentation."""
