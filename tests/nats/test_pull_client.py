@@ -197,6 +197,31 @@ async def test_a_stop_reaches_the_worker_and_what_it_then_sends_is_kept(
         assert (await result_of(pool, token, "t")).result_zip == result
 
 
+async def test_with_charging_the_requester_pays_a_worker_that_asks_by_the_minute(
+    here: Here, tmp_path: Path
+) -> None:
+    pool = PoolOnEngine(tmp_path / "pool", here)
+    pool.charges = True
+    await pool.start()
+    try:
+        token = await pool.account("ada", 100)
+        wages = await pool.account("anna", 0)
+        async with asking_worker(here.address, "anna", tmp_path) as worker:
+            assert (await pool.upload(token, "t", cpu_score=8, memory_gb=2)).success
+            await worker.got("t")
+            pool.clock.now += 60
+
+            async def paid() -> bool:
+                return await pool.balance("anna", wages) == 10
+
+            await until(paid, 20)
+            await finished(pool, worker, tmp_path, "t")
+            assert await pool.balance("anna", wages) == 10
+            assert await pool.balance("ada", token) == 90
+    finally:
+        await pool.stop()
+
+
 async def test_an_account_of_a_workers_name_cannot_answer_for_the_worker_nor_take_its_place(
     pool: PoolOnEngine, here: Here, tmp_path: Path
 ) -> None:

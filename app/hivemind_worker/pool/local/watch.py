@@ -49,9 +49,8 @@ class Watch:
         """One look at every running task."""
         for task in await self._book.tasks_in(PoolTaskState.RUNNING):
             node = self._roster.node(task.node_id)
-            if node is not None and node.asks:
-                continue  # such tasks go to another node (`pool.nats`), and nobody pays by the minute
-            if self._roster.is_silent(task.node_id):
+            asks = node is not None and node.asks  # then its task goes to another node (`pool.nats.desk`)
+            if not asks and self._roster.is_silent(task.node_id):
                 await self._lose(task)
             elif self._charges:
                 await self._charge(task)

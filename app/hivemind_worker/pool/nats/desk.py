@@ -57,6 +57,7 @@ class Desk:
     def __init__(
         self, engine: Engine, book: NatsPoolBook, archives: NatsArchives,
         nursery: Nursery, *, clock: Callable[[], float], monotonic: Callable[[], float],
+        charges: bool = False,
     ) -> None:  # fmt: skip
         self._engine, self._book, self._archives = engine, book, archives
         self._clock, self._monotonic = clock, monotonic
@@ -64,7 +65,7 @@ class Desk:
         self._heard: dict[str, float] = {}
         self._news = asyncio.Event()
         self._begun = monotonic()
-        self._nursery, self._serving = nursery, 0
+        self._nursery, self._serving, self._charges = nursery, 0, charges
         self._verbs: dict[str, Callable[[str, Msg], Awaitable[Answer | None]]] = {
             "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
             "result": self._result, "back": self._back,
@@ -255,7 +256,7 @@ class Desk:
         state, size = found
         result = PoolResult(
             key=task.key, node_id=name, state=state, message=MESSAGES[state], sha256=digest, size_bytes=size,
-            account=name, reward=reward(task), at_s=self._clock(),
+            account=name, reward=0 if self._charges else reward(task), at_s=self._clock(),
         )  # fmt: skip
         now = await self._book.finish(result)
         if now.result_sha256 == digest:

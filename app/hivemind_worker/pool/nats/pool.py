@@ -39,7 +39,8 @@ class EnginePool:
         self.book = NatsPoolBook(self.engine)
         archives = NatsArchives(self.engine, self.book, folder / "in-use", self._files)
         self.desk = Desk(
-            self.engine, self.book, archives, self._nursery, clock=clock, monotonic=monotonic
+            self.engine, self.book, archives, self._nursery, clock=clock, monotonic=monotonic,
+            charges=charges,
         )  # fmt: skip
         self.local = LocalPool(
             self.book, folder, listen, charges=charges, clock=clock, monotonic=monotonic,
