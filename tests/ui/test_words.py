@@ -29,7 +29,7 @@ from tests.ui.test_pictures import clipped
 FROM_OUTSIDE = re.compile("|".join((
     r"[\d.,:%–+−/ ·°C…]*", r".*\d+\.\d+\.\d+\.\d+.*", "HiveMind Worker", "larch", ".* GiB",
     ".* MiB.*", ".* CPT.*",
-    "CPT", "CPU.*", "GPU.*", "[0-9a-f]{8}-.*", "task-.*", "sha256:.*", r"\d+ h.*",
+    r"\d+ B / \d+ B", "CPT", "CPU.*", "GPU.*", "[0-9a-f]{8}-.*", "task-.*", "sha256:.*", r"\d+ h.*",
 )))  # fmt: skip
 """Texts without a sentence of ours: numbers, names, what the fake worker's world is called."""
 
