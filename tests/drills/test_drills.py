@@ -13,7 +13,7 @@ from tests.drills.plan import long_form, play, short_form
 
 SHORT, LONG = short_form(), long_form()
 SEED = 2026
-ALWAYS = {"F8", "kills"}
+ALWAYS = {"kills"}
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,7 @@ async def has_output(made: WorkerProcess) -> bool:
     return any(path.stat().st_size > 10 for path in made.places.tasks.glob("*/output.log"))
 
 
+@pytest.mark.release
 async def test_the_demo_completes_its_tasks_and_leaves_their_results(tmp_path: Path) -> None:
     code, out, err = await command(
         tmp_path, "demo", "--json", "--tasks", "4", "--out", str(tmp_path / "out"), limit_s=180

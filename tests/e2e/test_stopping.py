@@ -158,6 +158,7 @@ async def test_an_upload_that_the_pool_never_answers_stays_owed(tmp_path: Path, 
     assert "recovered" in await next_start(tmp_path, pool, owed=("a", "b"))
 
 
+@pytest.mark.release
 async def test_with_the_pool_away_the_archive_stays_owed(tmp_path: Path, pool: ScriptedPool) -> None:
     keep_login(tmp_path, pool.address)
     async with worker(tmp_path, pool.address) as made:
@@ -215,6 +216,7 @@ async def test_a_signal_during_the_start_ends_it(
         assert await stopped(again) == 0
 
 
+@pytest.mark.release
 async def test_a_name_server_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
     keep_login(tmp_path, "pool.slow.example:50051")
     slow = {"PYTHONPATH": str(Path(__file__).with_name("slow_names"))}

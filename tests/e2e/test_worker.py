@@ -184,6 +184,7 @@ async def test_quirk_13_the_own_time_limit_ends_a_task_that_the_pool_forgot(
         assert "(timed_out)" in (await result(pool, "a")).read("execution_log.txt").decode()
 
 
+@pytest.mark.release
 async def test_quirk_20_a_pool_restart_loses_no_result_and_needs_no_hand(
     pool: ScriptedPool, running: WorkerProcess
 ) -> None:

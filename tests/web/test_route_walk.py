@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -206,7 +207,7 @@ async def test_w_no_get_changes_anything_whoever_asks(served: Served, watched: W
     assert await watched.untouched()
 
 
-async def test_w_a_body_that_is_not_json_or_too_large_or_packed_is_refused_by_every_write(
+async def test_w_a_body_that_is_not_json_or_packed_is_refused_by_every_write(
     served: Served, watched: Watched
 ) -> None:
     await watched.begin()
@@ -219,12 +220,23 @@ async def test_w_a_body_that_is_not_json_or_too_large_or_packed_is_refused_by_ev
             headers = {"Content-Type": kind}
             answer = await knock(served, method, path, address, token=TOKEN, body={"x": 1}, headers=headers)
             assert answer.status == 415, (method, path, kind)
-        for headers, status in (
-            ({"Content-Length": str((1 << 20) + 1)}, 413),
-            ({"Content-Encoding": "gzip"}, 415),
-        ):
-            answer = await knock(served, method, path, address, token=TOKEN, body={"x": 1}, headers=headers)
-            assert answer.status == status, (method, path)
+        packed = {"Content-Encoding": "gzip"}
+        answer = await knock(served, method, path, address, token=TOKEN, body={"x": 1}, headers=packed)
+        assert answer.status == 415, (method, path)
+    assert await watched.untouched()
+
+
+async def test_w_a_body_that_is_too_large_is_refused_by_every_write(served: Served, watched: Watched) -> None:
+    """All at once: the door waits a second with each for what was announced."""
+    await watched.begin()
+    large = {"Content-Length": str((1 << 20) + 1)}
+    writes = [(method, path, address) for method, path, address, _row in walked(served) if method != "GET"]
+    answers = await asyncio.gather(
+        *(knock(served, *write, token=TOKEN, body={"x": 1}, headers=large) for write in writes)
+    )
+    assert {write: answer.status for write, answer in zip(writes, answers, strict=True)} == dict.fromkeys(
+        writes, 413
+    )
     assert await watched.untouched()
 
 
