@@ -20,6 +20,7 @@ RUN python3 -c 'import re; \
 
 COPY pyproject.toml README.md LICENSE NOTICE /usr/src/hivemind/
 COPY app /usr/src/hivemind/app
+COPY docs /usr/src/hivemind/docs
 COPY resources /usr/src/hivemind/resources
 RUN python3 -m pip install --quiet --no-deps --no-build-isolation /usr/src/hivemind && rm -rf /usr/src/hivemind
 COPY installer/container/hivemind-worker /usr/local/sbin/hivemind-worker
