@@ -281,7 +281,7 @@ async def _asked_pool(name: str, subject: Subject, thread: NamedThread) -> Check
     address = subject.settings.master_address
     login = await thread.call(lambda: login_store(subject.places).find(address))
     user, password = (login.user, login.password) if login else ("", "")
-    known = await check_way(address, subject.places.state / "pool-credential.json", user, password)
+    known = await check_way(address, subject.places.pool_credential, user, password)
     if isinstance(known, Problem):
         return _from_problem(name, known, WARN)
     return Check(name=name, state=OK, text=_("{pool} knows {user}", pool=address, user=known))

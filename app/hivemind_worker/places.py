@@ -72,6 +72,11 @@ class Places:
         return self.data / "score.json"
 
     @property
+    def pool_credential(self) -> Path:
+        """What lets this worker in to a pool that is asked, as `pool worker join` kept it, mode 0600."""
+        return self.state / "pool-credential.json"
+
+    @property
     def token_file(self) -> Path:
         """The local API's token, mode 0600."""
         return self.state / "api-token"

@@ -100,7 +100,7 @@ def pool_credential_file() -> Path:
 
 def credential_file() -> Path:
     """Where a worker keeps its credential for such a pool, mode 0600."""
-    return home_places().state / "pool-credential.json"
+    return home_places().pool_credential
 
 
 def _authority() -> Authority | Problem:

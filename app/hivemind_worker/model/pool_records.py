@@ -6,6 +6,7 @@ neither imports the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -119,3 +120,14 @@ class PoolResult:
     account: str  # credited with `reward` when the task is COMPLETED by it
     reward: int
     at_s: float
+
+
+def log_pieces(text: bytes, most_bytes: int) -> Iterator[bytes]:
+    """A log's text (UTF-8) cut into pieces of at most so many bytes, never inside a character."""
+    start = 0
+    while start < len(text):
+        stop = min(start + most_bytes, len(text))
+        while stop < len(text) and text[stop] & 0xC0 == 0x80:
+            stop -= 1
+        yield text[start:stop]
+        start = stop

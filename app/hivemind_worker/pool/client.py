@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hivemind_worker.model.faults import FaultCode, sentence
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.model.traffic import Moved, uncounted
@@ -28,6 +28,7 @@ from hivemind_worker.pool.delivery import Delivery
 from hivemind_worker.pool.heartbeat import Heartbeat
 from hivemind_worker.pool.retry import Backoff
 from hivemind_worker.pool.session import Credentials, Deadlines, Session, sign_in
+from hivemind_worker.pool.standing import standing
 
 log = logging.getLogger(__name__)
 
@@ -244,14 +245,6 @@ class PoolClient:
                 return
 
     def _show(self, link: LinkState, problem: Problem | None = None, *, heard: bool = False) -> None:
-        """Publish how things stand; a new state is logged, a repeated one is not."""
-        before, now_s = self._view, self._clock.now()
-        self._view = replace(
-            before, link=link, problem=problem,
-            since_s=before.since_s if before.link is link else now_s,
-            last_heard_s=now_s if heard else before.last_heard_s,
-        )  # fmt: skip
-        if before.link is not link:
-            reason = f": {sentence(problem.code, problem.about)}" if problem else ""
-            log.info("pool %s: %s%s", self._address, link.value.replace("_", " "), reason)
+        """Publish how things stand."""
+        self._view = standing(self._view, link, problem, now_s=self._clock.now(), heard=heard)
         self._on_change(self._view)

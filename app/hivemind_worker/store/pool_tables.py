@@ -21,6 +21,7 @@ from hivemind_worker.model.pool_records import (
     PoolResult,
     PoolTask,
     PoolTaskState,
+    log_pieces,
 )
 from hivemind_worker.model.task import TaskId, TaskKey
 
@@ -291,7 +292,7 @@ class PoolTables:
         with self._change():
             row = self._one("SELECT kept_bytes, cut_bytes FROM log_sizes WHERE key = ?", key)
             kept, cut = row or (0, 0)
-            for piece in _pieces(added):
+            for piece in log_pieces(added, LOG_PIECE_BYTES):
                 self._append_piece(key, piece)
             kept += len(added)
             kept, cut = self._trim(key, kept, cut, keep_bytes)
@@ -319,14 +320,3 @@ class PoolTables:
         sizes = self._one("SELECT cut_bytes FROM log_sizes WHERE key = ?", key)
         rows = self._all("SELECT text FROM log_pieces WHERE key = ? ORDER BY number", key)
         return (sizes[0] if sizes else 0), b"".join(row[0] for row in rows).decode()
-
-
-def _pieces(added: bytes) -> Iterator[bytes]:
-    """Cut into pieces of the size limit, never inside a character."""
-    start = 0
-    while start < len(added):
-        stop = min(start + LOG_PIECE_BYTES, len(added))
-        while stop < len(added) and added[stop] & 0xC0 == 0x80:
-            stop -= 1
-        yield added[start:stop]
-        start = stop

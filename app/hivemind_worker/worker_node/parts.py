@@ -233,9 +233,7 @@ class Parts:
                 return Problem(code=FaultCode.NOT_LOGGED_IN)
             login = await hooks.credentials()
             user, password = (login.user, login.password) if login else ("", "")
-            return await self.files.call(
-                way_of_worker, address, self.places.state / "pool-credential.json", user, password
-            )
+            return await self.files.call(way_of_worker, address, self.places.pool_credential, user, password)
 
         return way
 

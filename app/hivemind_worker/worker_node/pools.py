@@ -116,8 +116,7 @@ class Pools:
         if is_asked(name):
             from hivemind_worker.pool.nats.pull_client import check_way  # noqa: PLC0415 - for who needs it
 
-            credential = self._parts.places.state / "pool-credential.json"
-            known = await check_way(name, credential, user, password)
+            known = await check_way(name, self._parts.places.pool_credential, user, password)
             return known if isinstance(known, Problem) else None
         answer = await check_login(
             name, user, password, interfaces=ipv4_addresses(), insist_plain_login=plain

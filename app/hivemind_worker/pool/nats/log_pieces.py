@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from hivemind_worker.model.pool_records import log_pieces
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import LOG_SLACK_BYTES, LOGS, PIECE_BYTES, log_subject
@@ -19,7 +18,7 @@ class LogPieces:
 
     async def append(self, key: TaskKey, text: bytes, keep_bytes: int) -> None:
         """Append UTF-8, keeping at least the last `keep_bytes` of the log."""
-        for piece in _pieces(text):
+        for piece in log_pieces(text, PIECE_BYTES):
             end = await self._append(log_subject(key), piece)
             # Cutting reads the whole: it is done once each so many bytes.
             over = end > keep_bytes + LOG_SLACK_BYTES
@@ -45,14 +44,3 @@ class LogPieces:
         found = await self._engine.all_of(LOGS, log_subject(key))
         cut = int(found[0].headers[END]) - len(found[0].data) if found else 0
         return cut, b"".join(each.data for each in found).decode()
-
-
-def _pieces(text: bytes) -> Iterator[bytes]:
-    """Cut to the size of a message, never inside a character."""
-    start = 0
-    while start < len(text):
-        stop = min(start + PIECE_BYTES, len(text))
-        while stop < len(text) and text[stop] & 0xC0 == 0x80:
-            stop -= 1
-        yield text[start:stop]
-        start = stop

@@ -39,6 +39,7 @@ from hivemind_worker.pool.nats.entrances import HERE, entrance
 from hivemind_worker.pool.nats.layout import PIECE_BYTES
 from hivemind_worker.pool.nats.subjects import WORKER_NAME, asks, stop_subject
 from hivemind_worker.pool.retry import Backoff
+from hivemind_worker.pool.standing import standing
 from hivemind_worker.pool.wire import MAX_ARCHIVE_BYTES, clean_words, read_task_id
 
 log = logging.getLogger(__name__)
@@ -360,15 +361,7 @@ class PullClient:
         self._woken.clear()
 
     def _show(self, link: LinkState, problem: Problem | None = None, *, heard: bool = False) -> None:
-        before, now_s = self._view, self._clock.now()
-        self._view = replace(
-            before, link=link, problem=problem,
-            since_s=before.since_s if before.link is link else now_s,
-            last_heard_s=now_s if heard else before.last_heard_s,
-        )  # fmt: skip
-        if before.link is not link:
-            reason = f": {sentence(problem.code, problem.about)}" if problem else ""
-            log.info("pool %s: %s%s", self._address, link.value.replace("_", " "), reason)
+        self._view = standing(self._view, link, problem, now_s=self._clock.now(), heard=heard)
         self._on_change(self._view)
 
 
