@@ -86,10 +86,10 @@ async def running_server(folder: Path) -> AsyncIterator[Server]:
         await server.end()
 
 
-async def enrolled(server: Server, name: str) -> Credential:
+async def enrolled(server: Server, name: str, account: str = "") -> Credential:
     """A worker's credential, by invitation as people do it."""
     invited: asyncio.Future[Credential] = asyncio.get_running_loop().create_future()
-    waiting = asyncio.create_task(host(server.authority, name, 60, invited.set_result))
+    waiting = asyncio.create_task(host(server.authority, name, 60, invited.set_result, account))
     await asyncio.wait([waiting, invited], return_when=asyncio.FIRST_COMPLETED)
     credential = await enrol(await invited)
     assert isinstance(credential, Credential), credential

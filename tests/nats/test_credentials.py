@@ -78,11 +78,32 @@ def refused(found: Client | Problem) -> bool:
     return isinstance(found, Problem) and found.code is FaultCode.CREDENTIAL_REFUSED
 
 
-def of(worker: str) -> list[str]:
+def of(worker: str, account: str) -> list[str]:
     """Subjects of one worker's tree, as they are used and as wildcards."""
-    last = ("pull", "progress.t1", "result.t1.1.0", "output.t1", "archive.t1", ">", "*")
-    trees = (subjects.said_by(worker), subjects.told_to(worker), f"{subjects.inbox_of(worker)}.>")
+    last = (
+        "pull",
+        "beat",
+        "result",
+        "output",
+        "archive",
+        "standing",
+        "machines",
+        "wish",
+        "stop",
+        "t.1",
+        ">",
+        "*",
+    )
+    trees = (said_by(worker, account), subjects.told_to(worker), f"{subjects.inbox_of(worker)}.>")
     return [tree.removesuffix(">") + each for tree in trees for each in last]
+
+
+def said_by(worker: str, account: str) -> str:
+    return subjects.said_by(subjects.WorkerId(name=worker, account=account))
+
+
+def asks(worker: str, verb: str) -> str:
+    return subjects.asks(subjects.WorkerId(name=worker, account=worker), verb)
 
 
 STREAM_CALLS = (
@@ -98,29 +119,45 @@ async def test_a_worker_is_refused_every_subject_of_another_worker_of_the_stream
     server: Server,
 ) -> None:
     anna = await enrolled(server, "anna")
-    await enrolled(server, "bert")
-    foreign = [*of("bert"), *of("ann"), *STREAM_CALLS, subjects.enrolment("UX"), "other", "hivemind.from.x"]
-    wide = [">", "*", "hivemind.>", "hivemind.from.*.pull", "hivemind.to.*.stop", "_INBOX_bert.>", "_INBOX.>"]
+    await enrolled(server, "bert", account="bertha")
+    await enrolled(server, "attic", account="anna")  # another machine of the same owner
+    as_others = [
+        said_by("anna", account).removesuffix(">") + "wish" for account in ("bertha", "ann", "annaa")
+    ]
+    records = ["hivemind.machine.anna", "hivemind.wanted.anna", "hivemind.wanted.bert", "hivemind.node.x"]
+    foreign = [
+        *of("bert", "bertha"), *of("bert", "anna"), *of("attic", "anna"), *of("ann", "ann"), *as_others,
+        *records, *STREAM_CALLS, subjects.enrolment("UX"), "other", "hivemind.from.x",
+    ]  # fmt: skip
+    wide = [
+        ">",
+        "*",
+        "hivemind.>",
+        "hivemind.from.*.*.pull",
+        "hivemind.to.*.stop",
+        "_INBOX_bert.>",
+        "_INBOX.>",
+    ]
     async with line(server.authority.for_pool()) as pool, line(anna) as worker:
         heard = await pool.client.subscribe(">")
         await pool.client.flush()
         assert [each for each in foreign if not await worker.refuses("publish", each)] == []
         assert [each for each in [*foreign, *wide] if not await worker.refuses("subscribe", each)] == []
         assert not worker.client.is_closed
-        await worker.client.publish("hivemind.from.anna.last")
+        await worker.client.publish(asks("anna", "last"))
         # What the pool hears first is what was said last: nothing before it came through.
-        assert (await heard.next_msg(timeout=10)).subject == "hivemind.from.anna.last"
+        assert (await heard.next_msg(timeout=10)).subject == asks("anna", "last")
 
 
 async def test_a_worker_and_the_pool_hear_each_other_in_the_workers_own_tree(server: Server) -> None:
     anna = await enrolled(server, "anna")
     async with line(server.authority.for_pool()) as pool, line(anna) as worker:
-        asked = await pool.client.subscribe("hivemind.from.*.>")
+        asked = await pool.client.subscribe("hivemind.from.*.*.>")
         orders = await worker.client.subscribe(subjects.told_to("anna"))
         await asyncio.gather(pool.client.flush(), worker.client.flush())
-        waiting = asyncio.create_task(worker.client.request("hivemind.from.anna.pull", b"?", timeout=10))
+        waiting = asyncio.create_task(worker.client.request(asks("anna", "pull"), b"?", timeout=10))
         question = await asked.next_msg(timeout=10)
-        assert question.subject == "hivemind.from.anna.pull"
+        assert question.subject == asks("anna", "pull")
         await question.respond(b"!")
         assert (await waiting).data == b"!"
         await pool.client.publish("hivemind.to.anna.stop", b"t1")
@@ -184,7 +221,7 @@ async def test_an_invitation_lets_in_one_worker_and_nobody_after_it(server: Serv
 async def test_an_invitation_can_do_nothing_but_ask(server: Server) -> None:
     given, subject = server.authority.invite(60)
     async with line(given) as guest:
-        foreign = [*of("anna"), *STREAM_CALLS, subjects.enrolment(new_key(Kind.USER).public)]
+        foreign = [*of("anna", "anna"), *STREAM_CALLS, subjects.enrolment(new_key(Kind.USER).public)]
         assert [each for each in foreign if not await guest.refuses("publish", each)] == []
         assert await guest.refuses("subscribe", subject)
 

@@ -15,6 +15,7 @@ from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskId, key_of
 from hivemind_worker.pool.nats.credential import keep
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES
+from hivemind_worker.pool.nats.subjects import WorkerId, asks
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from tests.contract.link import ANNOUNCED
 from tests.contract.local_pool import TinyWorker, result_zip, tiny_worker, until, zipped
@@ -266,7 +267,7 @@ async def test_what_is_no_request_is_answered_with_words_and_harms_nothing(
     ]
     for verb in ("beat", "output", "back", "archive", "result"):
         for data in requests:
-            answer = await client.request(f"hivemind.from.eve.{verb}", data, timeout=10)
+            answer = await client.request(asks(WorkerId(name="eve", account="eve"), verb), data, timeout=10)
             assert b"problem" in answer.data, (verb, data)
     await client.close()
     assert (await pool.task(token, "t")).status == "PENDING"

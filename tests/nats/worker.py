@@ -15,6 +15,7 @@ from hivemind_worker.model.work import Announcement
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.nats.entrances import entrance
 from hivemind_worker.pool.nats.pull_client import PullClient, Way
+from hivemind_worker.pool.nats.subjects import WorkerId
 from tests.contract.link import ANNOUNCED
 from tests.contract.local_pool import until
 
@@ -69,7 +70,7 @@ class AskingWorker:
 
 @asynccontextmanager
 async def asking_worker(
-    address: str, name: str, folder: Path, *, credential: Path | None = None,
+    address: str, name: str, folder: Path, *, credential: Path | None = None, account: str = "",
     announced: Announcement | None = ANNOUNCED, refuses: Callable[[Offer], Problem | None] | None = None,
 ) -> AsyncIterator[AskingWorker]:  # fmt: skip
     """A running client; at the end its connection just ends, as when the line is cut."""
@@ -82,7 +83,11 @@ async def asking_worker(
 
     async def way(asked: str) -> Way | Problem:
         found = await asyncio.to_thread(entrance, asked, credential or folder / "none", name)
-        return found if isinstance(found, Problem) else Way(connect=found, name=name)
+        return (
+            found
+            if isinstance(found, Problem)
+            else Way(connect=found, worker=WorkerId(name=name, account=account or name))
+        )
 
     worker.client = PullClient(
         address, way, lambda: worker.announced, worker.views.append, handler=lambda: worker,

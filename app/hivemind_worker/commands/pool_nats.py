@@ -57,6 +57,10 @@ def _add_worker_parsers(parser: argparse.ArgumentParser) -> None:
     invite = verbs.add_parser("invite", help="let one worker in: prints an invitation and waits for it")
     invite.add_argument("name", metavar="NAME", help="a to z, 0 to 9 and -")
     invite.add_argument(
+        "--account", default="", metavar="NAME",
+        help="to which the worker belongs: is paid, and lists and pauses it (default: that of its own name)",
+    )  # fmt: skip
+    invite.add_argument(
         "--minutes", type=int, default=MINUTES, help=f"how long it is good (default: {MINUTES})"
     )
     invite.set_defaults(func=_guarded(invite_worker))
@@ -165,13 +169,15 @@ def invite_worker(args: argparse.Namespace) -> int:
     authority = _authority()
     if isinstance(authority, Problem):
         return fail(authority, args.json)
-    told = asyncio.run(host(authority, args.name, args.minutes * 60, lambda given: _show(given, args)))
+    told = asyncio.run(
+        host(authority, args.name, args.minutes * 60, lambda given: _show(given, args), args.account)
+    )
     if isinstance(told, Problem):
         return fail(told, args.json)
     if args.json:
-        say_json({"event": "joined", "name": told.name, "key": told.public})
+        say_json({"event": "joined", "name": told.name, "account": told.owner, "key": told.public})
     else:
-        say(f"{told.name} is in the pool.")
+        say(f"{told.name} is in the pool, as a machine of the account {told.owner}.")
     return 0
 
 
@@ -246,16 +252,21 @@ def list_workers(args: argparse.Namespace) -> int:
     if args.json:
         for each in members:
             say_json(
-                {"name": each.name, "key": each.public, "joined_at": each.joined_at_s,
+                {"name": each.name, "account": each.owner, "key": each.public, "joined_at": each.joined_at_s,
                  "revoked_at": each.revoked_at_s or None}
             )  # fmt: skip
         return 0
     now = time.time()
     rows = [
-        (each.name, when(each.joined_at_s, now), when(each.revoked_at_s, now) if each.revoked_at_s else "")
+        (
+            each.name,
+            each.owner,
+            when(each.joined_at_s, now),
+            when(each.revoked_at_s, now) if each.revoked_at_s else "",
+        )
         for each in members
     ]
-    say("\n".join(aligned([("NAME", "JOINED", "SHUT OUT"), *rows])) if rows else "No worker yet.")
+    say("\n".join(aligned([("NAME", "ACCOUNT", "JOINED", "SHUT OUT"), *rows])) if rows else "No worker yet.")
     return 0
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.owned_file import read_owned, write_owned
+from hivemind_worker.pool.local.limits import TEXT_BYTES, bad_text
 from hivemind_worker.pool.nats.certificates import Certified, new_authority, new_server
 from hivemind_worker.pool.nats.claims import (
     WORKER_SUBSCRIPTIONS,
@@ -29,6 +30,7 @@ from hivemind_worker.pool.nats.subjects import (
     EVERYTHING,
     WORKER_NAME,
     Permissions,
+    WorkerId,
     enrolment,
     inbox_of,
     of_invitation,
@@ -59,6 +61,12 @@ class Member:
     public: str
     joined_at_s: int
     revoked_at_s: int = 0
+    account: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The account to which the worker belongs: that of its own name unless another one was said."""
+        return self.account or self.name
 
 
 class Authority:
@@ -119,29 +127,35 @@ class Authority:
         )  # fmt: skip
         return given, enrolment(key.public)
 
-    def admit(self, name: str, public: str) -> str | Problem:
+    def admit(self, name: str, public: str, account: str = "") -> str | Problem:
         """Sign the claim of a worker whose public key this is, and remember it.
+
+        `account`: to which it belongs; "" for that of its own name.
 
         Raises:
             OSError: it cannot be remembered; then it was not signed.
         """
         if not is_public(public, Kind.USER):
             return Problem(code=FaultCode.BAD_CREDENTIAL, about="what the worker sent is no public key")
-        problem = self.problem_with(name)
+        problem = self.problem_with(name, account)
         if problem is not None:
             return problem
-        member = Member(name=name, public=public, joined_at_s=self.now_s())
+        member = Member(name=name, public=public, joined_at_s=self.now_s(), account=account)
         self._remember(member)
         return user_claim(
-            self._account, public, name, member.joined_at_s, of_worker(name),
+            self._account, public, name, member.joined_at_s,
+            of_worker(WorkerId(name=name, account=member.owner)),
             subscriptions=WORKER_SUBSCRIPTIONS,
         )  # fmt: skip
 
-    def problem_with(self, name: str) -> Problem | None:
-        """Why no worker can be let in under this name."""
+    def problem_with(self, name: str, account: str = "") -> Problem | None:
+        """Why no worker of this account can be let in under this name."""
         if not WORKER_NAME.fullmatch(name):
             about = f"{name!r} is no name for a worker: use a to z, 0 to 9 and -, up to 63"
             return Problem(code=FaultCode.BAD_USAGE, about=about)
+        wrong = bad_text("name of the account", account, TEXT_BYTES, empty=True)
+        if wrong is not None:
+            return Problem(code=FaultCode.BAD_USAGE, about=wrong)
         if self._active(name) is not None:
             return Problem(code=FaultCode.NAME_TAKEN, about=name)
         return None

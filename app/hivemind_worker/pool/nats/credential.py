@@ -18,6 +18,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.owned_file import MAX_BYTES, read_owned, write_owned
 from hivemind_worker.pool.nats.claims import read_claim
 from hivemind_worker.pool.nats.nkeys import KeyPair, Kind, from_seed
+from hivemind_worker.pool.nats.subjects import WorkerId, owner_in
 
 INVITATION = "hivemind-invitation-"
 
@@ -41,6 +42,14 @@ class Credential:
     def name(self) -> str:
         """The name that the pool's owner gave."""
         return str(read_claim(self.claim)["name"])
+
+    @property
+    def worker(self) -> WorkerId | None:
+        """The worker whose credential this is, with the account to which it belongs; None if it is none's."""
+        body = read_claim(self.claim).get("nats")
+        allowed = body.get("pub", {}).get("allow", []) if isinstance(body, dict) else []
+        found = (owner_in(str(each), self.name) for each in allowed)
+        return next((WorkerId(name=self.name, account=each) for each in found if each is not None), None)
 
     def as_json(self) -> bytes:
         """What a file holds."""

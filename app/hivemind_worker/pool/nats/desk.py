@@ -1,8 +1,8 @@
 """Where workers ask for tasks: the pool's side of `pull_client`. Any process of the pool answers any worker.
 
-The server vouches for who asks (the worker's name is a part of the subject that only it may use); all else
-that comes in is checked here. What a worker has is read from the book each time, so nothing is kept between
-two requests but when each worker was last heard from.
+The server vouches for who asks (the worker's name and its owner's account are parts of the subject that only
+it may use); all else that comes in is checked here. What a worker has is read from the book each time, so
+nothing is kept between two requests but when each worker was last heard from.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ from hivemind_worker.pool.nats.archives import COUNT, NatsArchives
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES, TaskRecord
-from hivemind_worker.pool.nats.subjects import ROOT, WORKER_NAME, stop_subject
+from hivemind_worker.pool.nats.subjects import ASKED, WorkerId, stop_subject, who_asks
 
 log = logging.getLogger(__name__)
-ASKED = f"{ROOT}.from.*.*"
 PROCESSES = "pool"
 LOOK_S = 1.0
 WAIT_S = 4.0
@@ -66,7 +65,7 @@ class Desk:
         self._news = asyncio.Event()
         self._begun = monotonic()
         self._nursery, self._serving, self._charges = nursery, 0, charges
-        self._verbs: dict[str, Callable[[str, Msg], Awaitable[Answer | None]]] = {
+        self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
             "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
             "result": self._result, "back": self._back,
         }  # fmt: skip
@@ -88,21 +87,24 @@ class Desk:
 
     async def _asked(self, message: Msg) -> None:
         """Each request beside the others: one that waits for a task must not hold up output."""
-        _, _, name, verb = message.subject.split(".")
+        try:
+            worker, verb = who_asks(message.subject)
+        except ValueError:
+            return
         if self._serving < MOST_AT_ONCE:  # who is not answered asks again
-            self._nursery.start(f"{verb} of {name}", self._serve(name, verb, message))
+            self._nursery.start(f"{verb} of {worker.name}", self._serve(worker, verb, message))
 
-    async def _serve(self, name: str, verb: str, message: Msg) -> None:
+    async def _serve(self, worker: WorkerId, verb: str, message: Msg) -> None:
         serve = self._verbs.get(verb)
-        if not message.reply or serve is None or not WORKER_NAME.fullmatch(name):
+        if not message.reply or serve is None:
             return
         self._serving += 1
         try:
-            answer = await serve(name, message)
+            answer = await serve(worker, message)
         except (ValueError, KeyError, TypeError, LookupError) as error:
             answer = {"problem": f"unreadable: {error}", "retry": False}
         except OSError as error:
-            log.warning("%s of %s given up: %s", verb, name, error)
+            log.warning("%s of %s given up: %s", verb, worker.name, error)
             answer = {"problem": "the pool's store failed; try again later", "retry": True}
         finally:
             self._serving -= 1
@@ -117,10 +119,10 @@ class Desk:
 
     # the verbs
 
-    async def _beat(self, name: str, message: Msg) -> Answer:
+    async def _beat(self, worker: WorkerId, message: Msg) -> Answer:
         """A worker is there; which of the tasks that it has are not its any more."""
-        untrusted = json.loads(message.data)
-        node = self._node(name, untrusted["announced"])
+        untrusted, name = json.loads(message.data), worker.name
+        node = self._node(worker, untrusted["announced"])
         before = self._book.node(name)
         if before is not None and not before.asks:
             node = "A node that the pool calls has this name already."
@@ -129,7 +131,7 @@ class Desk:
         await self._book.put_node(node)
         has = {TaskKey(str(each)) for each in untrusted["has"][:1000]}
         ours = {record.task.key for record in self._book.held_by(name) if _is_running(record.task)}
-        account = await self._book.account(name)
+        account = await self._book.account(worker.account)
         for key in ours - has:
             await self._miss(key, name)
         dropped = [key for key in has - ours if not await self._is_its_own(key, name)]
@@ -149,7 +151,7 @@ class Desk:
         task = await self._book.task(key)
         return task is not None and _is_running(task) and task.node_id == name
 
-    def _node(self, name: str, untrusted: dict[str, Any]) -> PoolNode | str:
+    def _node(self, worker: WorkerId, untrusted: dict[str, Any]) -> PoolNode | str:
         amounts = {each: int(untrusted[each]) for each in NUMBERS}
         texts = {each: str(untrusted[each]) for each in TEXTS}
         reason = bad_amounts(**amounts)
@@ -158,14 +160,14 @@ class Desk:
         if reason is not None:
             return reason
         return PoolNode(
-            node_id=name, account=name, hostname="", port=0, peer="", status="Idle",
+            node_id=worker.name, account=worker.account, hostname="", port=0, peer="", status="Idle",
             location=texts["region"], gpu_name=texts["gpu_name"], docker_status=texts["docker_status"],
             heard_at_s=self._clock(), **amounts,
         )  # fmt: skip
 
-    async def _pull(self, name: str, _message: Msg) -> Answer:
+    async def _pull(self, worker: WorkerId, _message: Msg) -> Answer:
         """The next task for a worker that has room, waited for a while."""
-        node = self._book.node(name)
+        node = self._book.node(worker.name)
         if node is None:
             return {"problem": "the worker has not said what it lends", "retry": True}
         until = self._monotonic() + WAIT_S
@@ -173,7 +175,7 @@ class Desk:
             news = self._news
             record = await self._book.hand_out(node, lambda each: self._fits(node, each), self._clock())
             if record is not None:
-                await self._log.system(record.task.key, f"Running on {name}.")
+                await self._log.system(record.task.key, f"Running on {worker.name}.")
                 return {"task": _order(record.task)}
             try:
                 async with asyncio.timeout(max(0.0, until - self._monotonic())):
@@ -190,11 +192,11 @@ class Desk:
         has = found is not None and (found.task.node_id == name or name in found.offered)
         return found if found is not None and has else NOT_YOURS
 
-    async def _archive(self, name: str, message: Msg) -> Answer | None:
+    async def _archive(self, worker: WorkerId, message: Msg) -> Answer | None:
         """One piece of the archive of a task that the worker has."""
         untrusted = json.loads(message.data)
         key = TaskKey(str(untrusted["key"]))
-        record = await self._held(name, key)
+        record = await self._held(worker.name, key)
         if isinstance(record, str):
             return {"problem": record, "retry": False}
         try:
@@ -204,21 +206,21 @@ class Desk:
         await self._say(message, data, {COUNT: str(count)})
         return None
 
-    async def _output(self, name: str, message: Msg) -> Answer:
+    async def _output(self, worker: WorkerId, message: Msg) -> Answer:
         untrusted = json.loads(message.data)
         key = TaskKey(str(untrusted["key"]))
-        record = await self._held(name, key)
+        record = await self._held(worker.name, key)
         if isinstance(record, str):
             return {"problem": record, "retry": False}
-        if record.task.node_id == name:
+        if record.task.node_id == worker.name:
             await self._log.output(key, str(untrusted["text"]))
         return {"ok": True}
 
-    async def _back(self, name: str, message: Msg) -> Answer:
+    async def _back(self, worker: WorkerId, message: Msg) -> Answer:
         """The worker will not do the task: another one gets it."""
         untrusted = json.loads(message.data)
         key, reason = TaskKey(str(untrusted["key"])), str(untrusted["reason"])
-        for_good = bool(untrusted["for_good"])
+        name, for_good = worker.name, bool(untrusted["for_good"])
         record = await self._book.take_back(
             key, name, reason, self._clock(), lost=False, refused=for_good
         )  # fmt: skip
@@ -232,7 +234,7 @@ class Desk:
             await self._log.system(record.task.key, record.task.message)
             await self._archives.remove_task(record.task.key)
 
-    async def _result(self, name: str, message: Msg) -> Answer:
+    async def _result(self, worker: WorkerId, message: Msg) -> Answer:
         """One piece of a result; with the last one the result is complete, and judged."""
         told = message.headers or {}
         key, digest = TaskKey(told["Hivemind-Key"]), told["Hivemind-Digest"]
@@ -241,27 +243,28 @@ class Desk:
             raise ValueError("a piece without its place")
         if not message.data or len(message.data) > PIECE_BYTES:
             return {"problem": "The result archive is empty.", "retry": False}
-        record = await self._held(name, key)
+        record = await self._held(worker.name, key)
         if isinstance(record, str):
             return {"problem": record, "retry": False}
         if record.task.has_result:
             return _again(record.task, digest)
         await self._archives.keep_result_piece(key, digest, number, count, message.data)
-        return {"ok": True} if number < count - 1 else await self._accept(name, record.task, digest)
+        return {"ok": True} if number < count - 1 else await self._accept(worker, record.task, digest)
 
-    async def _accept(self, name: str, task: PoolTask, digest: str) -> Answer:
+    async def _accept(self, worker: WorkerId, task: PoolTask, digest: str) -> Answer:
         found = await self._archives.judge(task.key, digest)
         if found is None:
             return {"problem": "the result did not arrive whole", "retry": True}
         state, size = found
         result = PoolResult(
-            key=task.key, node_id=name, state=state, message=MESSAGES[state], sha256=digest, size_bytes=size,
-            account=name, reward=0 if self._charges else reward(task), at_s=self._clock(),
+            key=task.key, node_id=worker.name, state=state, message=MESSAGES[state], sha256=digest,
+            size_bytes=size, account=worker.account, reward=0 if self._charges else reward(task),
+            at_s=self._clock(),
         )  # fmt: skip
         now = await self._book.finish(result)
         if now.result_sha256 == digest:
             await self._log.system(
-                task.key, f"Result of {name} received, {size} bytes. The task is {now.state}."
+                task.key, f"Result of {worker.name} received, {size} bytes. The task is {now.state}."
             )
             await self._archives.remove_task(task.key)
         return _again(now, digest)

@@ -33,9 +33,11 @@ REQUEST_BYTES = 256
 
 
 async def host(
-    authority: Authority, name: str, lasts_s: int, invited: Callable[[Credential], None]
+    authority: Authority, name: str, lasts_s: int, invited: Callable[[Credential], None], account: str = ""
 ) -> Member | Problem:
     """Wait until one worker has come with the invitation that `invited` is given, at most `lasts_s`.
+
+    It belongs to `account`, or to that of its own name.
 
     Cancelling it makes the invitation void. Raises OSError when the worker cannot be remembered.
     """
@@ -45,13 +47,13 @@ async def host(
         if not joined.done():
             joined.set_result(_away(authority, "the connection ended"))
 
-    problem = authority.problem_with(name)
+    problem = authority.problem_with(name, account)
     client = problem or await connect(authority.for_pool(), on_close=lost)
     if isinstance(client, Problem):
         return client
     try:
         given, subject = authority.invite(lasts_s)
-        asked = await client.subscribe(subject, cb=partial(_answer, authority, name, joined))
+        asked = await client.subscribe(subject, cb=partial(_answer, authority, name, account, joined))
         await client.flush(timeout=FLUSH_S)
         invited(given)
         async with asyncio.timeout(lasts_s):
@@ -72,7 +74,7 @@ def _away(authority: Authority, about: str) -> Problem:
 
 
 async def _answer(
-    authority: Authority, name: str, joined: asyncio.Future[Member | Problem], request: Msg
+    authority: Authority, name: str, account: str, joined: asyncio.Future[Member | Problem], request: Msg
 ) -> None:
     """Let in whoever asks first; a request without a key lets nobody in."""
     if not request.reply:
@@ -82,7 +84,7 @@ async def _answer(
         return
     public = request.data[:REQUEST_BYTES].decode("ascii", "replace")
     try:
-        claim = authority.admit(name, public)
+        claim = authority.admit(name, public, account)
     except OSError as error:
         joined.set_exception(error)
         return

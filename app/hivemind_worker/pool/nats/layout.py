@@ -14,7 +14,7 @@ from typing import Any
 
 from hivemind_worker.model.pool_records import PoolAccount, PoolNode, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskId, TaskKey
-from hivemind_worker.pool.nats.subjects import ROOT
+from hivemind_worker.pool.nats.subjects import ROOT, token
 
 DAY_S = 24 * 60 * 60.0
 KEPT_S = 90 * DAY_S
@@ -91,11 +91,6 @@ def node_subject(node_id: str) -> str:
 def account_subject(name: str) -> str:
     """Where an account lies."""
     return f"{ROOT}.account.{token(name)}"
-
-
-def token(text: str) -> str:
-    """Any text as one token of a subject; different for different texts."""
-    return text.encode("utf-8", "surrogatepass").hex() or "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ from hivemind_worker.pool.nats.credential import load
 from hivemind_worker.pool.nats.engine import Connect
 from hivemind_worker.pool.nats.entrances import HERE, entrance
 from hivemind_worker.pool.nats.layout import PIECE_BYTES
-from hivemind_worker.pool.nats.subjects import WORKER_NAME, asks, stop_subject
+from hivemind_worker.pool.nats.subjects import WORKER_NAME, WorkerId, asks, stop_subject
 from hivemind_worker.pool.retry import Backoff
 from hivemind_worker.pool.standing import standing
 from hivemind_worker.pool.wire import MAX_ARCHIVE_BYTES, clean_words, read_task_id
@@ -69,10 +69,10 @@ class TaskHandler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How to connect to the pool's server, and under which name this worker is known there."""
+    """How to connect to the pool's server, and as whom this worker is known there."""
 
     connect: Connect
-    name: str
+    worker: WorkerId
 
 
 def way_of_worker(address: str, credential: Path, user: str, password: str) -> Way | Problem:
@@ -81,12 +81,20 @@ def way_of_worker(address: str, credential: Path, user: str, password: str) -> W
         if not WORKER_NAME.fullmatch(user):
             return Problem(code=FaultCode.NOT_LOGGED_IN)
         found = entrance(address, credential, user, password)
-        return found if isinstance(found, Problem) else Way(connect=found, name=user)
+        return (
+            found
+            if isinstance(found, Problem)
+            else Way(connect=found, worker=WorkerId(name=user, account=user))
+        )
     kept = load(credential)
     if isinstance(kept, Problem):
         return kept
+    if kept.worker is None:
+        return Problem(
+            code=FaultCode.BAD_CREDENTIAL, about=f"{credential} is no worker's: join the pool again"
+        )
     found = entrance(address, credential)
-    return found if isinstance(found, Problem) else Way(connect=found, name=kept.name)
+    return found if isinstance(found, Problem) else Way(connect=found, worker=kept.worker)
 
 
 async def check_way(address: str, credential: Path, user: str, password: str) -> str | Problem:
@@ -98,7 +106,7 @@ async def check_way(address: str, credential: Path, user: str, password: str) ->
     if isinstance(client, Problem):
         return client
     await _shut(client)
-    return way.name
+    return way.worker.name
 
 
 class PoolError(Exception):
@@ -124,7 +132,7 @@ class PullClient:
         self._clock, self._moved = clock or SystemClock(), moved
         self._backoff = Backoff(random.Random())  # noqa: S311 - jitter, not a secret
         self._client: Client | None = None
-        self._name = ""
+        self._worker: WorkerId | None = None
         self._fetching: TaskKey | None = None
         self._beat_at = self._ask_at = 0.0
         self._limits: set[asyncio.Timeout] = set()
@@ -195,15 +203,15 @@ class PullClient:
         return _told(await self._request(verb, json.dumps(values).encode()))
 
     async def _request(self, verb: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
-        client = self._client
-        if client is None:
+        client, worker = self._client, self._worker
+        if client is None or worker is None:
             raise PoolError(self._address, retry=True, code=FaultCode.POOL_UNREACHABLE)
         limit = asyncio.timeout(ANSWER_S)
         try:
             async with limit:
                 self._limits.add(limit)
                 answer = await client.request(
-                    asks(self._name, verb), data, timeout=2 * ANSWER_S, headers=headers
+                    asks(worker, verb), data, timeout=2 * ANSWER_S, headers=headers
                 )  # fmt: skip
         except (Error, TimeoutError, OSError) as error:
             raise PoolError(self._address, retry=True, code=FaultCode.POOL_MUTE) from error
@@ -233,9 +241,9 @@ class PullClient:
             await self._rest(LOOK_FOR_LOGIN_S if refused else self._backoff.next_s())
             return
         try:
-            await client.subscribe(stop_subject(way.name), cb=self._stop_heard)
-            self._client, self._name = client, way.name
-            self._view = replace(self._view, user=way.name)
+            await client.subscribe(stop_subject(way.worker.name), cb=self._stop_heard)
+            self._client, self._worker = client, way.worker
+            self._view = replace(self._view, user=way.worker.name)
             self._beat_at = self._ask_at = 0.0
             await self._stay()
         except (Error, PoolError) as error:

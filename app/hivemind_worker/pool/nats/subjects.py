@@ -1,8 +1,8 @@
 """The subjects of a pool on a NATS server, and which of them each role may use. Pure.
 
 Each worker has a tree of its own and no right to any other, nor to JetStream's own calls: it asks the pool,
-the pool looks, and only the pool reads streams. A worker's name is one token of a subject, so the
-server itself vouches for who speaks.
+the pool looks, and only the pool reads streams. A worker's name and the account to which it belongs are
+tokens of its subjects, so the server itself vouches for who speaks and for whose machine it is.
 """
 
 from __future__ import annotations
@@ -22,24 +22,76 @@ class Permissions:
     subscribe: tuple[str, ...]
 
 
-def said_by(worker: str) -> str:
-    """All that a worker says to the pool: asking for tasks, progress, output, results."""
-    return f"{ROOT}.from.{worker}.>"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerId:
+    """A worker as the pool's server knows it: its own name, and the account to which it belongs."""
+
+    name: str
+    account: str
+
+
+def token(text: str) -> str:
+    """Any text as one token of a subject; different for different texts."""
+    return text.encode("utf-8", "surrogatepass").hex() or "-"
+
+
+def text_of(token_: str) -> str:
+    """What `token` was given.
+
+    Raises:
+        ValueError: it was given nothing.
+    """
+    return bytes.fromhex(token_).decode("utf-8", "surrogatepass")
+
+
+def said_by(worker: WorkerId) -> str:
+    """All that a worker says to the pool: asking for tasks, progress, output, results, its standing."""
+    return f"{ROOT}.from.{token(worker.account)}.{worker.name}.>"
 
 
 def told_to(worker: str) -> str:
-    """All that the pool tells one worker: stop, pause, finish."""
+    """All that the pool tells one worker: which task to stop, what its owner wishes."""
     return f"{ROOT}.to.{worker}.>"
 
 
-def asks(worker: str, verb: str) -> str:
+def asks(worker: WorkerId, verb: str) -> str:
     """Where a worker asks the pool for one thing."""
-    return f"{ROOT}.from.{worker}.{verb}"
+    return f"{ROOT}.from.{token(worker.account)}.{worker.name}.{verb}"
+
+
+ASKED = f"{ROOT}.from.*.*.*"
+"""All that workers ask."""
+
+
+def who_asks(subject: str) -> tuple[WorkerId, str]:
+    """Who asks on a subject of `ASKED`, and for what.
+
+    Raises:
+        ValueError: it is no such subject.
+    """
+    _, _, account, name, verb = subject.split(".")
+    if not WORKER_NAME.fullmatch(name):
+        raise ValueError("no name of a worker")
+    return WorkerId(name=name, account=text_of(account)), verb
+
+
+def owner_in(permission: str, name: str) -> str | None:
+    """The account of a worker of this name that may say so; None when it is no such permission."""
+    found = re.fullmatch(rf"{ROOT}\.from\.([0-9a-f]+)\.{re.escape(name)}\.>", permission)
+    try:
+        return text_of(found[1]) if found else None
+    except ValueError:
+        return None
 
 
 def stop_subject(worker: str) -> str:
     """Where a worker hears which task to stop."""
     return f"{ROOT}.to.{worker}.stop"
+
+
+def wish_subject(worker: str) -> str:
+    """Where a worker hears what its owner wishes of it from another machine."""
+    return f"{ROOT}.to.{worker}.wish"
 
 
 def inbox_of(name: str) -> str:
@@ -52,10 +104,10 @@ def enrolment(public: str) -> str:
     return f"{ROOT}.enrol.{public}"
 
 
-def of_worker(worker: str) -> Permissions:
+def of_worker(worker: WorkerId) -> Permissions:
     """What a worker may do."""
     return Permissions(
-        publish=(said_by(worker),), subscribe=(told_to(worker), f"{inbox_of(worker)}.>")
+        publish=(said_by(worker),), subscribe=(told_to(worker.name), f"{inbox_of(worker.name)}.>")
     )  # fmt: skip
 
 
