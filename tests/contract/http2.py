@@ -72,3 +72,22 @@ async def status_of(address: str, path: str, body: bytes, limit_s: float = 10.0)
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+async def pings_answered(address: str, path: str, count: int) -> int:
+    """Ping so often within one call; how many answers come before the connection ends."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    answers = 0
+    try:
+        writer.write(request_head(path) + frame(PING, 0, 0, bytes(8)) * count)
+        async with asyncio.timeout(30):
+            while answers < count:
+                head = await reader.readexactly(9)
+                await reader.readexactly(int.from_bytes(head[:3], "big"))
+                answers += head[3] == PING and head[4] == ACK
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        await drop([writer])
+    return answers

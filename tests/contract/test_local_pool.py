@@ -19,6 +19,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.local.pool import LocalPool
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.store.pool_book import SqlitePoolBook
+from tests.contract.http2 import pings_answered
 from tests.contract.local_pool import (
     PASSWORD,
     Pool,
@@ -51,6 +52,10 @@ async def test_login_announces_that_results_are_taken_at_once(pool: Pool) -> Non
     call = pool.users.Login(pb.LoginRequest(username="ada", password=PASSWORD))
     assert ("hivemind-prompt-results", "1") in tuple(await call.initial_metadata())
     await call
+
+
+async def test_a_flood_of_pings_is_answered_as_any_other(pool: Pool) -> None:
+    assert await pings_answered(pool.address, "/nodepool.UserService/Login", 5000) == 5000
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,16 @@ from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from tests.contract.door import Worker, open_door
 from tests.contract.door_process import DoorProcess, door_process
 from tests.contract.gauge import MIB
-from tests.contract.http2 import PING, RST_STREAM, frame, half_sent, message_head, request_head, status_of
+from tests.contract.http2 import (
+    PING,
+    RST_STREAM,
+    frame,
+    half_sent,
+    message_head,
+    pings_answered,
+    request_head,
+    status_of,
+)
 from tests.fakes.pool import EXECUTE, STOP, call_worker
 
 RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
@@ -180,6 +189,10 @@ async def test_g7_noise_on_the_port_does_not_hold_up_an_honest_call(worker: Work
     assert await honest_call_s(worker) < 2
     for writer in writers:
         writer.close()
+
+
+async def test_g7_pings_are_answered_and_not_counted_which_would_cost_their_square(worker: Worker) -> None:
+    assert await pings_answered(worker.address, STOP, 5000) == 5000
 
 
 @pytest.mark.slow

@@ -40,6 +40,13 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.absolute_max_metadata_size", 16 << 10),
     ("grpc.enable_http_proxy", 0),  # a proxy of the environment cannot reach into the tunnel
 )
+PINGS_UNCOUNTED: tuple[tuple[str, int], ...] = (
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+"""Of every server of ours. A peer that pings too often is answered, not turned out: to turn it out
+costs gRPC 1.85 the square of its pings (each one more adds to one growing error while a last write
+is awaited), and eight connections kept an honest call waiting for half a minute."""
 HIDDEN = "(hidden)"
 REMEMBERED_SECRETS = 4  # the password and the last tokens
 SHORTEST_SECRET = 4  # a shorter one would blot out ordinary words, and hides nothing

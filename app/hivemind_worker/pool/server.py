@@ -26,6 +26,7 @@ from hivemind_worker.model.faults import FAULTS, FaultCode, sentence
 from hivemind_worker.model.task import Offer, Problem, TaskKey, key_of
 from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.pool.channel import PINGS_UNCOUNTED
 from hivemind_worker.pool.gate import PLACES, Gate
 from hivemind_worker.pool.peers import PeerCheck
 from hivemind_worker.pool.spool import remove, spool_request
@@ -43,6 +44,7 @@ SMALL_RECEIVE_LIMIT_S = 10.0
 SMALL_MESSAGE_BYTES = 64 << 10
 ANSWER_LIMIT_S = 60.0  # inspecting a hostile archive may take seconds
 OPTIONS: tuple[tuple[str, int], ...] = (
+    *PINGS_UNCOUNTED,
     ("grpc.max_receive_message_length", 101 << 20),  # 100 MiB of archive and its fields; also once unzipped
     ("grpc.max_send_message_length", 64 << 10),
     ("grpc.max_metadata_size", 16 << 10),
@@ -51,8 +53,6 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_allowed_incoming_connections", 512),
     ("grpc.max_connection_idle_ms", 60_000),  # a silent stranger keeps no connection
     ("grpc.server_handshake_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # the pool pings each 10 s
-    ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.so_reuseport", 0),  # else a second worker would share the port in silence
 )
 

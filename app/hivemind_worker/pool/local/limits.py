@@ -10,6 +10,7 @@ import re
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.pool.channel import PINGS_UNCOUNTED
 
 MESSAGE_BYTES = 100 * 1024 * 1024  # of the protocol, both ways, framing included
 SMALL_MESSAGE_BYTES = 4 * 1024 * 1024  # of calls that carry no archive: they are parsed on the loop
@@ -51,9 +52,8 @@ def server_options() -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 10_000),
         ("grpc.keepalive_timeout_ms", 5_000),
-        ("grpc.keepalive_permit_without_calls", 1),
+        *PINGS_UNCOUNTED,
         ("grpc.http2.max_pings_without_data", 0),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         # Linux would let a second pool listen on the same port and take half of the calls.
         ("grpc.so_reuseport", 0),
     ]
