@@ -60,10 +60,10 @@ def test_ours_is_never_more_than_the_whole() -> None:
 @pytest.mark.parametrize(
     ("kind", "scale", "words"),
     [
-        ("memory", 16.0, ("ours 3.2 GiB · others 4.8 GiB", "8.0 GiB")),
+        ("memory", 16.0, ("ours 3.2 · others 4.8", "8.0 GiB")),
         ("gpu", 1.0, ("", "65 %")),
-        ("network", 1.0, ("down 3.0 MiB/s · up 1.0 MiB/s", "")),
-        ("disk", 1.0, ("ours 0.5 MiB/s · others 1.5 MiB/s", "2.0 MiB/s")),
+        ("network", 1.0, ("down 3.0 · up 1.0 MiB/s", "")),
+        ("disk", 1.0, ("ours 0.5 · others 1.5", "2.0 MiB/s")),
         ("temperature", 1.0, ("", "66 °C")),
     ],
 )

@@ -308,11 +308,15 @@ def latest(made: Graph) -> Reading | None:
 
 
 def headline(made: Graph) -> tuple[str, str]:
-    """Beside the title: the parts, and the whole, which is set off: ("ours 40 % · others 9 %", "49 %")."""
+    """Beside the title: the parts, and the whole, which is set off: ("ours 2.5 · others 9.6", "12.1 GiB")."""
     now = latest(made)
     if now is None:
         return (_("no figures yet"), "")
-    parts = " · ".join(f"{name} {figure}" for _role, name, figure in now.rows)
+    unit = f" {made.unit}" if made.unit != PERCENT else ""
+    figures = [figure.removesuffix(unit) for _role, _name, figure in now.rows]
+    if not made.stacked:
+        figures[-1] = now.rows[-1][2]
+    parts = " · ".join(f"{row[1]} {figure}" for row, figure in zip(now.rows, figures, strict=True))
     if made.stacked:
         return parts, now.total
     return ("", now.rows[0][2]) if len(now.rows) == 1 else (parts, "")

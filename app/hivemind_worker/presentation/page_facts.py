@@ -16,9 +16,9 @@ from hivemind_worker.presentation.page_words import (
     ABSENT,
     FINE,
     NOTE,
-    NOTE_CODES,
     TROUBLE,
     cores_of,
+    kind_of,
 )
 from hivemind_worker.presentation.status import HEALTHY, NOT_REQUIRED, health_report
 
@@ -124,7 +124,7 @@ def findings(snapshot: Snapshot) -> tuple[Fact, ...]:
     """The verdicts that ask for something."""
     return tuple(
         Fact(name="", text=verdict.text, next_step=verdict.action,
-             look=_look((*(NOTE if verdict.code in NOTE_CODES else TROUBLE), "")))
+             look=_look((*kind_of(verdict.code), "")))
         for verdict in verdicts(snapshot) if verdict.action
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.judgement import RuleCode
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import TaskState
@@ -83,12 +84,21 @@ LOOKS = {
 }
 GROUP_WORDS = {"low": mark("Low"), "medium": mark("Medium"), "high": mark("High")}
 FINE, NOTE, TROUBLE = ("working", "check"), ("waiting", "info"), ("warning", "warning")
+HELD = ("paused", "tray-paused")
+"""What the owner's own rules hold back is no trouble."""
 CALM_CODES = frozenset({"working", "waiting_for_work"})
 IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
 NOTE_CODES = frozenset(
     {"full", "task_paused", "connecting", "stopping", "paused", "snoozed", "finishing", "results_waiting",
-     "recovered",     FaultCode.SANDBOX_PREPARING.value}
+     "recovered", "gpu_paused", "rules_ignored", "rules_never_allow", "lower_level", "clock_set",
+     "new_version", FaultCode.SANDBOX_PREPARING.value}
 )  # fmt: skip
+OF_THE_MACHINE = frozenset({
+    RuleCode.DISK, RuleCode.HEAT, RuleCode.GPU_HEAT, RuleCode.MEMORY_ACCEPT, RuleCode.MEMORY_PAUSE,
+    RuleCode.MEMORY_STOP,
+})  # fmt: skip
+RULE_CODES = frozenset(code.value for code in set(RuleCode) - OF_THE_MACHINE)
+"""What the owner wants so; that the disk is full or the computer hot is trouble nevertheless."""
 
 
 def node_look(snapshot: Snapshot) -> Look:
@@ -167,20 +177,29 @@ def causes(snapshot: Snapshot, settings: Settings) -> tuple[Cause, ...]:
 
 
 def _as_cause(verdict: Verdict) -> Cause:
-    kind = FINE if verdict.code in CALM_CODES else NOTE if verdict.code in NOTE_CODES else TROUBLE
     return Cause(
-        look=_look_of(kind), text=verdict.text, action=_own_action(verdict), since_s=verdict.since_s,
-        ends_at_s=verdict.ends_at_s, code=_trouble_code(verdict),
+        look=_look_of(kind_of(verdict.code)), text=verdict.text, action=_own_action(verdict),
+        since_s=verdict.since_s, ends_at_s=verdict.ends_at_s, code=_trouble_code(verdict),
     )  # fmt: skip
 
 
+def kind_of(code: str) -> tuple[str, str]:
+    """Tone and shape of a verdict: fine, a note, held back by a rule, or trouble."""
+    if code in RULE_CODES:
+        return HELD
+    return FINE if code in CALM_CODES else NOTE if code in NOTE_CODES else TROUBLE
+
+
 def _trouble_code(verdict: Verdict) -> str:
-    """The code of what is wrong; "" where all is as it should be."""
-    return "" if verdict.code in (*CALM_CODES, *NOTE_CODES) else verdict.code
+    """The code of what is wrong; "" where all is as it should be, or as the owner wants it."""
+    return verdict.code if kind_of(verdict.code) == TROUBLE else ""
 
 
 def _look_of(kind: tuple[str, str]) -> Look:
-    words = {"check": mark("fine"), "info": mark("note"), "warning": mark("trouble")}
+    words = {
+        "check": mark("fine"), "info": mark("note"), "warning": mark("trouble"),
+        "tray-paused": mark("holds work back"),
+    }  # fmt: skip
     return Look(tone=kind[0], icon=kind[1], word=_(words[kind[1]]))
 
 

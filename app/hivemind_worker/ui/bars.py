@@ -200,7 +200,9 @@ def round_up(value: float) -> float:
 
 
 def bounds(amounts: Sequence[float]) -> tuple[float, float]:
-    """A range around the amounts with a little air; never empty."""
+    """A range around the amounts whose ends and middle are round numbers; never empty."""
     low, high = min(amounts), max(amounts)
-    air = max(1.0, (high - low) * 0.1)
-    return max(0.0, low - air), high + air
+    unit = 10.0 ** max(0, math.floor(math.log10(max(1.0, (high - low) / 2))))
+    begin = max(0.0, math.floor(low / unit) * unit)
+    least = unit / 2 if unit > 1 else unit
+    return begin, begin + 2 * least * max(1, math.ceil((high - begin) / (2 * least)))

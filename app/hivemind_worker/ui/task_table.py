@@ -49,7 +49,8 @@ class TaskDelegate(QStyledItemDelegate):
         painter.drawLine(box.bottomLeft(), box.bottomRight())
         column = self._model.columns[index.column()]
         task: Task | None = index.data(TASK)
-        inside = box.adjusted(EDGE if index.column() == 0 else PAD, 0, -PAD, -1)
+        right = EDGE if index.column() == self._last_shown() else PAD
+        inside = box.adjusted(EDGE if index.column() == 0 else PAD, 0, -right, -1)
         if task is not None and column.key in ("status", "runtime"):
             inside = self._draw_shape(painter, inside, task, column.key, selected=selected)
         if task is not None and column.share is not None:
@@ -61,6 +62,14 @@ class TaskDelegate(QStyledItemDelegate):
             text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inside.width())
         flag = Qt.AlignmentFlag.AlignRight if column.figure else Qt.AlignmentFlag.AlignLeft
         painter.drawText(inside, flag | Qt.AlignmentFlag.AlignVCenter, text)
+
+    def _last_shown(self) -> int:
+        """The column at the right edge."""
+        table = self.parent()
+        assert isinstance(table, QTableView)
+        header = table.horizontalHeader()
+        shown = (header.logicalIndex(at) for at in reversed(range(header.count())))
+        return next((number for number in shown if not header.isSectionHidden(number)), -1)
 
     def _draw_share(self, painter: QPainter, inside: QRect, share: float | None) -> None:
         if share is None:

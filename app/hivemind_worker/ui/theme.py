@@ -233,10 +233,10 @@ def _palette(made: Theme) -> QPalette:
 
 def _sheet_values(made: Theme) -> dict[str, str]:
     """What the style sheet may name: colours as they are, px_body, h_control, radius_panel, …"""
-    values = {name.replace("-", "_"): colour for name, colour in made.colours.items()}
+    values = {name: str(size) for name, size in made.sizes.items() if name.startswith("radius_")}
+    values |= {name.replace("-", "_"): colour for name, colour in made.colours.items()}
     values |= {f"px_{kind}": str(made.px(kind)) for kind in made.type_px}
     values |= {f"w_{kind}": str(weight) for kind, weight in made.weights.items()}
-    values |= {name: str(size) for name, size in made.sizes.items()}
     body = QFontMetrics(made.font("body")).height()
     small = QFontMetrics(made.font("small")).height()
     # Heights of the content inside a border of one pixel each.

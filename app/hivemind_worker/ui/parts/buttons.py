@@ -77,6 +77,7 @@ class Button(_Tinted, QPushButton):
         if text != self.text():
             self.setText(text)
             self.setAccessibleName(text)
+            self._tint()  # an icon keeps its distance from a word
 
 
 class ToolButton(_Tinted, QToolButton):

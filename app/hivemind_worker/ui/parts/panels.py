@@ -15,6 +15,8 @@ from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape, set_ki
 from hivemind_worker.ui.theme import theme
 
 INSIDE = 16
+BESIDE_BADGE = 14
+"""Between a badge and its headline."""
 
 
 def column(spacing: int = 0, *, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QVBoxLayout:
@@ -138,15 +140,19 @@ class FactRow(QWidget):
         self.link.hide()
         edge = INSIDE if left > 24 else 0
         inner = row(12, margins=(edge, 3, edge, 3))
-        holder = row()
-        holder.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
-        inner.addLayout(holder)
-        inner.addSpacing(max(0, left - 12 - theme().icon_px("icon_small")))
+        inner.addSpacing(self._before(left))
+        inner.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
+        inner.addSpacing(max(0, left - 12 - theme().icon_px("icon_small")) - self._before(left))
         inner.addWidget(self.number)
         inner.addWidget(self.text, 1)
         inner.addWidget(self.link)
         inner.addWidget(self.right)
         self.setLayout(inner)
+
+    @staticmethod
+    def _before(left: int) -> int:
+        """Under a headline the shapes stand in the middle below its badge."""
+        return (left - BESIDE_BADGE - theme().icon_px("icon_small")) // 2 if left > BESIDE_BADGE + 32 else 0
 
     def show_line(self, shown: FactLine) -> None:
         """Take the values of a line."""

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+)
 
 from hivemind_worker.ui.icons import icon
 from hivemind_worker.ui.theme import appearance, theme
@@ -94,6 +100,18 @@ class RowsModel(QAbstractTableModel):
         return None
 
 
+class EdgeDelegate(QStyledItemDelegate):
+    """Tells the style sheet which cells are at an edge: their words stand off it as the heads' do."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        super().initStyleOption(option, index)
+        last = index.column() == index.model().columnCount() - 1
+        place = QStyleOptionViewItem.ViewItemPosition
+        option.viewItemPosition = (
+            place.Beginning if index.column() == 0 else place.End if last else place.Middle
+        )
+
+
 class RowsTable(QTableView):
     """The table. Ctrl+C copies the selected rows; `opened` tells the row of Enter or a double click."""
 
@@ -103,7 +121,9 @@ class RowsTable(QTableView):
         super().__init__()
         self.rows_model = RowsModel(columns)
         self.setModel(self.rows_model)
+        self.setItemDelegate(EdgeDelegate(self))
         self.setAccessibleName(name)
+        self.setProperty("inset", "true")
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)

@@ -23,7 +23,16 @@ from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.parts.buttons import Button
-from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, fill_page, row
+from hivemind_worker.ui.parts.panels import (
+    BESIDE_BADGE,
+    Columns,
+    FactLine,
+    FactRows,
+    Panel,
+    column,
+    fill_page,
+    row,
+)
 from hivemind_worker.ui.parts.text import Label, StateBadge
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.screens.last_hour import LastHour
@@ -41,7 +50,7 @@ class Verdicts(Panel):
         self.bridge = bridge
         self.badge, self.headline = StateBadge(), Label("", "headline", wrap=True)
         self.subline = Label("", "second", wrap=True)
-        self.causes = FactRows()
+        self.causes = FactRows(left=self.badge.sizeHint().width() + BESIDE_BADGE)
         self._first: Cause | None = None
         self.details = Button(_("Details"), kind="link", pressed=self._show_first)
         self._buttons: dict[str, Button] = {}
@@ -49,7 +58,7 @@ class Verdicts(Panel):
         words = column(1)
         words.addWidget(self.headline)
         words.addWidget(self.subline)
-        head = row(14, margins=(16, 13, 16, 11))
+        head = row(BESIDE_BADGE, margins=(16, 13, 16, 11))
         head.addWidget(self.badge, 0, Qt.AlignmentFlag.AlignTop)
         head.addLayout(words, 1)
         head.addWidget(self.details)
