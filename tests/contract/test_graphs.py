@@ -71,6 +71,14 @@ def test_every_kind_says_its_figures_with_their_unit(kind: str, scale: float, wo
     assert headline(graph(sliced(an_hour(), HOUR, END_S), kind, scale=scale)) == words
 
 
+def test_a_card_is_split_where_its_driver_tells_the_tasks_part_all_the_time() -> None:
+    known = an_hour(ours_gpu_percent=61.0)
+    made = graph(sliced(known, HOUR, END_S), "gpu")
+    assert (headline(made), made.stacked) == (("ours 61 % · others 4 %", "65 %"), True)
+    partly = [*known[:-600], *an_hour()[-600:]]
+    assert headline(graph(sliced(partly, HOUR, END_S), "gpu")) == ("", "65 %")
+
+
 def test_what_was_not_measured_is_a_gap_and_not_zero() -> None:
     points = [p for p in an_hour() if not 1000 < END_S - p.at_s < 1400]
     made = graph(sliced(points, HOUR, END_S), "cpu")

@@ -8,6 +8,7 @@ from pathlib import Path
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.metrics import Step, point_values
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.work import RunFigures
 from tests.fakes.node import NOW_S, FakeNode
 from tests.screens.scenes import SAMPLE
 from tests.screens.stand import standing
@@ -62,6 +63,27 @@ def test_a_computer_without_card_and_sensor_shows_neither(tmp_path: Path, node: 
         stand.look()
         assert stand.says("Temperature")
         assert stand.says("GPU, NVIDIA RTX 3060")
+
+
+def test_the_card_is_told_by_task_where_its_driver_tells_it(tmp_path: Path, node: FakeNode) -> None:
+    split = replace(SAMPLE, ours_gpu_percent=61.0)
+    node.points[Step.SECOND] = [
+        replace(p, values=point_values(split, 1, False)) for p in node.points[Step.SECOND]
+    ]
+    lends = replace(node.picture.tasks[0], demand=Resources(cpu=100, memory_gb=2, gpu=50))
+    used = RunFigures(at_s=NOW_S, cores=1, memory_bytes=1, memory_limit_bytes=2, disk_bytes=0,
+                      gpu_percent=61.0, gpu_memory_bytes=3 << 30)  # fmt: skip
+    node.put(lends)
+    node.uses[lends.key] = used
+    with standing(tmp_path, "resources", node) as stand:
+        assert stand.says("ours 61 % · others 4 %")
+        assert stand.says("61 % · 3.0 GiB")
+        node.uses[lends.key] = replace(used, gpu_percent=None, gpu_memory_bytes=None)
+        stand.look()
+        assert stand.says("cannot tell")
+        node.put(replace(lends, demand=Resources(cpu=100, memory_gb=2)))
+        stand.look()
+        assert not stand.says("cannot tell")
 
 
 def test_the_table_says_the_same_as_the_picture(tmp_path: Path, node: FakeNode) -> None:

@@ -61,6 +61,7 @@ async def test_network_disk_card_and_the_processors_graph_of_a_task_follow_the_e
     used = RunFigures(
         at_s=NOW_S, cores=0.5, memory_bytes=1 << 28, memory_limit_bytes=1 << 30, disk_bytes=0,
         net_in_bytes=3 << 20, net_out_bytes=512, read_bytes=2 << 30, write_bytes=1 << 20, gpu_percent=61.0,
+        gpu_memory_bytes=3 << 30,
     )  # fmt: skip
     desk.node.uses[task.key] = used
     desk.node.put(task)
@@ -68,14 +69,17 @@ async def test_network_disk_card_and_the_processors_graph_of_a_task_follow_the_e
     header = tasks.table().horizontalHeader()
     for number, column in enumerate(OPEN):
         header.setSectionHidden(number, column.key not in ("gpu_now", "net_now", "disk_now"))
-    assert cells(tasks) == ["61 %", "3.0 MiB / 512 B", "2.0 GiB / 1.0 MiB"]
+    assert cells(tasks) == ["61 % · 3.0 GiB", "3.0 MiB / 512 B", "2.0 GiB / 1.0 MiB"]
     tasks.table().selectRow(0)
     tasks.open_pane()
     await desk.until(lambda: "50 %" in tasks.pane.graph.accessibleDescription())
     shown = dict(use_rows(task, tasks.running.facts))
-    assert shown["Received / sent"] == "3.0 MiB / 512 B" and shown["GPU"] == "61 %"
-    assert {label.text() for label in tasks.pane.now.findChildren(QLabel)} >= {"61 %", "2.0 GiB / 1.0 MiB"}
-    desk.node.uses[task.key] = replace(used, read_bytes=None, gpu_percent=None)
+    assert shown["Received / sent"] == "3.0 MiB / 512 B" and shown["GPU"] == "61 % · 3.0 GiB"
+    assert {label.text() for label in tasks.pane.now.findChildren(QLabel)} >= {
+        "61 % · 3.0 GiB",
+        "2.0 GiB / 1.0 MiB",
+    }
+    desk.node.uses[task.key] = replace(used, read_bytes=None, gpu_percent=None, gpu_memory_bytes=None)
     desk.node.picture = replace(desk.node.picture)
     await desk.until(lambda: cells(tasks) == ["cannot tell", "3.0 MiB / 512 B", "cannot tell"])
     desk.node.put(replace(task, runtime="wasm", demand=Resources(cpu=100, memory_gb=1)))

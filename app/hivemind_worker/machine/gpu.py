@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from hivemind_worker.model.machine import Gpu, GpuTrouble
+from hivemind_worker.model.machine import Gpu, GpuProcess, GpuTrouble
 
 log = logging.getLogger(__name__)
 GIB = 1024**3
 MIB_A_GIB, MILLIWATTS = 1024, 1000
+WINDOW_S = 2.0
+"""The driver takes a sample of each process up to once a second."""
 TRY_AGAIN_S = 60.0
 """A computer without a card is not asked every second."""
 
@@ -95,6 +97,40 @@ class GpuProbe:
             self._open = None
 
 
+def _processes(library: Any, handle: Any) -> tuple[GpuProcess, ...] | None:
+    """What is on a card; None where the driver does not tell (no permission, a card that is cut in parts)."""
+    try:
+        found = [
+            *library.nvmlDeviceGetComputeRunningProcesses(handle),
+            *library.nvmlDeviceGetGraphicsRunningProcesses(handle),
+        ]
+    except Exception:
+        return None
+    percents, memory = _percents(library, handle), dict[int, float | None]()
+    for one in found:  # a process that draws and computes is in both lists, with the same memory
+        known = None if one.usedGpuMemory is None else one.usedGpuMemory / GIB  # WDDM tells none
+        memory[int(one.pid)] = known if known is not None else memory.get(int(one.pid))
+    return tuple(
+        GpuProcess(pid=pid, memory_gb=used, percent=None if percents is None else percents.get(pid, 0.0))
+        for pid, used in memory.items()
+    )
+
+
+def _percents(library: Any, handle: Any) -> dict[int, float] | None:
+    """The mean use of the last seconds by process; those that used nothing are not named."""
+    since_us = round((time.time() - WINDOW_S) * 1e6)
+    try:
+        samples = library.nvmlDeviceGetProcessUtilization(handle, since_us)
+    except Exception as error:
+        # "not found" is how it says that nothing was used; so is, in pynvml, success without a sample
+        return {} if "NotFound" in type(error).__name__ or getattr(error, "value", None) == 0 else None
+    found: dict[int, list[float]] = {}
+    for sample in samples:
+        if sample.timeStamp >= since_us:  # old entries of the driver's ring come along
+            found.setdefault(int(sample.pid), []).append(float(sample.smUtil))
+    return {pid: min(100.0, sum(values) / len(values)) for pid, values in found.items()}
+
+
 def usable(cards: Iterable[Gpu]) -> tuple[Gpu, ...]:
     """The cards that work."""
     return tuple(card for card in cards if card.trouble is None)
@@ -109,6 +145,7 @@ def _nvml_card(library: Any, handle: Any) -> Gpu:
         memory_used_gb=memory.used / GIB,
         percent=_known(lambda: float(library.nvmlDeviceGetUtilizationRates(handle).gpu)),
         celsius=_known(lambda: float(library.nvmlDeviceGetTemperature(handle, library.NVML_TEMPERATURE_GPU))),
+        processes=_processes(library, handle),
         watts=_known(lambda: float(library.nvmlDeviceGetPowerUsage(handle)) / MILLIWATTS),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from hivemind_worker.machine.gpu import GpuProbe
+from hivemind_worker.machine.gpu_owners import GpuOwners
 from hivemind_worker.model.machine import Gpu, Sample
 
 GIB = 1024**3
@@ -42,6 +43,7 @@ class Sampler:
         self._disk = disk
         self._gpus = gpus or GpuProbe()
         self._steady = steady
+        self._roots, self._owners = roots, GpuOwners()
         self._ours = OwnProcesses(roots)
         self._at_s: float | None = None
         self._counters: Mapping[str, float] = {}
@@ -49,7 +51,7 @@ class Sampler:
     def take(self) -> Sample:
         """Use of processor and rates since the last call (0 or None at the first), all else as it is now."""
         memory = psutil.virtual_memory()
-        gpus = self._gpus.look()
+        gpus = self._owners.find(self._gpus.look(), self._roots())
         passed_s = self._pass()
         ours = self._ours.since_last(passed_s)
         rates = self._rates(passed_s)
@@ -64,6 +66,7 @@ class Sampler:
             ours_disk_bps=None if not passed_s else ours.disk_bytes / passed_s,
             cpu_celsius=cpu_celsius(),
             gpu_percent=_largest(gpu.percent for gpu in gpus),
+            ours_gpu_percent=_largest(_ours(gpu) for gpu in gpus),
             gpu_memory_percent=_largest(_memory_percent(gpu) for gpu in gpus),
             gpu_celsius=_largest(gpu.celsius for gpu in gpus),
             gpus=gpus,
@@ -181,6 +184,12 @@ def cpu_celsius() -> float | None:
 
 def _percent(part: float, whole: float) -> float:
     return min(100.0, 100 * part / whole) if whole else 0.0
+
+
+def _ours(gpu: Gpu) -> float | None:
+    """The tasks' part of a card's use: never more than the whole, which is measured over another span."""
+    percent, _memory = gpu.used_by(lambda process: process.task is not None)
+    return percent if percent is None or gpu.percent is None else min(percent, gpu.percent)
 
 
 def _memory_percent(gpu: Gpu) -> float | None:

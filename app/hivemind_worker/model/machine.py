@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +19,17 @@ class GpuTrouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """A process on a card. None where the driver does not tell; `task` is the first process of the task that
+    it belongs to, None for other programs."""
+
+    pid: int
+    memory_gb: float | None = None
+    percent: float | None = None
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
     """One graphics card. None where it does not tell; `trouble` when it is there and cannot work."""
 
@@ -29,6 +41,20 @@ class Gpu:
     celsius: float | None = None
     watts: float | None = None
     trouble: GpuTrouble | None = None
+    processes: tuple[GpuProcess, ...] | None = None  # None: the driver does not tell them apart
+
+    def used_by(self, wanted: Callable[[GpuProcess], bool]) -> tuple[float | None, float | None]:
+        """Percent and GiB of some of its processes; None where the driver does not tell."""
+        if self.processes is None:
+            return None, None
+        own = [process for process in self.processes if wanted(process)]
+        return _sum(process.percent for process in own), _sum(process.memory_gb for process in own)
+
+
+def _sum(parts: Iterable[float | None]) -> float | None:
+    """A sum of what is known altogether; None when a part of it is not."""
+    values = list(parts)
+    return None if None in values else float(sum(value for value in values if value is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +71,7 @@ class Sample:
     memory_total_gb: float = 0.0
     disk_available_gb: float
     gpu_percent: float | None = None
+    ours_gpu_percent: float | None = None
     ours_cpu_percent: float = 0.0
     ours_memory_percent: float = 0.0
     gpu_memory_percent: float | None = None
@@ -56,6 +83,15 @@ class Sample:
     cpu_celsius: float | None = None
     gpu_celsius: float | None = None
     gpus: tuple[Gpu, ...] = ()
+
+    def gpu_use(self, task: int | None) -> tuple[float | None, float | None]:
+        """What a task, by its first process, takes of the cards: percent of the one that it uses most, GiB of
+        all. None where the driver does not tell, or the process is not known."""
+        if task is None or not self.gpus:
+            return None, None
+        parts = [card.used_by(lambda process: process.task == task) for card in self.gpus]
+        known = [percent for percent, _memory in parts if percent is not None]
+        return max(known) if len(known) == len(parts) else None, _sum(memory for _percent, memory in parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

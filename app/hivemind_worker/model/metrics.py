@@ -12,7 +12,7 @@ Value = float | None
 MEASURED = (
     "cpu_percent", "memory_percent", "disk_available_gb", "gpu_percent", "ours_cpu_percent",
     "ours_memory_percent", "ours_disk_bps", "gpu_memory_percent", "net_down_bps", "net_up_bps",
-    "disk_read_bps", "disk_write_bps", "cpu_celsius", "gpu_celsius",
+    "disk_read_bps", "disk_write_bps", "cpu_celsius", "gpu_celsius", "ours_gpu_percent",
 )  # fmt: skip
 """The columns that are fields of a `Sample`."""
 

@@ -103,3 +103,4 @@ class RunFigures:
     read_bytes: int | None = 0
     write_bytes: int | None = 0
     gpu_percent: float | None = None
+    gpu_memory_bytes: int | None = None

@@ -136,6 +136,10 @@ KINDS: dict[str, Kind] = {
             row["ours_memory_percent"] * scale / 100, row["memory_percent"] * scale / 100
         ),
     ),
+    "gpu by task": Kind(
+        title=lambda: _("GPU"), unit=PERCENT, top=100.0, columns=("ours_gpu_percent", "gpu_percent"),
+        make=lambda row, _scale: _split(row["ours_gpu_percent"], row["gpu_percent"]),
+    ),
     "gpu": Kind(
         title=lambda: _("GPU"), unit=PERCENT, top=100.0, columns=("gpu_percent",), roles=(Role.OTHERS,),
         make=lambda row, _scale: (row["gpu_percent"],), names=lambda: (_("in use"),),
@@ -224,7 +228,7 @@ def _bridged(
 
 def graph(cut: Slices, kind: str, *, scale: float = 1.0, limit: Limit | None = None) -> Graph:
     """One figure over a range. `scale` is the whole where a kind needs it (GiB)."""
-    made = KINDS[kind]
+    made = KINDS["gpu by task" if kind == "gpu" and _tells_tasks_apart(cut) else kind]
     values = [_made(made, row, scale) for row in cut.rows]
     series = tuple(
         Series(
@@ -241,6 +245,12 @@ def graph(cut: Slices, kind: str, *, scale: float = 1.0, limit: Limit | None = N
         begin_s=cut.begin_s, end_s=cut.end_s, series=series, bands=tuple(_bands(cut.rows)), limit=limit,
         times_s=tuple(cut.begin_s + (n + 1) * length_s / count for n in range(count)),
     )  # fmt: skip
+
+
+def _tells_tasks_apart(cut: Slices) -> bool:
+    """Whether the cards' driver told the tasks' part whenever it told the whole."""
+    told = [row["ours_gpu_percent"] for row in cut.rows if row is not None and row["gpu_percent"] is not None]
+    return bool(told) and None not in told
 
 
 def _made(kind: Kind, row: Mapping[str, float | None] | None, scale: float) -> tuple[float, ...] | None:

@@ -101,7 +101,9 @@ def gpu_words(task: Task, facts: Facts) -> str:
     used = facts.uses.get(task.key)
     if not task.demand.gpu or used is None:
         return ABSENT
-    return _("cannot tell") if used.gpu_percent is None else f"{used.gpu_percent:.0f} %"
+    percent = "" if used.gpu_percent is None else f"{used.gpu_percent:.0f} %"
+    memory = "" if used.gpu_memory_bytes is None else size_words(used.gpu_memory_bytes)
+    return " · ".join(part for part in (percent, memory) if part) or _("cannot tell")
 
 
 def use_rows(task: Task, facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -197,7 +199,7 @@ OPEN = (
         order=lambda task, facts: used.memory_bytes if (used := facts.uses.get(task.key)) else 0,
     ),
     Column(
-        key="gpu_now", title=mark("GPU"), chars=9, figure=True, shown=False, text=gpu_words,
+        key="gpu_now", title=mark("GPU"), chars=14, figure=True, shown=False, text=gpu_words,
         order=lambda task, facts: _amount(task, facts, "gpu_percent"),
     ),
     Column(

@@ -12,6 +12,7 @@ from hivemind_worker.model.task import TaskKey
 from hivemind_worker.model.work import RunFigures
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.graphs import BUCKETS, PERCENT, Graph, Role, Series
+from hivemind_worker.presentation.task_columns import Facts, gpu_words, short_id
 
 EVERY_S = 1.0
 LEAST_APART_S = 0.7
@@ -46,6 +47,15 @@ class TaskUse:
             begin_s=begin_s, end_s=now_s, times_s=tuple(begin_s + (n + 1) * EVERY_S for n in range(BUCKETS)),
             series=(Series(role=Role.OURS, name=_("this task"), values=tuple(_bridged(slots))),),
         )  # fmt: skip
+
+
+def gpu_by_task(snapshot: Snapshot, uses: Mapping[TaskKey, RunFigures]) -> str:
+    """What each running task that asked for a graphics card takes of it; "" where none did."""
+    facts = Facts(now_s=snapshot.at_s, time_limit_s=0.0, uses=uses)
+    return "; ".join(
+        _("task {task}: {use}", task=short_id(task), use=gpu_words(task, facts))
+        for task in snapshot.tasks if task.demand.gpu and task.key in uses
+    )  # fmt: skip
 
 
 def _bridged(slots: list[float | None]) -> list[float | None]:

@@ -188,6 +188,7 @@ COMPONENTS: dict[str, Schema] = {
         read_bytes=maybe(COUNT),
         write_bytes=maybe(COUNT),
         gpu_percent=maybe(NUMBER),
+        gpu_memory_bytes=maybe(COUNT),
     ),
     "SeedTask": record(**SEED_TASK),
     "Verdict": record(code=TEXT, text=TEXT, since=MAYBE_TIME, ends_at=MAYBE_TIME, action=TEXT),

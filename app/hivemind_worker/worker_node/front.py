@@ -32,7 +32,7 @@ from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.care import Care
 from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
-from hivemind_worker.worker_node.parts import Parts, node_id_of
+from hivemind_worker.worker_node.parts import GIB, Parts, node_id_of
 from hivemind_worker.worker_node.pools import Pools
 from hivemind_worker.worker_node.rules import RuleWatch, SourcesMaker
 from hivemind_worker.worker_node.sending import Sending
@@ -182,7 +182,14 @@ class Front:
         return found
 
     def task_figures(self, task: Task) -> RunFigures | None:
-        return self.parts.runtime.figures(task.key, task.attempt)
+        """With what it takes of the graphics cards, which the cards' driver tells and no sandbox."""
+        found = self.parts.runtime.figures(task.key, task.attempt)
+        if found is None or not task.demand.gpu:
+            return found
+        first = self.parts.runtime.process(task.key, task.attempt)
+        percent, memory_gb = self.facts.around.sample.gpu_use(first)
+        memory_bytes = None if memory_gb is None else round(memory_gb * GIB)
+        return replace(found, gpu_percent=percent, gpu_memory_bytes=memory_bytes)
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         return await self.parts.journal.story(key)

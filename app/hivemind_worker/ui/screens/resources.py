@@ -18,6 +18,7 @@ from hivemind_worker.presentation.graphs import Graph, Limit, graph, headline, s
 from hivemind_worker.presentation.moments import day, day_number, when
 from hivemind_worker.presentation.ranges import RANGES
 from hivemind_worker.presentation.resource_shares import ShareWords, share_words
+from hivemind_worker.presentation.task_use import gpu_by_task
 from hivemind_worker.ui.bars import ShareBar
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.graphs import GraphView
@@ -96,6 +97,8 @@ class GraphPanel(Panel):
         self.name, self.parts, self.whole = Label("", "strong"), Sentence("", "small"), Figure("", "strong")
         self.parts.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.view = GraphView()
+        self.by_task = Sentence("", "small")
+        self.by_task.hide()
         self.table = RowsTable((), "")
         self._graph: Graph | None = None
         self.stack = QStackedWidget()
@@ -108,6 +111,7 @@ class GraphPanel(Panel):
         inside = column(6, margins=(16, 10, 14, 8))
         inside.addLayout(head)
         inside.addWidget(self.stack, 1)
+        inside.addWidget(self.by_task)
         self.body.addLayout(inside)
         self.setMinimumHeight(round(HEIGHTS[kind] * theme().scale))
 
@@ -126,6 +130,11 @@ class GraphPanel(Panel):
         self.table.setAccessibleName(title)
         if self.stack.currentWidget() is self.table:
             self._fill(shown)
+
+    def show_tasks(self, text: str) -> None:
+        """What each task takes of it, below the picture; "" where that is not asked."""
+        self.by_task.setText(text)
+        self.by_task.setVisible(bool(text))
 
     def as_table(self, wanted: bool) -> None:
         """Change between picture and table."""
@@ -291,6 +300,12 @@ class Resources(Screen):
 
     def render_picture(self, snapshot: Snapshot) -> None:
         self._show_shares(snapshot)
+        node = self.bridge.node
+        uses = {} if node is None else {
+            task.key: figures for task in snapshot.tasks
+            if task.demand.gpu and (figures := node.task_figures(task)) is not None
+        }  # fmt: skip
+        self.panels["gpu"].show_tasks(gpu_by_task(snapshot, uses))
 
     def _draw(self) -> None:
         snapshot, sample = self.bridge.snapshot, self.bridge.sample
