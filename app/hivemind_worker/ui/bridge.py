@@ -163,8 +163,13 @@ class Bridge(QObject):
     def change_settings(
         self, values: dict[str, object], then: Callable[[tuple[Problem, ...]], None] | None = None
     ) -> None:
-        """Keep settings; None takes one out of the file."""
-        self.query("settings", lambda node: node.change_settings(values), then or (lambda _problems: None))
+        """Keep settings; None takes one out of the file. Without `then` a refusal is told by `refused`."""
+
+        def answered(problems: tuple[Problem, ...]) -> None:
+            if problems:
+                self.refused.emit(problems[0])
+
+        self.query("settings", lambda node: node.change_settings(values), then or answered)
 
     def start(self, name: str, work: Any) -> Any:
         """Run a coroutine beside the window; what it did not expect reaches the log and `bug`."""

@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFrame, QLineEdit, QSpinBox, QWidget
 
+from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.settings_form import (
     CHOICE,
@@ -19,9 +20,11 @@ from hivemind_worker.presentation.settings_form import (
     reason_against,
     shown,
 )
+from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button, Switch
 from hivemind_worker.ui.parts.panels import column, row
 from hivemind_worker.ui.parts.text import Label, Shape, set_kind
+from hivemind_worker.ui.refusal import Refusal
 from hivemind_worker.ui.theme import theme
 
 LABEL_PX, FIELD_PX, LEFT = 190, 176, 20
@@ -44,7 +47,9 @@ class _NoWheel(QObject):
 class SettingRow(QFrame):
     """Shows a `FormRow`. `changed` is called with a value that fits; another one is refused here."""
 
-    def __init__(self, form: FormRow, changed: Changed, reset: Callable[[str], object]) -> None:
+    def __init__(
+        self, bridge: Bridge, form: FormRow, changed: Changed, reset: Callable[[str], object]
+    ) -> None:
         super().__init__()
         self.form, self._changed, self._reset = form, changed, reset
         self._quiet = _NoWheel(self)
@@ -57,7 +62,7 @@ class SettingRow(QFrame):
         self.label.setBuddy(self.field)
         self.hint = Label("", "small", wrap=True)
         self.mark = Shape(px="icon_small")
-        self.reason = Label("", "refused", wrap=True)
+        self.reason = Refusal(bridge)
         self.back = Button("", kind="link", pressed=self.put_back)
         self.default = Button(_("Use the default"), kind="link", pressed=lambda: self._reset(form.name))
         self._lay_out()
@@ -150,19 +155,24 @@ class SettingRow(QFrame):
     def take(self, value: Any) -> None:
         """The owner wants this value."""
         if value == self.form.value:
-            self.refuse("")
+            self.refuse(None)
             return
         reason = reason_against(self.form.name, value)
-        self.refuse(reason)
+        self.reason.say_setting(self.form.name, reason)
+        self._mark()
         if not reason:
             self._changed(self.form.name, value)
 
-    def refuse(self, reason: str) -> None:
-        """Say why the value is not taken; "" takes that back."""
+    def refuse(self, problem: Problem | None) -> None:
+        """Say why the value was not kept; None takes that back."""
+        self.reason.say(problem)
+        self._mark()
+
+    def _mark(self) -> None:
+        """A refused value is marked, and can be put back."""
+        reason = self.reason.text()
         set_kind(self, "setting", refused="true" if reason else "false")
         set_kind(self.field, self.field.property("kind") or "", refused="true" if reason else "false")
-        self.reason.setText(reason)
-        self.reason.setVisible(bool(reason))
         self.mark.show_icon("cross", "state-error-ink", _("refused"))
         self.mark.setVisible(bool(reason))
         self.back.setVisible(bool(reason))
@@ -179,14 +189,14 @@ class SettingRow(QFrame):
     def put_back(self) -> None:
         """Show the value that holds again."""
         self._put(self.form.value)
-        self.refuse("")
+        self.refuse(None)
 
     def show_row(self, form: FormRow) -> None:
         """What is kept and what holds has changed; a refused value stays until it is mended."""
         self.form = form
         if not self.is_refused:
             self._put(form.value)
-            self.refuse("")
+            self.refuse(None)
         self.field.setEnabled(not form.locked)
         parts = [form.locked or form.hint]
         if form.due:

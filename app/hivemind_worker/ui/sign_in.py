@@ -9,12 +9,12 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import column
 from hivemind_worker.ui.parts.text import Label
+from hivemind_worker.ui.refusal import Refusal
 
 
 class KeepSignedIn(QWidget):
@@ -66,8 +66,7 @@ class SignIn(Dialog):
         self.content.addWidget(self.keep)
         self.plain = QCheckBox(_("Sign in although others on the network may read the password"))
         self.plain.hide()
-        self.refused = Label("", "refused", wrap=True)
-        self.refused.hide()
+        self.refused = Refusal(bridge)
         self.content.addWidget(self.plain)
         self.content.addWidget(self.refused)
         self.foot.addWidget(Button(_("Cancel"), pressed=self.reject))
@@ -91,7 +90,8 @@ class SignIn(Dialog):
             (field for field in (self.address, self.user, self.password) if not field.text()), None
         )
         if missing is not None:
-            self._refuse(_("{field} is missing.", field=missing.accessibleName()))
+            self.refused.say_words(_("{field} is missing.", field=missing.accessibleName()))
+            self.setAccessibleDescription(self.refused.text())
             missing.setFocus()
             return
         self.button.setEnabled(False)
@@ -111,9 +111,5 @@ class SignIn(Dialog):
             self._done(address)
             return
         self.plain.setVisible(problem.code is FaultCode.PLAIN_LOGIN or self.plain.isChecked())
-        self._refuse(" ".join(words(problem)))
-
-    def _refuse(self, text: str) -> None:
-        self.refused.setText(text)
-        self.refused.show()
-        self.setAccessibleDescription(text)
+        self.refused.say(problem)
+        self.setAccessibleDescription(self.refused.text())

@@ -14,7 +14,6 @@ from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import unended
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.plain_text import shown_line, shown_log
@@ -39,6 +38,7 @@ from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape, StateBadge, set_kind
+from hivemind_worker.ui.refusal import Refusal
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.sign_in import SignIn
 from hivemind_worker.ui.theme import theme
@@ -229,7 +229,7 @@ class UnderWay(Panel):
         head.addWidget(self.name, 1)
         head.addWidget(self.task_id)
         self.steps = FactRows(left=28, lines=False)
-        self.trouble = Label("", "refused", wrap=True)
+        self.trouble = Refusal(screen.bridge)
         self.trouble.setContentsMargins(16, 0, 16, 6)
         self.log = Button(_("Show log"), "logs", "small", lambda: screen.show_log(self.sending))
         self.stop = Button(_("Stop…"), "stop", "small", lambda: screen.ask_to_stop(self.sending))
@@ -261,11 +261,10 @@ class UnderWay(Panel):
             lines.append(FactLine(look=look, text=look.word.capitalize(), right=end_words(sending, now_s)
                                   if sending.problem is None else ""))  # fmt: skip
         self.steps.show_lines(lines)
-        said = " ".join(words(sending.problem)) if sending.problem is not None else ""
-        if not said and sending.step is SendStep.FAILED:
-            said = sending.message
-        self.trouble.setText(said)
-        self.trouble.setVisible(bool(said))
+        if sending.problem is None and sending.step is SendStep.FAILED:
+            self.trouble.say_words(sending.message)
+        else:
+            self.trouble.say(sending.problem)
         self.log.setEnabled(has_log)
         self.stop.setVisible(not sending.step.has_ended)
         self.open.setVisible(bool(sending.result))

@@ -17,7 +17,6 @@ from hivemind_worker.model.rules import DAYS, Level, level_rows, preset, rule_ro
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.offer_words import card_offer_words, offer_words
 from hivemind_worker.presentation.rule_rows import (
     PRESET_NAMES,
@@ -36,6 +35,7 @@ from hivemind_worker.ui.parts.buttons import Button, MenuButton, Segments, Switc
 from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
+from hivemind_worker.ui.refusal import Refusal
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.week_grid import DayStrip, Stretch, WeekGrid
@@ -139,12 +139,9 @@ class RuleRow(QWidget):
 class RuleEditor(Dialog):
     """The numbers and names of one rule, or of one level."""
 
-    def __init__(
-        self, parent: QWidget, title: str, edits: Sequence[str], values: dict[str, Any],
-        save: Callable[..., object],
-    ) -> None:  # fmt: skip
-        super().__init__(parent, title)
-        self._save = save
+    def __init__(self, screen: Rules, title: str, edits: Sequence[str], values: dict[str, Any]) -> None:
+        super().__init__(screen, title)
+        self._save = screen.change
         self.fields: dict[str, QWidget] = {}
         table = {each.name: each for each in rule_rows()}
         for name in edits:
@@ -156,7 +153,7 @@ class RuleEditor(Dialog):
             self.fields[name] = field
             self.content.addWidget(said)
             self.content.addWidget(field)
-        self.refused = Label("", "refused", wrap=True)
+        self.refused = Refusal(screen.bridge)
         self.content.addWidget(self.refused)
         self.foot.addWidget(Button(_("Cancel"), pressed=self.reject))
         self.foot.addWidget(Button(_("Use it"), kind="primary", pressed=self.take))
@@ -196,7 +193,7 @@ class RuleEditor(Dialog):
         if not problems:
             self.accept()
             return
-        self.refused.setText(" ".join(words(problems[0])))
+        self.refused.say(problems[0])
 
 
 class Rules(Screen):
@@ -385,7 +382,7 @@ class Rules(Screen):
         node = self.bridge.node
         if node is None:
             return
-        self.dialog = RuleEditor(self, title, edits, asdict(node.rules.current), self.change)
+        self.dialog = RuleEditor(self, title, edits, asdict(node.rules.current))
         self.dialog.finished.connect(self._forget_dialog)
         self.dialog.open()
 

@@ -14,7 +14,6 @@ from hivemind_worker.model.checkup import Autostart
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _, translate_many
-from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.settings_form import FormGroup, form, waiting
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon
@@ -22,6 +21,7 @@ from hivemind_worker.ui.parts.buttons import Button, Switch, ToolButton
 from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import box, column, line, row, scrolled
 from hivemind_worker.ui.parts.text import Label, Shape
+from hivemind_worker.ui.refusal import Refusal
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.setting_fields import FIELD_PX, LABEL_PX, LEFT, SettingRow
 from hivemind_worker.ui.theme import theme
@@ -43,7 +43,7 @@ class AutostartRow(QWidget):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self._bridge = bridge
-        self.switch, self.hint = Switch(), Label("", "small", wrap=True)
+        self.switch, self.hint, self.refused = Switch(), Label("", "small", wrap=True), Refusal(bridge)
         label = Label(_("Start with the system"))
         label.setFixedWidth(round(LABEL_PX * theme().scale))
         label.setBuddy(self.switch)
@@ -55,6 +55,7 @@ class AutostartRow(QWidget):
         for part in (label, self.switch):
             inside.addWidget(part)
         inside.addWidget(self.hint, 1)
+        inside.addWidget(self.refused, 1)
         inside.addWidget(self.repair)
         self.setLayout(inside)
         self.show_state(Autostart.OFF)
@@ -72,10 +73,10 @@ class AutostartRow(QWidget):
         said = _("For your account only, hidden in the tray. Off until you ask for it.")
         if found is Autostart.STALE:
             said = _("Its entry starts another program, or one that is gone.")
-        elif isinstance(found, Problem):
-            said = " ".join(words(found))
+        self.refused.say(found if isinstance(found, Problem) else None)
         self.hint.setText(said)
-        self.switch.setAccessibleDescription(said)
+        self.hint.setHidden(bool(self.refused.text()))
+        self.switch.setAccessibleDescription(self.refused.text() or said)
 
     def _wanted(self, on: bool) -> None:
         self._bridge.query("set autostart", lambda node: node.care.set_autostart(on), self._answered)
@@ -193,7 +194,7 @@ class Settings(Screen):
         for group in groups:
             self._add_head(group.name, group.title, group.note)
             for shown in group.rows:
-                made = self.rows[shown.name] = SettingRow(shown, self._change, self._reset)
+                made = self.rows[shown.name] = SettingRow(self.bridge, shown, self._change, self._reset)
                 self._form.addWidget(made)
         self.list.setCurrentRow(0)
 
@@ -277,6 +278,6 @@ class Settings(Screen):
 
     def _kept(self, names: tuple[str, ...], problems: tuple[Problem, ...]) -> None:
         for name in names:
-            self.rows[name].refuse(" ".join(words(problems[0])) if problems else "")
+            self.rows[name].refuse(problems[0] if problems else None)
         self._look_again()
         self._mark_groups()

@@ -193,11 +193,17 @@ class HowMuch(Step):
     def take(self) -> bool:
         key = next((key for key, button in self.presets.items() if button.isChecked()), "night")
         rules = dict(RULE_PRESETS[key])
-        self.bridge.query("setup rules", lambda node: node.rules.change(rules), lambda _problems: None)
+        self.bridge.query("setup rules", lambda node: node.rules.change(rules), self._changed)
         self.bridge.change_settings(
-            {"max_cpu_cores": self.cores.number.value(), "max_memory_gb": self.memory.number.value()}
+            {"max_cpu_cores": self.cores.number.value(), "max_memory_gb": self.memory.number.value()},
+            self._changed,
         )
         return True
+
+    def _changed(self, problems: tuple[Problem, ...]) -> None:
+        """Nothing is taken for kept that is not: the notice stands in the window below."""
+        if problems:
+            self.bridge.refused.emit(problems[0])
 
 
 class Join(Step):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -13,10 +15,11 @@ from hivemind_worker.engine.face import NodeFace
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import Review
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.fault_details import Told
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.vpn import finding_words
 from hivemind_worker.ui.bridge import Bridge
-from hivemind_worker.ui.fault_details import say_problem
+from hivemind_worker.ui.fault_details import say_problem, show_details
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout, Panel, column, row
 from hivemind_worker.ui.parts.step import Step
@@ -25,6 +28,8 @@ from hivemind_worker.ui.theme import theme
 
 READ_LIMIT = 1 << 20
 PASTE_PX = 150
+PROFILE = "vpn_profile"
+"""The code of a profile that is not used."""
 
 
 class Drop(QFrame):
@@ -166,9 +171,10 @@ class Source(Step):
         refused = [finding_words(each) for each in self.review.findings if each.refuses]
         self.trouble.setVisible(bool(refused))
         if refused:
-            self.trouble.say(
-                _warning(), _("This profile is not used. Nothing was changed."), "\n".join(refused[:8])
-            )
+            said = _("This profile is not used. Nothing was changed.")
+            told = Told(code=PROFILE, at_s=time.time(), text=said, about="; ".join(refused))
+            details = partial(show_details, self, self.bridge, told)
+            self.trouble.say(_warning(), said, "\n".join(refused[:8]), details)
             return False
         self.paste.blockSignals(True)
         self.paste.clear()  # it holds a private key, and is not shown again

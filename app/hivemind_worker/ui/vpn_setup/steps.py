@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
@@ -13,11 +14,12 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import Review, Rung, RungState, VpnView
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.fault_details import Told
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.vpn import fact_rows, fingerprint, refusal_words, row_words
 from hivemind_worker.presentation.vpn_setup import commands, notes, outcome
 from hivemind_worker.ui.bridge import Bridge
-from hivemind_worker.ui.fault_details import say_problem
+from hivemind_worker.ui.fault_details import say_problem, show_details
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
 from hivemind_worker.ui.parts.ladder import Ladder
@@ -25,7 +27,7 @@ from hivemind_worker.ui.parts.panels import Callout, Panel, column, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.step import Step
 from hivemind_worker.ui.parts.text import Label
-from hivemind_worker.ui.vpn_setup.source import Source
+from hivemind_worker.ui.vpn_setup.source import PROFILE, Source
 
 ICONS = {"narrowed": "filter", "hidden": "lock", "left_off": "dash", "dropped": "dash", "added": "plus"}
 TABLE_ROWS = 12
@@ -120,7 +122,9 @@ class ReviewStep(Step):
         if isinstance(kept, Problem):
             say_problem(self.trouble, self.bridge, kept)
         elif refused:
-            self.trouble.say(Look(tone="warning", icon="warning", word=""), refusal_words(kept))
+            told = Told(code=PROFILE, at_s=time.time(), text=refusal_words(kept))
+            details = partial(show_details, self, self.bridge, told)
+            self.trouble.say(Look(tone="warning", icon="warning", word=""), told.text, details=details)
         else:
             self.passed.emit()
 
