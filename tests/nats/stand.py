@@ -1,0 +1,161 @@
+"""A pool on a server with many workers, each in processes of its own: what large runs are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from hivemind_worker.model.pool_records import PoolTask, PoolTaskState
+from hivemind_worker.model.task import Problem, TaskId, key_of
+from hivemind_worker.nursery import NamedThread
+from hivemind_worker.pool.nats.archives import NatsArchives
+from hivemind_worker.pool.nats.book import NatsPoolBook
+from hivemind_worker.pool.nats.connection import connect_here
+from hivemind_worker.pool.nats.engine import Engine
+from tests.contract.local_pool import zipped
+
+ROOT = Path(__file__).parents[2]
+READY_S = 60.0
+FILLING = 64
+ARCHIVE = zipped(main_py="print(1)")
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds that a process has used."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+@asynccontextmanager
+async def pool_process(home: Path, engine: str, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`hivemind-worker pool --engine`, ready."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hivemind_worker", "pool", "--engine", engine, "--listen", "127.0.0.1:0", "--json",
+        *words, cwd=ROOT, env={**os.environ, "HIVEMIND_HOME": str(home)}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout
+    try:
+        json.loads(await asyncio.wait_for(process.stdout.readline(), READY_S))
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), READY_S)
+
+
+@dataclass
+class Crowds:
+    """Processes of `tests.nats.crowd`, and what their workers said of results."""
+
+    accepted: dict[str, set[str]] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+    killed: int = 0
+    _processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+    _readers: list[asyncio.Task[None]] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self, engine: str, folder: Path, first: int, count: int, lasts_s: float = 0.0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.nats.crowd", engine, str(folder), str(first), str(count), str(lasts_s),
+            cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self._processes.append(process)
+        assert process.stdout
+        assert json.loads(await process.stdout.readline()) == {"here": count}
+        self._readers.append(asyncio.create_task(self._read(process)))
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout
+        async for line in process.stdout:
+            said = json.loads(line)
+            self.killed += said.get("killed", 0)
+            if said.get("accepted"):
+                self.accepted.setdefault(said["task"], set()).add(said["worker"])
+            elif "task" in said:
+                self.refused[said["task"]] += 1
+            self._news.set()
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            self._news.clear()
+            await self._news.wait()
+
+    async def kill(self, each: int) -> None:
+        """So many workers of each process, at random."""
+        for process in self._processes:
+            assert process.stdin
+            process.stdin.write(b"kill %d\n" % each)
+            await process.stdin.drain()
+
+    async def end(self) -> None:
+        for process in self._processes:
+            assert process.stdin
+            process.stdin.close()
+        for process in self._processes:
+            await asyncio.wait_for(process.wait(), READY_S)
+        await asyncio.gather(*self._readers)
+
+
+@asynccontextmanager
+async def crowds() -> AsyncIterator[Crowds]:
+    made = Crowds()
+    try:
+        yield made
+    finally:
+        await made.end()
+
+
+@asynccontextmanager
+async def filling(engine: str, folder: Path) -> AsyncIterator[Filling]:
+    """A hand that puts tasks into a pool's book, as an upload does."""
+
+    async def connected(ended: Callable[[], None]) -> object:
+        return await connect_here(engine, on_close=ended)
+
+    files = NamedThread("files")
+    book = NatsPoolBook(Engine(connected))  # type: ignore[arg-type]
+    problem = await book.open()
+    assert problem is None, problem
+    try:
+        yield Filling(book, NatsArchives(book._engine, book, folder, files))
+    finally:
+        await book.close()
+        files.close()
+
+
+@dataclass
+class Filling:
+    book: NatsPoolBook
+    archives: NatsArchives
+
+    async def put(self, names: list[str]) -> None:
+        gate = asyncio.Semaphore(FILLING)
+
+        async def one(name: str) -> None:
+            async with gate:
+                task = waiting(name)
+                await self.archives.keep_task(task.key, memoryview(ARCHIVE))
+                assert await self.book.add_task(task)
+
+        await asyncio.gather(*(one(name) for name in names))
+
+
+def waiting(name: str) -> PoolTask:
+    """A small task that was uploaded just now."""
+    return PoolTask(
+        key=key_of(TaskId(name)), task_id=TaskId(name), owner="ada", state=PoolTaskState.PENDING,
+        archive_bytes=len(ARCHIVE), cpu_score=100, memory_gb=1, gpu_score=0, gpu_memory_gb=0, gpu_name="",
+        location="", uploaded_at_s=time.time(),
+    )  # fmt: skip
