@@ -23,6 +23,7 @@ from hivemind_worker.model.task import Offer, Problem, TaskKey
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.nats.entrances import entrance
 from hivemind_worker.pool.nats.pull_client import PullClient, Way
+from hivemind_worker.pool.nats.subjects import WorkerId
 from tests.contract.link import ANNOUNCED
 
 ROOM = replace(ANNOUNCED, cpu_cores=1, cpu_score=100, memory_gb=2)
@@ -84,6 +85,7 @@ class Crowd:
         self._files, self._nursery = NamedThread("files"), Nursery("crowd")
         self._alive: list[tuple[Pretender, Nursery]] = []
         self._here = asyncio.Event()
+        self._account = "crowd"
 
     def add(self, name: str) -> None:
         nursery = Nursery(name)
@@ -91,7 +93,8 @@ class Crowd:
 
         async def way(address: str) -> Way | Problem:
             found = entrance(address, self._folder / f"{name}.json", name)
-            return found if isinstance(found, Problem) else Way(connect=found, name=name)
+            me = WorkerId(name=name, account=self._account)
+            return found if isinstance(found, Problem) else Way(connect=found, worker=me)
 
         def changed(view: PoolView) -> None:
             if view.link is LinkState.REGISTERED:

@@ -21,7 +21,7 @@ from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.local.archives import has_room, state_told_by
 from hivemind_worker.pool.nats.engine import Engine
-from hivemind_worker.pool.nats.layout import ARCHIVES, PIECE_BYTES, piece_subject, pieces_subject
+from hivemind_worker.pool.nats.layout import ARCHIVES, PIECE_BYTES, piece_subject
 
 TASK, RESULT = "task", "result"
 COUNT = "Hivemind-Pieces"
@@ -35,7 +35,9 @@ class Names(Protocol):
 
     def new(self, key: TaskKey) -> str: ...
 
-    async def of(self, key: TaskKey) -> str: ...
+    async def of(self, key: TaskKey) -> tuple[str, int]:
+        """The name, and how large the archive is; LookupError when there is no such task."""
+        ...
 
 
 class NatsArchives:
@@ -101,7 +103,8 @@ class NatsArchives:
 
     async def task_piece(self, key: TaskKey, number: int) -> tuple[bytes, int]:
         """One piece of a task's archive, and how many there are; FileNotFoundError when it is gone."""
-        return await self._piece(key, TASK, await self._names.of(key), number)
+        name, _ = await self._names.of(key)
+        return await self._piece(key, TASK, name, number)
 
     async def _piece(self, key: TaskKey, kind: str, name: str, number: int) -> tuple[bytes, int]:
         found = await self._engine.read(ARCHIVES, piece_subject(key, kind, name, number))
@@ -112,7 +115,8 @@ class NatsArchives:
     @asynccontextmanager
     async def task(self, key: TaskKey) -> AsyncIterator[Path]:
         """The task's archive as a file, for a while; FileNotFoundError when it is gone."""
-        async with self._fetched(key, TASK, await self._names.of(key)) as file:
+        name, _ = await self._names.of(key)
+        async with self._fetched(key, TASK, name) as file:
             yield file
 
     def result(self, key: TaskKey, digest: str) -> contextlib.AbstractAsyncContextManager[Path]:
@@ -142,7 +146,10 @@ class NatsArchives:
 
     async def remove_task(self, key: TaskKey) -> None:
         """Remove the task's archive: an ended task is never handed out again."""
-        await self._engine.remove(ARCHIVES, pieces_subject(key, TASK))
+        name, size = await self._names.of(key)
+        # Each piece by its own subject: for a pattern the server looks at every subject of the stream.
+        for number in range(count_of(size)):
+            await self._engine.remove(ARCHIVES, piece_subject(key, TASK, name, number))
 
 
 def _judged(file: Path, digest: str) -> tuple[PoolTaskState, int] | None:

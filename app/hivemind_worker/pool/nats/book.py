@@ -204,9 +204,11 @@ class NatsPoolBook:
         self._names[key] = secrets.token_hex(8)
         return self._names[key]
 
-    async def of(self, key: TaskKey) -> str:
-        """The name of a task's archive."""
-        return (await self._read(key))[0].archive
+    async def of(self, key: TaskKey) -> tuple[str, int]:
+        """The name of a task's archive, and its size."""
+        known = self._open.get(key)
+        record, _ = known or await self._read(key)
+        return record.archive, record.task.archive_bytes
 
     async def add_task(self, task: PoolTask) -> bool:
         """Keep a new task; False when its key is taken."""

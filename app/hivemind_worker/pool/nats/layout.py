@@ -73,11 +73,6 @@ def piece_subject(key: TaskKey, kind: str, name: str, number: int) -> str:
     return f"{ROOT}.archive.{key}.{kind}.{name}.{number}"
 
 
-def pieces_subject(key: TaskKey, kind: str) -> str:
-    """All pieces of a task's archives of one kind."""
-    return f"{ROOT}.archive.{key}.{kind}.>"
-
-
 def list_subject(owner: str) -> str:
     """Where the keys of a requester's last tasks lie."""
     return f"{ROOT}.list.{token(owner)}"
