@@ -1,8 +1,8 @@
 """Many workers that ask, in one process: the real client of each around a runtime that only pretends.
 
-`python -m tests.nats.crowd ADDRESS FOLDER FIRST COUNT` says a JSON line when all are registered, and one for each
-result that the pool took or refused. Each line on standard input orders something: `kill N` cuts off so many at
-random, as a power cut would: their connections break, what they had is forgotten. Its end ends the process.
+`python -m tests.nats.crowd ADDRESS FOLDER FIRST COUNT` says a JSON line when all are registered, and one for
+each result that the pool took or refused. A line `kill N` on standard input cuts off so many at random, as a
+power cut would: their connections break, what they had is forgotten. The input's end ends the process.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from hivemind_worker.model.pool_records import PoolTask, PoolTaskState
-from hivemind_worker.model.task import Problem, TaskId, key_of
+from hivemind_worker.model.task import TaskId, key_of
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.nats.archives import NatsArchives
 from hivemind_worker.pool.nats.book import NatsPoolBook
@@ -41,8 +41,9 @@ def cpu_s(pid: int) -> float:
 async def pool_process(home: Path, engine: str, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """`hivemind-worker pool --engine`, ready."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hivemind_worker", "pool", "--engine", engine, "--listen", "127.0.0.1:0", "--json",
-        *words, cwd=ROOT, env={**os.environ, "HIVEMIND_HOME": str(home)}, stdout=asyncio.subprocess.PIPE,
+        sys.executable, "-m", "hivemind_worker", "pool", "--engine", engine, "--listen", "127.0.0.1:0",
+        "--json", *words, cwd=ROOT, env={**os.environ, "HIVEMIND_HOME": str(home)},
+        stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout
     try:
@@ -68,8 +69,8 @@ class Crowds:
     async def start(self, engine: str, folder: Path, first: int, count: int, lasts_s: float = 0.0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.nats.crowd", engine, str(folder), str(first), str(count), str(lasts_s),
-            cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "tests.nats.crowd", engine, str(folder), str(first), str(count),
+            str(lasts_s), cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._processes.append(process)
         assert process.stdout

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from hivemind_worker.model.pool_records import PoolTaskState
 from hivemind_worker.model.task import TaskKey
@@ -131,7 +131,7 @@ class DiskArchives:
         """Put the one result in place."""
         target = self._archives.result(key)
         await self._files.call(self._archives.write, target, content)
-        return await self._files.call(state_told_by, target)
+        return await self._files.call(state_of_file, target)
 
     @asynccontextmanager
     async def task(self, key: TaskKey) -> AsyncIterator[Path]:
@@ -167,7 +167,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def state_told_by(result: Path) -> PoolTaskState:
+def state_told_by(result: BinaryIO) -> PoolTaskState:
     """What the worker's execution_log.txt says of the run: its first line `status: WORD`.
 
     The protocol has no call for a failure (any result means COMPLETED), but a worker writes the
@@ -185,6 +185,13 @@ def state_told_by(result: Path) -> PoolTaskState:
     return PoolTaskState.COMPLETED
 
 
+def state_of_file(result: Path) -> PoolTaskState:
+    """The same of a file; COMPLETED also when it cannot be read."""
+    with contextlib.suppress(OSError), result.open("rb") as file:
+        return state_told_by(file)
+    return PoolTaskState.COMPLETED
+
+
 def _opening(archive: zipfile.ZipFile) -> bytes:
     entry = archive.getinfo(LOG_NAME)
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -193,12 +200,11 @@ def _opening(archive: zipfile.ZipFile) -> bytes:
         return log.read(LOG_BYTES_READ)
 
 
-def _is_small_directory(file: Path) -> bool:
+def _is_small_directory(file: BinaryIO) -> bool:
     """Whether the zip's directory is of sensible size: reading it all makes an object a member."""
-    with file.open("rb") as source:
-        size = source.seek(0, os.SEEK_END)
-        source.seek(max(0, size - 65_557))  # the end record and the longest comment
-        tail = source.read()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 65_557))  # the end record and the longest comment
+    tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     # A zip64 locator before the end record would override its figures.
     if at < 0 or len(tail) < at + 22 or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 import time
@@ -19,7 +20,7 @@ from typing import BinaryIO, Protocol
 from hivemind_worker.model.pool_records import PoolTaskState
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.pool.local.archives import has_room, state_told_by
+from hivemind_worker.pool.local.archives import has_room, state_of_file, state_told_by
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import ARCHIVES, PIECE_BYTES, piece_subject
 
@@ -74,10 +75,15 @@ class NatsArchives:
     async def state_of(self, key: TaskKey, digest: str) -> PoolTaskState:
         """What a kept result says of the run."""
         async with self.result(key, digest) as file:
-            return await self._files.call(state_told_by, file)
+            return await self._files.call(state_of_file, file)
 
-    async def judge(self, key: TaskKey, digest: str) -> tuple[PoolTaskState, int] | None:
-        """What a result that came in pieces says of the run, and its size; None unless it is whole."""
+    async def judge(self, key: TaskKey, digest: str, whole: bytes | None) -> tuple[PoolTaskState, int] | None:
+        """What a result that came in pieces says of the run, and its size; None unless it is whole.
+
+        `whole`: the result itself, where it came in one piece.
+        """
+        if whole is not None:
+            return await self._files.call(judge_bytes, whole, digest)
         try:
             async with self.result(key, digest) as file:
                 return await self._files.call(_judged, file, digest)
@@ -155,7 +161,13 @@ class NatsArchives:
 def _judged(file: Path, digest: str) -> tuple[PoolTaskState, int] | None:
     with file.open("rb") as source:
         found = hashlib.file_digest(source, "sha256").hexdigest()
-    return (state_told_by(file), file.stat().st_size) if found == digest else None
+        return (state_told_by(source), file.stat().st_size) if found == digest else None
+
+
+def judge_bytes(content: bytes, digest: str) -> tuple[PoolTaskState, int] | None:
+    """What a result says of the run, and its size; None unless it has this digest."""
+    found = hashlib.sha256(content).hexdigest()
+    return (state_told_by(io.BytesIO(content)), len(content)) if found == digest else None
 
 
 def count_of(size: int) -> int:

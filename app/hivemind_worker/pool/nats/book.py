@@ -65,6 +65,8 @@ class NatsPoolBook:
         self._nodes: dict[str, PoolNode] = {}
         self._heard: list[Callable[[PoolNode], None]] = []
         self._changed: list[Callable[[], None]] = []
+        self._watching: list[Callable[[TaskRecord], None]] = []
+        self._accounts_seen: set[str] = set()
 
     async def open(self) -> Problem | None:
         """Take in what is open, and hear of every change from now on."""
@@ -83,6 +85,10 @@ class NatsPoolBook:
         """Tell of nodes heard and tasks changed by whichever process."""
         self._heard.append(heard)
         self._changed.append(changed)
+
+    def watch(self, changed: Callable[[TaskRecord], None]) -> None:
+        """Tell of each task changed by whichever process, with what it is now."""
+        self._watching.append(changed)
 
     async def signing_key(self) -> bytes:
         """The key of the pool's tokens, the same for all its processes."""
@@ -117,6 +123,12 @@ class NatsPoolBook:
         """One account by its name."""
         found = await self._payments.read(name)
         return found[0].account if found else None
+
+    async def has_account(self, name: str) -> bool:
+        """Whether there is an account of this name; none is ever closed."""
+        if name not in self._accounts_seen and await self._payments.read(name) is not None:
+            self._accounts_seen.add(name)
+        return name in self._accounts_seen
 
     async def _accounts(self) -> list[AccountRecord]:
         return [
@@ -260,7 +272,8 @@ class NatsPoolBook:
 
     async def untold_stops(self) -> tuple[PoolTask, ...]:
         """Stopped tasks whose node has not heard of it."""
-        return tuple(record.task for record in self._open.all() if is_untold(record.task))
+        stopped = self._open.in_state(PoolTaskState.STOPPED)
+        return tuple(record.task for record in stopped if is_untold(record.task))
 
     async def offer(self, key: TaskKey, node_id: str) -> bool:
         """Note that this node may hold the task; False while another process offers it."""
@@ -398,6 +411,11 @@ class NatsPoolBook:
         record, done = await self._change(key, back)
         return record if done else None
 
+    def known(self, key: TaskKey) -> TaskRecord | None:
+        """An open task as this process last heard of it; None when it has not."""
+        found = self._open.get(key)
+        return found[0] if found else None
+
     async def record(self, key: TaskKey) -> TaskRecord | None:
         """All that is known of a task."""
         kept = await self._engine.read(TASKS, task_subject(key))
@@ -420,12 +438,15 @@ class NatsPoolBook:
     # what is kept in memory
 
     def _take_task(self, kept: Kept) -> None:
-        self._note(task_record(kept.data), kept.revision)
+        if not self._open.knows(TaskKey(kept.subject.rpartition(".")[2]), kept.revision):
+            self._note(task_record(kept.data), kept.revision)
 
     def _note(self, record: TaskRecord, revision: int) -> None:
         if self._open.note(record, revision):
             for changed in self._changed:
                 changed()
+            for watching in self._watching:
+                watching(record)
 
 
 def _with(record: TaskRecord, **changes: object) -> TaskRecord:

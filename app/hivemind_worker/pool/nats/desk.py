@@ -30,6 +30,7 @@ from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES, TaskRecord
 from hivemind_worker.pool.nats.subjects import ASKED, WorkerId, stop_subject, who_asks
+from hivemind_worker.pool.nats.waiters import Waiters
 
 log = logging.getLogger(__name__)
 PROCESSES = "pool"
@@ -62,7 +63,7 @@ class Desk:
         self._clock, self._monotonic = clock, monotonic
         self._log = TaskLog(book, clock)
         self._heard: dict[str, float] = {}
-        self._news = asyncio.Event()
+        self._waiters = Waiters()
         self._begun = monotonic()
         self._nursery, self._serving, self._charges = nursery, 0, charges
         self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
@@ -72,7 +73,8 @@ class Desk:
 
     async def open(self) -> None:
         """Begin to answer, also over later connections."""
-        self._book.listen(self._take_node, self._wake)
+        self._book.listen(self._take_node, lambda: None)
+        self._book.watch(self._take_task)
         await self._engine.furnish(self._subscribe)
 
     async def _subscribe(self, client: Client) -> None:
@@ -81,9 +83,11 @@ class Desk:
     def _take_node(self, node: PoolNode) -> None:
         self._heard[node.node_id] = self._monotonic()
 
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()  # whoever waits has the old one
+    def _take_task(self, record: TaskRecord) -> None:
+        if record.task.state is PoolTaskState.PENDING:
+            self._waiters.wake_one()
+        elif record.task.state.has_ended:
+            self._waiters.wake(record.task.node_id)
 
     async def _asked(self, message: Msg) -> None:
         """Each request beside the others: one that waits for a task must not hold up output."""
@@ -171,26 +175,29 @@ class Desk:
         if node is None:
             return {"problem": "the worker has not said what it lends", "retry": True}
         until = self._monotonic() + WAIT_S
-        while True:
-            news = self._news
-            record = await self._book.hand_out(node, lambda each: self._fits(node, each), self._clock())
+        news: int | None = 0
+        while news is not None:
+            try:
+                record = await self._book.hand_out(node, lambda each: self._fits(node, each), self._clock())
+            except OSError:
+                self._waiters.pass_on(news)
+                raise
             if record is not None:
                 await self._log.system(record.task.key, f"Running on {worker.name}.")
                 return {"task": _order(record.task)}
-            try:
-                async with asyncio.timeout(max(0.0, until - self._monotonic())):
-                    await news.wait()
-            except TimeoutError:
-                return {}
+            self._waiters.pass_on(news)
+            news = await self._waiters.wait(worker.name, until - self._monotonic())
+        return {}
 
     def _fits(self, node: PoolNode, record: TaskRecord) -> bool:
         held = [each.task for each in self._book.held_by(node.node_id) if _is_running(each.task)]
         return node.node_id not in record.refused and load_of(held).has_room(node, record.task)
 
     async def _held(self, name: str, key: TaskKey) -> TaskRecord | str:
-        found = await self._book.record(key)
-        has = found is not None and (found.task.node_id == name or name in found.offered)
-        return found if found is not None and has else NOT_YOURS
+        found = self._book.known(key)
+        if found is None or not _has(name, found):  # another process may have handed it out just now
+            found = await self._book.record(key)
+        return found if found is not None and _has(name, found) else NOT_YOURS
 
     async def _archive(self, worker: WorkerId, message: Msg) -> Answer | None:
         """One piece of the archive of a task that the worker has."""
@@ -249,16 +256,19 @@ class Desk:
         if record.task.has_result:
             return _again(record.task, digest)
         await self._archives.keep_result_piece(key, digest, number, count, message.data)
-        return {"ok": True} if number < count - 1 else await self._accept(worker, record.task, digest)
+        if number < count - 1:
+            return {"ok": True}
+        return await self._accept(worker, record.task, digest, message.data if count == 1 else None)
 
-    async def _accept(self, worker: WorkerId, task: PoolTask, digest: str) -> Answer:
-        found = await self._archives.judge(task.key, digest)
+    async def _accept(self, worker: WorkerId, task: PoolTask, digest: str, whole: bytes | None) -> Answer:
+        found = await self._archives.judge(task.key, digest, whole)
         if found is None:
             return {"problem": "the result did not arrive whole", "retry": True}
         state, size = found
+        earns = not self._charges and await self._book.has_account(worker.account)
         result = PoolResult(
             key=task.key, node_id=worker.name, state=state, message=MESSAGES[state], sha256=digest,
-            size_bytes=size, account=worker.account, reward=0 if self._charges else reward(task),
+            size_bytes=size, account=worker.account, reward=reward(task) if earns else 0,
             at_s=self._clock(),
         )  # fmt: skip
         now = await self._book.finish(result)
@@ -306,6 +316,10 @@ class Desk:
             await self._tell_end(
                 record, f"{reason}{tries}. {'Another worker gets the task.' if waits else ''}"
             )
+
+
+def _has(name: str, record: TaskRecord) -> bool:
+    return record.task.node_id == name or name in record.offered
 
 
 def _is_running(task: PoolTask) -> bool:

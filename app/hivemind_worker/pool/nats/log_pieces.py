@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from hivemind_worker.model.pool_records import log_pieces
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import LOG_SLACK_BYTES, LOGS, PIECE_BYTES, log_subject
 
 END = "Hivemind-End"
+REMEMBERED = 10_000
 
 
 class LogPieces:
@@ -15,23 +18,33 @@ class LogPieces:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # Where each of the logs written to lately ended, and by which record.
+        self._ends: OrderedDict[TaskKey, tuple[int, int]] = OrderedDict()
 
     async def append(self, key: TaskKey, text: bytes, keep_bytes: int) -> None:
         """Append UTF-8, keeping at least the last `keep_bytes` of the log."""
         for piece in log_pieces(text, PIECE_BYTES):
-            end = await self._append(log_subject(key), piece)
+            end = await self._append(key, piece)
             # Cutting reads the whole: it is done once each so many bytes.
             over = end > keep_bytes + LOG_SLACK_BYTES
             if over and end // LOG_SLACK_BYTES != (end - len(piece)) // LOG_SLACK_BYTES:
                 await self._cut(log_subject(key), end - keep_bytes)
 
-    async def _append(self, subject: str, piece: bytes) -> int:
+    async def _append(self, key: TaskKey, piece: bytes) -> int:
         while True:
-            last = await self._engine.read(LOGS, subject)
-            end = (int(last.headers[END]) if last else 0) + len(piece)
-            over = last.revision if last else 0
-            if await self._engine.write(subject, piece, over=over, headers={END: str(end)}) is not None:
+            # What is remembered may be old, when another process wrote meanwhile: then the server refuses.
+            last, over = self._ends.pop(key) if key in self._ends else await self._end(key)
+            end = last + len(piece)
+            written = await self._engine.write(log_subject(key), piece, over=over, headers={END: str(end)})
+            if written is not None:
+                self._ends[key] = (end, written)
+                if len(self._ends) > REMEMBERED:
+                    self._ends.popitem(last=False)
                 return end
+
+    async def _end(self, key: TaskKey) -> tuple[int, int]:
+        last = await self._engine.read(LOGS, log_subject(key))
+        return (int(last.headers[END]), last.revision) if last else (0, 0)
 
     async def _cut(self, subject: str, from_byte: int) -> None:
         for kept in await self._engine.all_of(LOGS, subject):

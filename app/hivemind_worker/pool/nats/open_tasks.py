@@ -44,9 +44,9 @@ class OpenTasks:
     def note(self, record: TaskRecord, revision: int) -> bool:
         """Take in a record; False when a later one is known."""
         key = record.task.key
-        before = self._known.get(key)
-        if revision <= (before[1] if before else self._ended.get(key, 0)):
+        if self.knows(key, revision):
             return False
+        before = self._known.get(key)
         if before is not None:
             self._leave(before[0].task)
         if record.task.state.has_ended and not is_untold(record.task) and record.owed is None:
@@ -71,6 +71,11 @@ class OpenTasks:
         self._by_state[task.state].pop(task.key, None)
         _drop(self._by_node, task.node_id, task.key)
         _drop(self._waiting, demand_of(task), task.key)
+
+    def knows(self, key: TaskKey, revision: int) -> bool:
+        """Whether this record, or a later one, was taken in."""
+        known = self._known.get(key)
+        return revision <= (known[1] if known else self._ended.get(key, 0))
 
     def get(self, key: TaskKey) -> tuple[TaskRecord, int] | None:
         """A record and its sequence."""

@@ -1,0 +1,65 @@
+"""Requests of workers that wait for a task: one new task wakes one of them, not all thousand.
+
+Whoever is woken and has no use for the task passes the word on, each time to one who has waited since before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from itertools import count
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """One request that waits. `news`: which piece of news woke it."""
+
+    name: str
+    since: int
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    news: int = 0
+
+
+class Waiters:
+    """Those who wait, the longest first."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Waiter, None] = {}
+        self._numbers = count(1)
+
+    async def wait(self, name: str, limit_s: float) -> int | None:
+        """The news that woke this request; None when there was none within the time."""
+        waiter = Waiter(name, next(self._numbers))
+        self._waiting[waiter] = None
+        try:
+            async with asyncio.timeout(max(0.0, limit_s)):
+                await waiter.woken.wait()
+        except TimeoutError:
+            return waiter.news if waiter.woken.is_set() else None
+        except asyncio.CancelledError:
+            if waiter.woken.is_set():
+                self.pass_on(waiter.news)  # the word is not lost with whom it woke
+            raise
+        finally:
+            self._waiting.pop(waiter, None)
+        return waiter.news
+
+    def wake_one(self) -> None:
+        """A task waits: somebody may have room for it."""
+        self.pass_on(next(self._numbers))
+
+    def wake(self, name: str) -> None:
+        """This worker has room again."""
+        for waiter in [each for each in self._waiting if each.name == name]:
+            self._wake(waiter, 0)
+
+    def pass_on(self, news: int) -> None:
+        """Let the next one hear it, of those who have waited since before the news."""
+        waiter = next(iter(self._waiting), None)
+        if waiter is not None and waiter.since < news:
+            self._wake(waiter, news)
+
+    def _wake(self, waiter: Waiter, news: int) -> None:
+        del self._waiting[waiter]
+        waiter.news = news
+        waiter.woken.set()

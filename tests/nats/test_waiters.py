@@ -1,0 +1,79 @@
+"""Of the workers that wait for a task one is woken, and the word is never lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hivemind_worker.pool.nats.waiters import Waiters
+
+LONG_S = 30.0
+
+
+async def waiting(waiters: Waiters, *names: str, limit_s: float = LONG_S) -> list[asyncio.Task[int | None]]:
+    tasks = [asyncio.create_task(waiters.wait(name, limit_s)) for name in names]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def woken(tasks: list[asyncio.Task[int | None]]) -> list[bool]:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return [task.done() for task in tasks]
+
+
+async def end(tasks: list[asyncio.Task[int | None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_one_task_wakes_the_one_who_has_waited_longest_and_no_other() -> None:
+    waiters = Waiters()
+    tasks = await waiting(waiters, "a", "b", "c")
+    waiters.wake_one()
+    assert await woken(tasks) == [True, False, False]
+    waiters.wake_one()
+    assert await woken(tasks) == [True, True, False]
+    await end(tasks)
+
+
+async def test_who_has_no_use_for_it_passes_it_on_and_it_ends_with_the_last_who_waited() -> None:
+    waiters = Waiters()
+    tasks = await waiting(waiters, "a", "b")
+    waiters.wake_one()
+    news = await tasks[0]
+    again = await waiting(waiters, "a")
+    waiters.pass_on(news or 0)
+    assert await woken(tasks) == [True, True]
+    waiters.pass_on(await tasks[1] or 0)  # only those who came after the news wait now: it goes round once
+    assert await woken(again) == [False]
+    await end(again)
+
+
+async def test_a_worker_with_room_again_is_woken_itself_and_wakes_nobody_else() -> None:
+    waiters = Waiters()
+    tasks = await waiting(waiters, "a", "b")
+    waiters.wake("b")
+    assert await woken(tasks) == [False, True]
+    waiters.pass_on(await tasks[1] or 0)
+    assert await woken(tasks) == [False, True]
+    await end(tasks)
+
+
+async def test_the_word_to_one_who_goes_away_in_that_moment_reaches_the_next() -> None:
+    waiters = Waiters()
+    tasks = await waiting(waiters, "a", "b")
+    waiters.wake_one()
+    tasks[0].cancel()
+    assert await woken(tasks) == [True, True]
+    assert await tasks[1]
+    await end(tasks)
+
+
+async def test_who_waits_in_vain_is_told_after_the_time() -> None:
+    waiters = Waiters()
+    assert await waiters.wait("a", 0.0) is None
+    waiters.wake_one()  # nobody waits: nothing happens
+    (task,) = await waiting(waiters, "b")
+    assert await woken([task]) == [False]
+    await end([task])
