@@ -490,18 +490,24 @@ def open_to_others(path: Path) -> list[str]:
     ]
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Where anybody may look in; pytest closes its own folder whenever another run begins."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
 async def test_s_another_local_user_reads_nothing_and_gets_only_401(
-    tmp_path: Path, pool: ScriptedPool
+    open_folder: Path, pool: ScriptedPool
 ) -> None:
-    home = tmp_path / "home"
-    system = Path(tempfile.gettempdir())
-    for folder in (tmp_path, *(above for above in tmp_path.parents if system in above.parents)):
-        folder.chmod(0o755)  # the way to the home is open; the home itself is what is tried
+    home = open_folder / "home"
     places = keep_login(home, pool.address)
     async with worker(home, pool.address) as made:
         assert (await pool.offer(await made.address(), "a", HELLO)).success
         await pool.until(lambda: bool(pool.results["a"]), 30)
-        assert await asyncio.to_thread(open_to_others, tmp_path)  # the question itself works
+        assert await asyncio.to_thread(open_to_others, open_folder)  # the question itself works
         for path in (home, *home.rglob("*")):
             assert await asyncio.to_thread(open_to_others, path) == [], path
         endpoint = read_endpoint(places.endpoint_file)
