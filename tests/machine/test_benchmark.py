@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hivemind_worker.cli import main
+from hivemind_worker.machine import benchmark
 from hivemind_worker.machine.benchmark import PROGRAMS, measure
 
 
@@ -51,14 +53,17 @@ def test_a_disturbance_of_some_rounds_does_not_count() -> None:
                 yield now
 
     moments = ticks()
-    score = measure(1, lambda: next(moments), rounds=20)
+    rests: list[float] = []
+    score = measure(1, lambda: next(moments), rounds=20, rest=rests.append)
     assert score.one_core == pytest.approx(100), "neither the half that was disturbed nor the one lucky round"
+    assert len(rests) == 1, "rounds come in spells, so that a longer disturbance meets some of them only"
 
 
 def test_the_command_measures_without_a_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HIVEMIND_HOME", str(tmp_path))
+    monkeypatch.setattr(benchmark, "measure", partial(measure, rounds=5))
     assert main(["benchmark", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["one_core"] > 1

@@ -15,7 +15,7 @@ from hivemind_worker.presentation.catalogue import _
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare `benchmark`."""
-    parser = subparsers.add_parser("benchmark", help="measure the processor; takes a second or two")
+    parser = subparsers.add_parser("benchmark", help="measure the processor; takes a few seconds")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(func=_measure)
 

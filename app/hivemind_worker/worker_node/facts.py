@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 EVERY_S = 5.0
 FRESH_S = 0.9  # a sample this young is shown again: processor use needs a while to be measured
 TIDY_EVERY_S = 3600.0
+AGAIN_S, MOST_S = 30.0, 600.0
+"""Before another try to make the built-in sandbox ready; doubled while it does not work."""
 
 
 class Facts:
@@ -142,13 +144,21 @@ class Facts:
             await janitor.tidy()
             await asyncio.sleep(TIDY_EVERY_S)
 
-    async def prepare_sandbox(self) -> None:
-        """Have the sandbox made ready, which can take a minute the first time."""
-        if self._parts.settings.runtime != "docker":
-            await self._parts.wasm.prepare(_tell_progress())
-        await self.look_again()
-        if (problem := self.around.sandbox.problem) is not None:
-            log.error("%s", sentence(problem.code, problem.about))
+    async def keep_sandbox_ready(self) -> None:
+        """Have the sandbox made ready, which can take a minute the first time; where that does not work,
+        again and again: what was missing may have been put right meanwhile.
+        """
+        rest_s, said = AGAIN_S, None
+        while True:
+            wanted = self._parts.settings.runtime != "docker"
+            lacking = await self._parts.wasm.prepare(_tell_progress()) if wanted else None
+            await self.look_again()
+            problem = self.around.sandbox.problem
+            if problem is not None and problem != said:
+                log.error("%s", sentence(problem.code, problem.about))
+            said = problem
+            await asyncio.sleep(rest_s)
+            rest_s = min(2 * rest_s, MOST_S) if lacking is not None else AGAIN_S
 
     def announcement(self) -> Announcement | None:
         """What the pool is told of this worker now."""

@@ -139,7 +139,7 @@ class WorkerNode(Front):
         # Decided before anything that comes later; a full disk keeps only the writing of it waiting.
         restarted = nursery.start("restarted", engine.tell(Restarted(at_s=time.time())))
         await asyncio.wait({restarted}, timeout=RESTARTED_S)
-        nursery.start("sandbox", self.facts.prepare_sandbox())
+        nursery.start("sandbox", self.facts.keep_sandbox_ready())
         await self.vpn.join()
         problem = await self.doors.open(self)
         if problem is not None:

@@ -89,10 +89,16 @@ class RuleWatch:
     # --- looking ------------------------------------------------------------------------------
 
     async def _keep_looking(self) -> None:
+        looked_s = time.monotonic()
         while True:
+            gap_s = EVERY_S if self._needs_seconds() else RESTING_S
             with contextlib.suppress(TimeoutError):  # another rule may depend on seconds
-                await asyncio.wait_for(self._changed.wait(), EVERY_S if self._needs_seconds() else RESTING_S)
+                # From look to look: what one takes must not come on top for who waits for the computer.
+                await asyncio.wait_for(
+                    self._changed.wait(), max(gap_s / 2, looked_s + gap_s - time.monotonic())
+                )
             self._changed.clear()
+            looked_s = time.monotonic()
             assert self._probe is not None
             self._parts.own = own_work(self._parts)
             facts = await self._thread.call(self._probe.look, self.current)

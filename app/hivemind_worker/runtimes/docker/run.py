@@ -22,6 +22,7 @@ from hivemind_worker.runtimes.docker.containers import Condition
 from hivemind_worker.runtimes.docker.engine import EngineError, Trouble
 from hivemind_worker.runtimes.docker.frames import Piece
 from hivemind_worker.runtimes.docker.gauge import Gauge
+from hivemind_worker.runtimes.docker.halting import Halt
 from hivemind_worker.runtimes.docker.hardening import cpu_quota
 from hivemind_worker.runtimes.docker.launch import Launch, Shelter, engine_problem
 from hivemind_worker.runtimes.docker.listener import Listener
@@ -68,6 +69,7 @@ class Run:
         self._was_away = False
         self._turn = asyncio.Lock()  # freezing and thawing one after another
         self._pid, self._full_id = 0, ""
+        self._halt = Halt()
         self.process: int | None = None  # the first one, where it is this computer's own
 
     # --- hearing ----------------------------------------------------------------------------
@@ -180,6 +182,7 @@ class Run:
     def _take_up(self, condition: Condition) -> None:
         """Its clock goes on; a freeze is as it was left, unless a wish has come meanwhile."""
         position = self._position
+        self._look_at(condition)
         if self._wants_pause is None:
             self._wants_pause = condition.status == "paused"
         away_s = max(0.0, time.time() - position.at_s) if position.at_s else 0.0
@@ -258,10 +261,13 @@ class Run:
     async def _check_disk(self) -> None:
         if not self._pid:
             with contextlib.suppress(EngineError):
-                condition = await self._shelter.containers.condition(self.container)
-                self._pid, self._full_id = condition.pid or -1, condition.container
+                self._look_at(await self._shelter.containers.condition(self.container))
         if await self._is_over_quota():
             self._condemn(FaultCode.OUT_OF_DISK, in_words(self.order.disk_bytes))
+
+    def _look_at(self, condition: Condition) -> None:
+        self._pid, self._full_id = condition.pid or -1, condition.container
+        self._halt.sees(self._pid, self._full_id)
 
     async def _is_over_quota(self) -> bool:
         return await self._shelter.files.call(self._measure)
@@ -311,6 +317,7 @@ class Run:
                 await self._shelter.containers.signal(self.container, "SIGTERM")
                 if self._clock.is_paused:
                     await self._shelter.containers.thaw(self.container)
+            self._halt.go_on(whatever=self.gauge.is_adopted)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace_s):
                     await self._ended.wait()
@@ -324,6 +331,8 @@ class Run:
     async def resume(self) -> None:
         """Thaw it."""
         self._wants_pause = False
+        if not self._clock.is_paused:  # the engine may hang: its freezer was not reached
+            self._halt.go_on()
         await self._bring_about()
 
     async def _bring_about(self) -> None:
@@ -336,7 +345,8 @@ class Run:
         """Bring about the latest wish; an engine that is away is asked again."""
         async with self._turn:
             while not self._ended.is_set() and not self._stopped.is_set():
-                wished = bool(self._wants_pause)
+                if wished := bool(self._wants_pause):
+                    self._halt.stop()
                 try:
                     # Order first and look only when that was refused: somebody waits for the computer.
                     if await self._ordered(wished) or await self._is_frozen() is wished:
@@ -371,6 +381,7 @@ class Run:
         if is_frozen and not self._clock.is_paused:
             self._clock.pause()
         elif not is_frozen:
+            self._halt.go_on(whatever=self.gauge.is_adopted)
             self._clock.resume()
 
     async def share(self, cores: float) -> None:
