@@ -22,12 +22,13 @@ from hivemind_worker.presentation.settings_form import (
 )
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button, Switch
+from hivemind_worker.ui.parts.flow import Stacking
 from hivemind_worker.ui.parts.panels import column, row
 from hivemind_worker.ui.parts.text import Label, Shape, set_kind
 from hivemind_worker.ui.refusal import Refusal
 from hivemind_worker.ui.theme import theme
 
-LABEL_PX, FIELD_PX, LEFT = 190, 176, 20
+LABEL_PX, FIELD_PX, BESIDE_PX, LEFT = 190, 176, 170, 20
 WIDEST = 1_000_000_000
 """Fields take more than a setting does: a value out of bounds is refused with its reason, never cut."""
 
@@ -42,6 +43,12 @@ class _NoWheel(QObject):
             event.ignore()
             return True
         return False
+
+
+def field_row(label: QWidget, field: QWidget, beside: QWidget) -> Stacking:
+    """A label, its field, and what is said beside it; below it where the window is narrow."""
+    least = round(BESIDE_PX * theme().scale)
+    return Stacking(label, field, beside, spacing=16, margins=(LEFT, 8, LEFT, 8), least_last_px=least)
 
 
 class SettingRow(QFrame):
@@ -70,13 +77,10 @@ class SettingRow(QFrame):
 
     def _lay_out(self) -> None:
         scale = theme().scale
-        names, beside, reason = column(1), column(1), row(6)
+        names, beside, reason, what = column(1), column(1), row(6), QWidget()
         names.addWidget(self.label)
         names.addWidget(self.env)
         names.addStretch(1)
-        holder = column()
-        holder.addWidget(self.field)
-        holder.addStretch(1)
         reason.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
         reason.addWidget(self.reason, 1)
         links = row(14)
@@ -87,16 +91,19 @@ class SettingRow(QFrame):
         beside.addWidget(self.hint)
         beside.addLayout(links)
         beside.addStretch(1)
-        inside = row(16, margins=(LEFT, 8, LEFT, 8))
-        box = QWidget()
+        box, holder = QWidget(), QWidget()
         box.setLayout(names)
-        names.setContentsMargins(0, 0, 0, 0)
+        what.setLayout(beside)
+        at_top = column()
+        at_top.addWidget(self.field)
+        at_top.addStretch(1)
+        holder.setLayout(at_top)
         box.setFixedWidth(round(LABEL_PX * scale))
         self.field.setFixedWidth(round(FIELD_PX * min(1.5, scale)))
-        inside.addWidget(box, 0, Qt.AlignmentFlag.AlignTop)
-        inside.addLayout(holder)
-        inside.addLayout(beside, 1)
-        self.setLayout(inside)
+        holder.setFixedWidth(self.field.width())
+        whole = column()
+        whole.addWidget(field_row(box, holder, what))
+        self.setLayout(whole)
 
     # --- fields -------------------------------------------------------------------------------
 

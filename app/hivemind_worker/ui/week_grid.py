@@ -166,7 +166,8 @@ class WeekGrid(QWidget):
         look, painter, plot = theme(), QPainter(self), self._plot()
         painter.setFont(look.font("caption"))
         painter.setPen(look.colour("text-2"))
-        for slot in range(0, SLOTS_A_DAY + 1, 6):
+        room = plot.width() / 8 > painter.fontMetrics().horizontalAdvance(slot_time(0)) * 1.3
+        for slot in range(0, SLOTS_A_DAY + 1, 6 if room else 12):
             text = slot_time(slot)
             x = plot.left() + plot.width() * slot / SLOTS_A_DAY
             width = painter.fontMetrics().horizontalAdvance(text)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from hivemind_worker.ui.parts.panels import INSIDE
+from hivemind_worker.ui.parts.flow import flowing
+from hivemind_worker.ui.parts.panels import INSIDE, column
 from hivemind_worker.ui.parts.text import Label
 
 
@@ -53,15 +54,14 @@ class FactColumns(QWidget):
     def __init__(self, count: int) -> None:
         super().__init__()
         self._parts = [(Label("", "caption"), Label("", "strong")) for _number in range(count)]
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(18)
-        grid.setVerticalSpacing(1)
-        for number, (name, value) in enumerate(self._parts):
-            grid.addWidget(name, 0, number)
-            grid.addWidget(value, 1, number)
-        grid.setColumnStretch(count, 1)
-        self.setLayout(grid)
+        columns = []
+        for name, value in self._parts:
+            both, one = column(1), QWidget()
+            both.addWidget(name)
+            both.addWidget(value)
+            one.setLayout(both)
+            columns.append(one)
+        self.setLayout(flowing(*columns, spacing=18))
 
     def show_facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Show these, one a column."""

@@ -11,10 +11,13 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLayout, QScrollArea, QSizePo
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.flow import WANTS, flowing
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape, set_kind
 from hivemind_worker.ui.theme import theme
 
 INSIDE = 16
+LINES = 3
+"""A sentence that would take more lines has what stands at its right below it."""
 BESIDE_BADGE = 14
 """Between a badge and its headline."""
 
@@ -88,31 +91,11 @@ class Panel(QFrame):
         if title:
             self.title = Label(title, "section")
             self.note = Label(note, "small")
-            head = row(8, margins=(INSIDE, 6, INSIDE, 6))
-            head.addWidget(self.title)
-            head.addWidget(self.note)
-            head.addStretch(1)
-            for widget in right:
-                head.addWidget(widget)
-            outer.addLayout(head)
+            edges = (INSIDE, 6, INSIDE, 6)
+            outer.addLayout(flowing(self.title, self.note, None, *right, spacing=8, margins=edges))
             outer.addWidget(line())
         outer.addLayout(self.body)
         self.setLayout(outer)
-
-
-class Columns(QFrame):
-    """Panels side by side that share one frame, parted by hairlines."""
-
-    def __init__(self, *parts: QWidget) -> None:
-        super().__init__()
-        self.setProperty("kind", "panel")
-        inner = row()
-        inner.setContentsMargins(1, 1, 1, 1)
-        for number, part in enumerate(parts):
-            if number:
-                inner.addWidget(line(upright=True))
-            inner.addWidget(part, 1)
-        self.setLayout(inner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +127,7 @@ class FactRow(QWidget):
         inner.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
         inner.addSpacing(max(0, left - 12 - theme().icon_px("icon_small")) - self._before(left))
         inner.addWidget(self.number)
-        inner.addWidget(self.text, 1)
-        inner.addWidget(self.link)
-        inner.addWidget(self.right)
+        inner.addLayout(flowing(self.text, None, self.link, self.right, spacing=12), 1)
         self.setLayout(inner)
 
     @staticmethod
@@ -163,6 +144,7 @@ class FactRow(QWidget):
         self.number.setMinimumWidth(self.number.fontMetrics().horizontalAdvance("00"))
         self.number.setVisible(bool(shown.number))
         self.text.setText(shown.text)
+        self.text.setProperty(WANTS, self.text.sizeHint().width() // LINES + 60)
         self.right.setText(shown.right)
         self.link.set_text(shown.link)
         self.link.setVisible(bool(shown.link))

@@ -15,6 +15,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Dialog, Question
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.panels import Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.side_by_side import SideBySide
@@ -54,10 +55,7 @@ class Account(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        head = row(12)
-        head.addWidget(Label(_("Account"), "title"))
-        head.addStretch(1)
-        head.addWidget(self.others)
+        head = flowing(Label(_("Account"), "title"), None, self.others, spacing=12)
         self.panel = Panel()
         words = column(2)
         words.addWidget(self.title)

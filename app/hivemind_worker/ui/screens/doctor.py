@@ -27,6 +27,7 @@ from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
@@ -177,12 +178,8 @@ class Doctor(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        head = row(12)
-        head.addWidget(Label(_("Doctor"), "title"))
-        head.addWidget(self.last_run)
-        head.addStretch(1)
-        head.addWidget(self.run_button)
-        head.addWidget(LearnMore(self.bridge))
+        title, more = Label(_("Doctor"), "title"), LearnMore(self.bridge)
+        head = flowing(title, self.last_run, None, self.run_button, more, spacing=12)
         both = SideBySide(right_px=RIGHT_PX)
         both.add((self.panel,), (self.live, self.report, self.about))
         inside = column(12, margins=(gutter, 12, gutter, gutter))

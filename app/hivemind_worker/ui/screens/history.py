@@ -40,7 +40,8 @@ from hivemind_worker.presentation.work_history import (
 from hivemind_worker.ui.bars import Bar, DayBars
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.buttons import Button, Segments
-from hivemind_worker.ui.parts.panels import Columns, FactLine, FactRows, Panel, column, fill_page, row
+from hivemind_worker.ui.parts.flow import Columns, flowing
+from hivemind_worker.ui.parts.panels import FactLine, FactRows, Panel, column, fill_page, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Figure, Label
@@ -124,20 +125,12 @@ class History(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        top = row(12)
-        top.addWidget(Label(_("History"), "title"))
-        top.addWidget(self.ways)
-        top.addStretch(1)
-        top.addWidget(self.csv)
-        top.addWidget(self.json)
+        title = Label(_("History"), "title")
+        top = flowing(title, self.ways, self.lengths, None, self.csv, self.json)
         both = SideBySide(right_px=RIGHT_PX, least_left_px=380)
         both.add((self.culprits,), (self.ledger_panel,))
-        span = row(12)
-        span.addWidget(self.lengths)
-        span.addStretch(1)
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(top)
-        inside.addLayout(span)
         inside.addWidget(Columns(self.credits, self.energy))
         inside.addWidget(self.lines)
         inside.addWidget(self.notes)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.snapshot import Snapshot
@@ -23,9 +24,9 @@ from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.flow import Columns, flowing
 from hivemind_worker.ui.parts.panels import (
     BESIDE_BADGE,
-    Columns,
     FactLine,
     FactRows,
     Panel,
@@ -40,6 +41,8 @@ from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.tiles import EarnedTile, RunningTile, TrustTile
 
 LATEST, LOOKED_BACK, CAUSES, DAYS = 5, 100, 6, 14
+WORDS_PX = 230
+"""The room that a headline needs beside its buttons."""
 
 
 class Verdicts(Panel):
@@ -55,14 +58,19 @@ class Verdicts(Panel):
         self.details = Button(_("Details"), kind="link", pressed=self._show_first)
         self._buttons: dict[str, Button] = {}
         self._at_right = row(12)
-        words = column(1)
+        said, words = QWidget(), column(1)
         words.addWidget(self.headline)
         words.addWidget(self.subline)
+        said.setLayout(words)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        said.setSizePolicy(policy)
+        said.setMinimumWidth(round(WORDS_PX * theme().scale))
+        acts = QWidget()
+        acts.setLayout(self._at_right)
         head = row(BESIDE_BADGE, margins=(16, 13, 16, 11))
         head.addWidget(self.badge, 0, Qt.AlignmentFlag.AlignTop)
-        head.addLayout(words, 1)
-        head.addWidget(self.details)
-        head.addLayout(self._at_right)
+        head.addLayout(flowing(said, None, self.details, acts, spacing=12), 1)
         self.body.addLayout(head)
         self.body.addWidget(self.causes)
 
@@ -199,9 +207,9 @@ class Home(Screen):
 
     def render_picture(self, snapshot: Snapshot) -> None:
         open_keys = frozenset(task.key for task in unended(snapshot))
-        if self._open_keys - open_keys:  # something has ended
+        ended, self._open_keys = self._open_keys - open_keys, open_keys
+        if ended:
             self.opened()
-        self._open_keys = open_keys
         last_s = max((task.ended_at_s or 0 for task in self._ended), default=None)
         self.verdicts.show_picture(snapshot, last_s)
         self.running.show_picture(snapshot)

@@ -11,7 +11,8 @@ from hivemind_worker.presentation.graphs import Graph, graph, headline, sliced
 from hivemind_worker.presentation.ranges import RANGES
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.graphs import GraphView
-from hivemind_worker.ui.parts.panels import INSIDE, Panel, column, line, row
+from hivemind_worker.ui.parts.flow import WANTS, Columns, flowing
+from hivemind_worker.ui.parts.panels import INSIDE, Panel, column
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence
 from hivemind_worker.ui.screens.resources import Legend, limit_of
 from hivemind_worker.ui.theme import theme
@@ -27,10 +28,7 @@ class SmallGraph(QWidget):
         self.name, self.parts, self.whole = Label("", "strong"), Sentence("", "caption"), Figure("", "strong")
         self.view = GraphView()
         self.view.setFixedHeight(round(HEIGHT * theme().scale))
-        head = row(8)
-        head.addWidget(self.name)
-        head.addWidget(self.parts, 1)
-        head.addWidget(self.whole)
+        head = flowing(self.name, self.parts, self.whole, spacing=8)
         whole = column(4, margins=(INSIDE, 8, INSIDE, 8))
         whole.addLayout(head)
         whole.addWidget(self.view)
@@ -41,6 +39,7 @@ class SmallGraph(QWidget):
         parts, whole = headline(shown)
         self.name.setText(shown.title)
         self.parts.setText(parts)
+        self.parts.setProperty(WANTS, self.parts.sizeHint().width() // 2 + 20)
         self.whole.setText(whole)
         self.view.set_graph(shown)
 
@@ -52,13 +51,8 @@ class LastHour(Panel):
         super().__init__(_("Last hour"), Legend())
         self.bridge = bridge
         self.graphs = {kind: SmallGraph() for kind in KINDS}
-        self._gap = line(upright=True)
-        inner = row()
-        for number, made in enumerate(self.graphs.values()):
-            if number:
-                inner.addWidget(self._gap if number == len(KINDS) - 1 else line(upright=True))
-            inner.addWidget(made, 1)
-        self.body.addLayout(inner)
+        self.columns = Columns(*self.graphs.values(), framed=False)
+        self.body.addWidget(self.columns)
         self._asked_s = 0.0
 
     def show_picture(self, snapshot: Snapshot, *, anew: bool = False) -> None:
@@ -82,8 +76,6 @@ class LastHour(Panel):
         for kind, made in self.graphs.items():
             shown = graph(cut, kind, scale=scale, limit=limit_of(kind, snapshot))
             there = kind != "gpu" or not shown.is_empty
-            made.setVisible(there)
-            if kind == "gpu":
-                self._gap.setVisible(there)
+            self.columns.show_part(made, there)
             if there:
                 made.show_graph(shown)

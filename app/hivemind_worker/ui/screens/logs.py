@@ -26,6 +26,7 @@ from hivemind_worker.presentation.window_words import held_at
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.parts.buttons import Button, Segments
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.panels import box, column, row
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape
 from hivemind_worker.ui.screens import Screen
@@ -34,6 +35,7 @@ from hivemind_worker.ui.text_file import save_text
 from hivemind_worker.ui.theme import appearance, theme
 
 KEPT, LOOK_MS = 5000, 500
+SEARCH_PX = 120
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 WORDS = (mark("Debug"), mark("Info"), mark("Warning"), mark("Error"))
 LOOKS = {
@@ -225,13 +227,13 @@ class Logs(Screen):
         self.hold = Button(_("Hold"), "pause")
         self.hold.setCheckable(True)
         self.hold.setToolTip(_("Stand still while new lines wait"))
-        tools = row(8, margins=(gutter, 6, gutter, 6))
-        tools.addWidget(self.levels)
-        tools.addWidget(self.search, 1)
-        tools.addWidget(self.hits)
-        tools.addWidget(self.hold)
-        tools.addWidget(Button(_("Copy"), "copy", pressed=self._copy))
-        tools.addWidget(Button(_("Save…"), "download", pressed=self._save))
+        copy = Button(_("Copy"), "copy", pressed=self._copy)
+        save = Button(_("Save…"), "download", pressed=self._save)
+        self.search.setMinimumWidth(round(SEARCH_PX * theme().scale))
+        edges = (gutter, 6, gutter, 6)
+        tools = flowing(
+            self.levels, self.search, self.hits, None, self.hold, copy, save, spacing=8, margins=edges
+        )
         self.waiting_words, self._still = Label("", "second"), Label("", "strong")
         pause_shape = Shape("tray-paused", "state-paused-ink")
         held = row(10, margins=(gutter, 5, gutter, 5))

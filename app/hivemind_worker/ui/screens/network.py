@@ -22,6 +22,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.parts.buttons import Button, Switch
 from hivemind_worker.ui.parts.facts import Facts
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.ladder import Ladder
 from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Callout, Panel, column, fill_page, line, row
@@ -68,11 +69,8 @@ class Network(Screen):
         self.doors.body.addWidget(self.door_table)
         self.doors.body.addWidget(self.note)
         self.addresses.body.addWidget(self.address_table)
-        top = row(12)
-        top.addWidget(Label(_("Network"), "title"))
-        top.addStretch(1)
-        top.addWidget(Button(_("Look again"), "refresh", pressed=self.opened))
-        top.addWidget(LearnMore(self.bridge))
+        again = Button(_("Look again"), "refresh", pressed=self.opened)
+        top = flowing(Label(_("Network"), "title"), None, again, LearnMore(self.bridge), spacing=12)
         both = SideBySide(right_px=RIGHT_PX, least_left_px=400)
         both.add((self.tunnel, self.doors, self.addresses), (self.ladder,))
         inside = column(12, margins=(gutter, 12, gutter, gutter))

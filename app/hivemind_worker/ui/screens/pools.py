@@ -34,6 +34,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Dialog, Question
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import FactColumns, Facts
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
@@ -297,12 +298,8 @@ class Pools(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        head = row(12)
-        head.addWidget(Label(_("Pools"), "title"))
-        head.addStretch(1)
         self.add_button = Button(_("Add a pool…"), "plus", pressed=self.sign_in)
-        head.addWidget(self.add_button)
-        head.addWidget(LearnMore(self.bridge))
+        head = flowing(Label(_("Pools"), "title"), None, self.add_button, LearnMore(self.bridge), spacing=12)
         columns = SideBySide(right_px=RIGHT_WIDTH)
         columns.add(
             (self.switching, self.active, self.kept, self.demo, self.told),

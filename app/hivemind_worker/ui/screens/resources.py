@@ -23,7 +23,8 @@ from hivemind_worker.ui.bars import ShareBar
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.graphs import GraphView
 from hivemind_worker.ui.parts.buttons import Segments, ToolButton
-from hivemind_worker.ui.parts.panels import Columns, Panel, box, column, row, scrolled
+from hivemind_worker.ui.parts.flow import WANTS, Columns, flowing
+from hivemind_worker.ui.parts.panels import Panel, box, column, row, scrolled
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence
 from hivemind_worker.ui.screens import Screen
@@ -36,6 +37,8 @@ HEIGHTS = {"cpu": 188, "memory": 124, "gpu": 124, "network": 112, "disk": 112, "
 COMPUTER_CORES = os.cpu_count() or 1
 
 BAR_GAP = 12
+PANEL_PX = 250
+"""The room that a graph needs for its figures, beside others."""
 
 IN_TWO_LINES = 0.62
 """The share of a sentence's length that its longer line takes."""
@@ -53,7 +56,11 @@ class Legend(QWidget):
             ("limit", _("lent at most")),
         )  # fmt: skip
         self.setAccessibleName(", ".join(word for _kind, word in self.parts))
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        """It asks for no room of its own: where there is none it goes."""
+        return QSize(0, self.sizeHint().height())
 
     def sizeHint(self) -> QSize:
         metrics = QFontMetrics(theme().font("caption"))
@@ -104,10 +111,7 @@ class GraphPanel(Panel):
         self.stack = QStackedWidget()
         self.stack.addWidget(self.view)
         self.stack.addWidget(self.table)
-        head = row(6)
-        head.addWidget(self.name)
-        head.addWidget(self.parts, 1)
-        head.addWidget(self.whole)
+        head = flowing(self.name, self.parts, self.whole, spacing=6)
         inside = column(6, margins=(16, 10, 14, 8))
         inside.addLayout(head)
         inside.addWidget(self.stack, 1)
@@ -125,6 +129,7 @@ class GraphPanel(Panel):
         self.name.setText(title)
         parts, whole = headline(shown)
         self.parts.setText(f"{parts} ·" if parts and whole else parts)
+        self.parts.setProperty(WANTS, self.parts.sizeHint().width() // 2 + 20)
         self.whole.setText(whole)
         self.view.set_graph(shown)
         self.table.setAccessibleName(title)
@@ -227,11 +232,14 @@ class Resources(Screen):
         whole.addWidget(box("bar", bar))
         whole.addWidget(scrolled(page), 1)
         self.setLayout(whole)
+        self._placed: tuple[bool, bool, bool] | None = None
         self._place(has_gpu=False, has_heat=False)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._make_room()
+        if self._placed is not None:
+            self._place(has_gpu=self._placed[0], has_heat=self._placed[1])
 
     def _make_room(self) -> None:
         """In a narrow window the range goes first, as the axes say it as well; then the legend."""
@@ -240,13 +248,26 @@ class Resources(Screen):
         legend = self.legend.sizeHint().width()
         self.legend.setVisible(legend <= room)
         words = self.shown_range.fontMetrics().horizontalAdvance(self._range)
-        has_room = legend > room or words * IN_TWO_LINES <= room - legend
+        has_room = words * IN_TWO_LINES <= (room - legend if legend <= room else room)
         self.shown_range.setText(self._range if has_room else "")
 
     def _place(self, *, has_gpu: bool, has_heat: bool) -> None:
-        """What this computer does not have leaves its place to the others."""
+        """What this computer does not have leaves its place to the others; beside one another with room."""
+        narrow = self.width() < 3 * PANEL_PX * theme().scale
+        if (has_gpu, has_heat, narrow) == self._placed:
+            return
+        self._placed = (has_gpu, has_heat, narrow)
         for panel in self.panels.values():
             self.grid.removeWidget(panel)
+        there = ["cpu", "memory", *(["gpu"] if has_gpu else []), "network", "disk"]
+        there += ["temperature"] if has_heat else []
+        for kind, panel in self.panels.items():
+            panel.setVisible(kind in there)
+        if narrow:
+            for number, kind in enumerate(there):
+                self.grid.addWidget(self.panels[kind], number, 0, 1, 6)
+                self.grid.setRowStretch(number, HEIGHTS[kind])
+            return
         self.grid.addWidget(self.panels["cpu"], 0, 0, 1, 6)
         self.grid.addWidget(self.panels["memory"], 1, 0, 1, 3 if has_gpu else 6)
         if has_gpu:
@@ -254,11 +275,8 @@ class Resources(Screen):
         last = ["network", "disk", *(["temperature"] if has_heat else [])]
         for number, kind in enumerate(last):
             self.grid.addWidget(self.panels[kind], 2, number * 6 // len(last), 1, 6 // len(last))
-        self.panels["gpu"].setVisible(has_gpu)
-        self.panels["temperature"].setVisible(has_heat)
-        for line, stretch in enumerate((5, 3, 3)):
+        for line, stretch in enumerate((5, 3, 3, 0, 0, 0)):
             self.grid.setRowStretch(line, stretch)
-        self._placed = (has_gpu, has_heat)
 
     # --- what is asked ------------------------------------------------------------------------
 
@@ -317,7 +335,7 @@ class Resources(Screen):
             kind: graph(cut, kind, scale=memory_gb or 1.0, limit=limit_of(kind, snapshot)) for kind in KINDS
         }
         there = (not made["gpu"].is_empty, not made["temperature"].is_empty)
-        if there != self._placed:
+        if self._placed is None or there != self._placed[:2]:
             self._place(has_gpu=there[0], has_heat=there[1])
         for kind, shown in made.items():
             if not self.panels[kind].isHidden():

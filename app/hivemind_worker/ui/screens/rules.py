@@ -32,6 +32,7 @@ from hivemind_worker.presentation.rule_words import LEVELS
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.parts.buttons import Button, MenuButton, Segments, Switch
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
@@ -49,7 +50,7 @@ TONES = {
 }  # fmt: skip
 PREVIEW_EVERY_S = 300
 TITLE_PX, NOW_PX, VERDICT_PX, STATE_PX = 138, 150, 112, 190
-STACKED_PX = 830
+STACKED_PX, BELOW_PX = 830, 430
 """A row below this width has too little room for its value beside all the others."""
 
 
@@ -91,14 +92,14 @@ class RuleRow(QWidget):
         inside.addWidget(self.icon)
         inside.addLayout(self._left, 1)
         inside.addWidget(self.change)
-        inside.addWidget(self._state)
         self.setLayout(inside)
         self._inside = inside
         self._stack(stacked=False)
 
-    def _stack(self, *, stacked: bool) -> None:
-        """Four columns where there is room for them, else two of two lines each."""
-        self._stacked, scale = stacked, min(1.5, theme().scale)
+    def _stack(self, *, stacked: bool, below: bool = False) -> None:
+        """Four columns where there is room for them, else two of two lines each, else one."""
+        self._stacked, self._below, scale = stacked, below, min(1.5, theme().scale)
+        (self._left if below else self._inside).addWidget(self._state)
         way = QBoxLayout.Direction.TopToBottom if stacked else QBoxLayout.Direction.LeftToRight
         for side in (self._left, self._right):
             side.setDirection(way)
@@ -106,15 +107,16 @@ class RuleRow(QWidget):
         state_px = round(STATE_PX * scale)
         self._state.setMinimumWidth(state_px if stacked else 0)
         self.title.fix_width(None if stacked else round(TITLE_PX * scale))
-        self.now.fix_width(state_px if stacked else round(NOW_PX * scale))
+        self.now.fix_width(None if below else state_px if stacked else round(NOW_PX * scale))
         self.verdict.fix_width(round(VERDICT_PX * scale))
         self.now.setVisible(bool(self.now.whole()) or not stacked)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        narrow = self.width() < STACKED_PX * theme().scale
-        if narrow is not self._stacked:
-            self._stack(stacked=narrow)
+        room = self.width() / theme().scale
+        narrow, below = room < STACKED_PX, room < BELOW_PX
+        if (narrow, below) != (self._stacked, self._below):
+            self._stack(stacked=narrow, below=below)
             self._inside.activate()
 
     def show_line(self, shown: RuleLine) -> None:
@@ -219,7 +221,7 @@ class Rules(Screen):
         self.levels.choose(str(int(Level.NORMAL)))
         self.levels.chosen.connect(self._pick)
         self.level = Button(_("Change this level…"), kind="link", pressed=self._edit_level)
-        self.long_pause = Label("", "small")
+        self.long_pause = Sentence("", "small")
         self.change_pause = Button(_("Change…"), kind="link", pressed=self._edit_pause)
         self.change_pause.setAccessibleName(_("Change how long a task may be paused"))
         self.legend = [Sentence("", "small") for _level in Level]
@@ -231,21 +233,13 @@ class Rules(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        head = row(10)
-        head.addWidget(Label(_("When to run, and how much"), "title"))
-        head.addStretch(1)
-        head.addWidget(self.presets)
-        head.addWidget(self.undo)
-        head.addWidget(LearnMore(self.bridge))
+        title, more = Label(_("When to run, and how much"), "title"), LearnMore(self.bridge)
+        head = flowing(title, None, self.presets, self.undo, more)
         plan = Panel(_("Week plan"), self.mode)
         grid = column(10, margins=(16, 10, 16, 12))
         grid.addWidget(self.week)
-        brush = row(12)
-        brush.addWidget(Label(_("Paint, or arrows and 0 to 3"), "small"))
-        brush.addWidget(self.levels)
-        brush.addWidget(self.level)
-        brush.addStretch(1)
-        grid.addLayout(brush)
+        how = Label(_("Paint, or arrows and 0 to 3"), "small")
+        grid.addLayout(flowing(how, self.levels, self.level, spacing=12))
         legend = QGridLayout()
         legend.setHorizontalSpacing(24)
         for number, each in enumerate(self.legend):
@@ -260,13 +254,9 @@ class Rules(Screen):
         day.body.addLayout(strip)
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
-        pause = row(10)
-        pause.addWidget(self.long_pause)
-        pause.addWidget(self.change_pause)
-        pause.addStretch(1)
         inside.addWidget(plan)
         inside.addWidget(self.panel)
-        inside.addLayout(pause)
+        inside.addLayout(flowing(self.long_pause, self.change_pause))
         inside.addWidget(day)
         fill_page(self, inside)
 

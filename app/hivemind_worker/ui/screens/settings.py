@@ -18,12 +18,13 @@ from hivemind_worker.presentation.settings_form import FormGroup, form, waiting
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon
 from hivemind_worker.ui.parts.buttons import Button, Switch, ToolButton
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.learn_more import LearnMore
 from hivemind_worker.ui.parts.panels import box, column, line, row, scrolled
 from hivemind_worker.ui.parts.text import Label, Shape
 from hivemind_worker.ui.refusal import Refusal
 from hivemind_worker.ui.screens import Screen
-from hivemind_worker.ui.setting_fields import FIELD_PX, LABEL_PX, LEFT, SettingRow
+from hivemind_worker.ui.setting_fields import FIELD_PX, LABEL_PX, LEFT, SettingRow, field_row
 from hivemind_worker.ui.theme import theme
 
 GROUPS_PX = 180
@@ -51,13 +52,14 @@ class AutostartRow(QWidget):
         self.switch.setFixedWidth(round(FIELD_PX * min(1.5, theme().scale)))
         self.switch.toggled.connect(self._wanted)
         self.repair = Button(_("Repair"), kind="small", pressed=partial(self._wanted, True))
-        inside = row(16, margins=(LEFT, 8, LEFT, 8))
-        for part in (label, self.switch):
-            inside.addWidget(part)
-        inside.addWidget(self.hint, 1)
-        inside.addWidget(self.refused, 1)
-        inside.addWidget(self.repair)
-        self.setLayout(inside)
+        beside, what = row(16), QWidget()
+        beside.addWidget(self.hint, 1)
+        beside.addWidget(self.refused, 1)
+        beside.addWidget(self.repair)
+        what.setLayout(beside)
+        whole = column()
+        whole.addWidget(field_row(label, self.switch, what))
+        self.setLayout(whole)
         self.show_state(Autostart.OFF)
 
     def ask(self) -> None:
@@ -119,12 +121,9 @@ class Settings(Screen):
 
     def _lay_out(self) -> None:
         gutter = theme().size("gutter")
-        bar = row(10, margins=(gutter, 10, gutter, 10))
-        bar.addWidget(Label(_("Settings"), "title"))
-        bar.addStretch(1)
-        bar.addWidget(self.search, 1)
-        bar.addWidget(self.only_changed)
-        bar.addWidget(LearnMore(self.bridge))
+        title, more = Label(_("Settings"), "title"), LearnMore(self.bridge)
+        edges = (gutter, 10, gutter, 10)
+        bar = flowing(title, None, self.search, self.only_changed, more, margins=edges)
         page = QWidget()
         inside = column()
         inside.addLayout(self._form)
@@ -196,6 +195,9 @@ class Settings(Screen):
             for shown in group.rows:
                 made = self.rows[shown.name] = SettingRow(self.bridge, shown, self._change, self._reset)
                 self._form.addWidget(made)
+        bar = self.list.verticalScrollBar().sizeHint().width()
+        needed = self.list.sizeHintForColumn(0) + 2 * LEFT + bar
+        self.list.setFixedWidth(max(self.list.width(), needed))
         self.list.setCurrentRow(0)
 
     def _add_head(self, name: str, title: str, note: str) -> None:

@@ -22,8 +22,9 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.log_view import LogView
 from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.flow import Columns
 from hivemind_worker.ui.parts.pairs import Pairs
-from hivemind_worker.ui.parts.panels import Callout, Columns, FactLine, FactRows, Panel
+from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel
 from hivemind_worker.ui.parts.step import Step
 from hivemind_worker.ui.parts.text import Sentence
 
