@@ -50,6 +50,7 @@ VERBS = (
     Verb("resume", "mode", "go on, and take work again; or let one task go on"),
     Verb("snooze", "mode", "freeze all tasks for 15m, 1h, 4h or until tomorrow"),
     Verb("finish", "mode", "take no new task; pause (or --quit) after the running ones"),
+    Verb("fleet", "fleet", "your machines at the pool: list them; pause, resume, finish one or all"),
     Verb("dashboard", "dashboard", "open the dashboard in the browser, signed in"),
     Verb("user", "user", "accounts, sessions and read-only tokens of the dashboard"),
     Verb("login", "login", "sign in to a pool and keep the login for run"),
@@ -90,11 +91,23 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Unknown flags end here, where the flags of the verb are known, and not at the top."""
+        self._check_flags(sys.argv[1:] if args is None else args)
         found, rest = super().parse_known_args(args, namespace)
         for word in rest:
             if word.startswith("-"):
                 self.error(f"There is no flag {word.partition('=')[0]}.{_nearest(word, self.flags)}")
         return found, rest
+
+    def _check_flags(self, args: Sequence[str]) -> None:
+        """Before a word of its own is expected: the value of an unknown flag would be taken for one."""
+        words = [each for action in self._actions if isinstance(each := action, argparse._SubParsersAction)]
+        if not words:
+            return
+        for word in args:
+            if any(word in each.choices for each in words) or word == "--":
+                return
+            if word.startswith("--") and word.partition("=")[0] not in self.flags:
+                self.error(f"There is no flag {word.partition('=')[0]}.{_nearest(word, self.flags)}")
 
     def error(self, message: str) -> NoReturn:
         text = message if message.endswith((".", "?")) else f"{message[:1].upper()}{message[1:]}."

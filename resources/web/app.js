@@ -151,7 +151,7 @@ function showFollowing() {
     : fill(poll ? words.polling : words.live, { time: wall(lastHeard) });
   line.textContent = text;
   if (gone) byId("stale-text").textContent = text;
-  for (const button of document.querySelectorAll("[data-action],[data-hold],[data-stop],[data-end]")) button.disabled = gone;
+  for (const button of document.querySelectorAll("[data-action],[data-fleet],[data-hold],[data-stop],[data-end]")) button.disabled = gone;
 }
 
 const wall = (ms) => new Date(ms).toTimeString().slice(0, 8);
@@ -188,8 +188,9 @@ document.addEventListener("click", (event) => {
     if (!menu.contains(event.target) || button) menu.open = false;
   }
   if (!button) return;
-  const { action, hold, stop, end, copy, close, show: field } = button.dataset;
+  const { action, fleet, hold, stop, end, copy, close, show: field } = button.dataset;
   if (action) act(action, button.dataset);
+  else if (fleet) write(`/api/v1/fleet/${fleet}`, button.dataset.machine ? { machines: [button.dataset.machine] } : {});
   else if (end) write(`/api/v1/sessions/${end}`, undefined, "DELETE");
   else if (hold) write(`/api/v1/tasks/${button.dataset.key}/${hold}`);
   else if (stop) confirmStop(stop, button.dataset.name);

@@ -6,7 +6,7 @@ front end shows after one can be checked. The real node passes the same contract
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -29,6 +29,7 @@ from hivemind_worker.model.events import (
     TaskPauseAsked,
 )  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.fleet import Fleet, Machine, Standing, Told, WishKind
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
 from hivemind_worker.model.network_view import NetworkView
@@ -97,6 +98,54 @@ def make_snapshot(
         grpc_address="10.0.0.7:50053",
     )  # fmt: skip
     return replace(base, **fields)
+
+
+def make_machine(name: str, status: str = "idle", *, online: bool = True, **fields: Any) -> Machine:
+    """One of the owner's machines, as the pool shows it; any field may be given."""
+    paused = status == "paused"
+    text = _ELSEWHERE if paused else _WORKING if status == "running" else _WAITING
+    standing = Standing(
+        title=name, status=status, code="paused_elsewhere" if paused else "working", text=text,
+        since_s=NOW_S - 3600, ends_at_s=None, running=2 if status == "running" else 0, places=3, trust=12,
+        version="0.1.0",
+    )  # fmt: skip
+    base = Machine(
+        name=name, standing=standing, seen_s=NOW_S - (4 if online else 90_000), online=online, earned=1_234
+    )
+    return replace(base, **fields)
+
+
+_ELSEWHERE = "Paused from another of your machines (larch): no task runs until you resume."
+_WORKING, _WAITING = "Working on 2 tasks.", "Connected to tls://pool.example:4222. Waiting for work."
+
+
+class FakeFleet:
+    """Set `shown` (a fleet, or why there is none); read `asked`."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self._node = node
+        self.shown: Fleet | Problem | None = None
+        self.asked: list[tuple[WishKind, tuple[str, ...] | None, float | None]] = []
+
+    async def machines(self) -> Fleet | Problem:
+        none = Problem(code=FaultCode.NO_FLEET, about=self._node.picture.pool.address)
+        return none if self.shown is None else self.shown
+
+    async def wish(
+        self, kind: WishKind, names: Iterable[str] | None, for_s: float | None = None
+    ) -> Told | Problem:
+        found = await self.machines()
+        if isinstance(found, Problem):
+            return found
+        known = {each.name: each.online for each in found.machines}
+        wanted = tuple(known) if names is None else tuple(names)
+        if foreign := [name for name in wanted if name not in known]:
+            return Problem(code=FaultCode.NO_SUCH_MACHINE, about=foreign[0])
+        self.asked.append((kind, None if names is None else wanted, for_s))
+        return Told(
+            now=tuple(name for name in wanted if known[name]),
+            later=tuple(name for name in wanted if not known[name]),
+        )
 
 
 class FakePools:
@@ -350,6 +399,7 @@ class FakeNode:
         self.settings = Settings()
         self.rules = FakeRules()
         self.pools = FakePools(self)
+        self.fleet = FakeFleet(self)
         self.sending = FakeSending(self)
         self.vpn = FakeVpn(self)
         self.care = FakeCare()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hivemind_worker.model.effects import Accepted, Refused, Reply
+from hivemind_worker.model.fleet import Standing, Wish
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskKey
 from hivemind_worker.model.work import Announcement
@@ -31,6 +32,8 @@ class AskingWorker:
     offers: list[tuple[Offer, bytes]] = field(default_factory=list)
     stops: list[TaskKey] = field(default_factory=list)
     has: set[TaskKey] = field(default_factory=set)
+    wishes: list[Wish] = field(default_factory=list)
+    status: str = "idle"
     views: list[PoolView] = field(default_factory=list)
     client: PullClient = field(init=False)
 
@@ -47,6 +50,16 @@ class AskingWorker:
     async def stop(self, key: TaskKey) -> Reply:
         self.stops.append(key)
         return Accepted()
+
+    def standing(self) -> Standing:
+        return Standing(
+            title=self.name, status=self.status, code=self.status, text=f"{self.status} here", since_s=None,
+            ends_at_s=None, running=len(self.has), places=3, trust=4, version="1",
+        )  # fmt: skip
+
+    async def obey(self, wish: Wish) -> None:
+        self.wishes.append(wish)
+        self.status = {"pause": "paused", "resume": "idle", "finish": "finishing"}[wish.kind.value]
 
     def answered(self, key: TaskKey) -> None:
         assert key in self.has
@@ -91,7 +104,7 @@ async def asking_worker(
 
     worker.client = PullClient(
         address, way, lambda: worker.announced, worker.views.append, handler=lambda: worker,
-        held=lambda: worker.has, spool=spool, files=files,
+        held=lambda: worker.has, spool=spool, files=files, standing=worker.standing, obey=worker.obey,
     )  # fmt: skip
     nursery.start("pool", worker.client.run())
     try:

@@ -77,11 +77,11 @@ def decide(state: State, event: AnyEvent) -> Decision:
         case TaskEvent():
             _task_event(draft, event)
         case PauseAsked():
-            _set_mode(draft, Mode.PAUSED, event.at_s, until_s=event.until_s)
+            _set_mode(draft, Mode.PAUSED, event.at_s, until_s=event.until_s, by=event.by)
         case ResumeAsked():
             _set_mode(draft, Mode.RUN, event.at_s)
         case FinishAsked():
-            _set_mode(draft, Mode.FINISHING, event.at_s, quit_after=event.quit_after)
+            _set_mode(draft, Mode.FINISHING, event.at_s, quit_after=event.quit_after, by=event.by)
         case ClockTicked():
             _clock_ticked(draft, event)
         case FactsChanged():
@@ -191,10 +191,11 @@ def _task_event(draft: Draft, event: TaskEvent) -> None:
 
 
 def _set_mode(
-    draft: Draft, mode: Mode, at_s: float, *, until_s: float | None = None, quit_after: bool = False
-) -> None:
+    draft: Draft, mode: Mode, at_s: float, *, until_s: float | None = None, quit_after: bool = False,
+    by: str = "",
+) -> None:  # fmt: skip
     node = set_mode(draft.state.node, mode, at_s)
-    draft.set_node(replace(node, until_s=until_s, quit_after=quit_after))
+    draft.set_node(replace(node, until_s=until_s, quit_after=quit_after, asked_by=by))
 
 
 def _clock_ticked(draft: Draft, event: ClockTicked) -> None:
@@ -221,7 +222,7 @@ def _finish_when_empty(draft: Draft, at_s: float) -> None:
         return
     if node.quit_after:
         # The next start is the owner's wish to work again: a kept "paused" would be forgotten about.
-        draft.set_node(replace(node, mode=Mode.RUN, mode_since_s=at_s, quit_after=False))
+        draft.set_node(replace(node, mode=Mode.RUN, mode_since_s=at_s, quit_after=False, asked_by=""))
         draft.state = replace(draft.state, stopping=True)
         draft.effects.append(Quit())
     else:
@@ -237,7 +238,7 @@ def _shutdown(draft: Draft, event: ShutdownAsked) -> None:
 def _restarted(draft: Draft, event: Restarted) -> None:
     """Owe every accepted task an archive: what was cut off goes on or is reported, never run anew (F2)."""
     if draft.state.node.mode is Mode.FINISHING:
-        draft.set_node(replace(draft.state.node, mode=Mode.RUN, mode_since_s=event.at_s, quit_after=False))
+        _set_mode(draft, Mode.RUN, event.at_s)
     for task in tuple(draft.state.tasks.values()):
         if not task.state.has_ended:
             step = found_again(task, event.at_s)

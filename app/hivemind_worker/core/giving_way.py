@@ -183,4 +183,4 @@ def _share_out(draft: Draft) -> None:
 def set_mode(node: NodeState, mode: Mode, at_s: float) -> NodeState:
     """The node with this wish of its owner; an earlier end or `quit` is forgotten."""
     since_s = node.mode_since_s if node.mode is mode else at_s
-    return replace(node, mode=mode, mode_since_s=since_s, until_s=None, quit_after=False)
+    return replace(node, mode=mode, mode_since_s=since_s, until_s=None, quit_after=False, asked_by="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from hivemind_worker.model.events import (
     StopAsked,
     TaskPauseAsked,
 )  # fmt: skip
+from hivemind_worker.model.fleet import Fleet, Told, WishKind
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
@@ -238,8 +239,27 @@ class SendingFace(Protocol):
         ...
 
 
+class FleetFace(Protocol):
+    """The owner's machines at the active pool."""
+
+    async def machines(self) -> Fleet | Problem:
+        """All machines of the account, this one included; or why that is not known."""
+        ...
+
+    async def wish(
+        self, kind: WishKind, names: Iterable[str] | None, for_s: float | None = None
+    ) -> Told | Problem:
+        """Ask it of these machines, or of all (None). `for_s`: the length of a pause."""
+        ...
+
+
 class NodeFace(Protocol):
     """The one object that a front end meets. Use from the loop's thread only."""
+
+    @property
+    def fleet(self) -> FleetFace:
+        """The owner's machines."""
+        ...
 
     @property
     def pools(self) -> PoolsFace:

@@ -122,9 +122,13 @@ class TaskPauseAsked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseAsked(Event):
-    """The owner pauses everything, until `until_s` (a snooze) or until resumed."""
+    """The owner pauses everything, until `until_s` (a snooze) or until resumed.
+
+    `by` names the owner's other machine on which that was asked.
+    """
 
     until_s: float | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +138,10 @@ class ResumeAsked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishAsked(Event):
-    """Take no new task; when the running ones have ended, pause, or quit."""
+    """Take no new task; when the running ones have ended, pause, or quit. `by`: as of `PauseAsked`."""
 
     quit_after: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

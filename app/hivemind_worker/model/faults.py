@@ -80,6 +80,8 @@ class FaultCode(StrEnum):
     NOT_THE_POOL = "not_the_pool"
     NAME_TAKEN = "name_taken"
     NO_SUCH_WORKER = "no_such_worker"
+    NO_FLEET = "no_fleet"
+    NO_SUCH_MACHINE = "no_such_machine"
     NO_STREAMS = "no_streams"
     NATS_IN_THE_OPEN = "nats_in_the_open"
     # the pool's network
@@ -355,6 +357,16 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.NO_SUCH_WORKER: _owner(
         "No worker of that name is in the pool: {about}.",
         "See the names with: hivemind-worker pool worker list",
+        exit_code=4,
+    ),
+    FaultCode.NO_FLEET: _owner(
+        "This pool does not know which machines belong together: {about}",
+        "A pool whose address begins with tls:// lists the machines of an account and pauses them.",
+        exit_code=4,
+    ),
+    FaultCode.NO_SUCH_MACHINE: _owner(
+        "None of your machines has this name: {about}.",
+        "See the names with: hivemind-worker fleet",
         exit_code=4,
     ),
     FaultCode.NATS_IN_THE_OPEN: _owner(

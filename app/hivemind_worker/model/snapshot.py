@@ -56,6 +56,7 @@ class NodeState:
     mode_since_s: float = 0.0
     until_s: float | None = None  # end of a snooze
     quit_after: bool = False
+    asked_by: str = ""  # the owner's other machine that asked for this mode
     trust_score: int = 0
     ignores_rules: bool = False  # "Run", whatever the rules say
     ignores_until_s: float | None = None

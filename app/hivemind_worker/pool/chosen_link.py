@@ -39,6 +39,11 @@ class ChosenLink:
         return self._asking
 
     @property
+    def asking(self) -> PullClient | None:
+        """The link of a pool that the worker asks, while that is the active one."""
+        return self._asking if is_asked(self._address) else None
+
+    @property
     def view(self) -> PoolView:
         """How things stand with the active pool."""
         return self._now.view

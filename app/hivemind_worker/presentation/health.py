@@ -131,11 +131,24 @@ def _owner_wish(snapshot: Snapshot) -> Verdict | None:
     if snapshot.node.mode is not Mode.PAUSED:
         return None
     since_s, until_s = _since(snapshot.node.mode_since_s), snapshot.node.until_s
+    if snapshot.node.asked_by:
+        return _paused_elsewhere(snapshot)
     if until_s is None:
         text = _("Paused: no task runs until you resume.")
         return Verdict(code="paused", text=text, since_s=since_s, action=_(RESUME))
     text = _("Snoozed: work resumes in {time}.", time=duration_words(until_s - snapshot.at_s))
     return Verdict(code="snoozed", text=text, since_s=since_s, ends_at_s=until_s, action=_(RESUME))
+
+
+def _paused_elsewhere(snapshot: Snapshot) -> Verdict:
+    by, until_s = snapshot.node.asked_by, snapshot.node.until_s
+    if until_s is None:
+        text = _("Paused from another of your machines ({name}): no task runs until you resume.", name=by)
+    else:
+        left = duration_words(until_s - snapshot.at_s)
+        text = _("Paused from another of your machines ({name}): work resumes in {time}.", name=by, time=left)
+    since_s = _since(snapshot.node.mode_since_s)
+    return Verdict(code="paused_elsewhere", text=text, since_s=since_s, ends_at_s=until_s, action=_(RESUME))
 
 
 def _held_alone(snapshot: Snapshot) -> Verdict | None:
@@ -161,6 +174,12 @@ def _finishing(snapshot: Snapshot) -> Verdict:
             "Finishing: no new task is taken; the worker ends after these {count}.",
             left,
         )
+    elif snapshot.node.asked_by:
+        text = translate_many(
+            "Finishing, as asked from another of your machines ({name}): it pauses after the last task.",
+            "Finishing, as asked from another of your machines ({name}): it pauses after these {count}.",
+            left, name=snapshot.node.asked_by,
+        )  # fmt: skip
     else:
         text = translate_many(
             "Finishing: no new task is taken; it pauses after the last one.",

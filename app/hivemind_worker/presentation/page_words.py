@@ -88,9 +88,10 @@ HELD = ("paused", "tray-paused")
 """What the owner's own rules hold back is no trouble."""
 CALM_CODES = frozenset({"working", "waiting_for_work"})
 IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
+PAUSED_CODES = ("paused", "paused_elsewhere", "snoozed")
 NOTE_CODES = frozenset(
-    {"full", "task_paused", "connecting", "stopping", "paused", "snoozed", "finishing", "results_waiting",
-     "recovered", "gpu_paused", "rules_ignored", "rules_never_allow", "lower_level", "clock_set",
+    {"full", "task_paused", "connecting", "stopping", "paused", "paused_elsewhere", "snoozed", "finishing",
+     "results_waiting", "recovered", "gpu_paused", "rules_ignored", "rules_never_allow", "lower_level", "clock_set",
      "new_version", FaultCode.SANDBOX_PREPARING.value}
 )  # fmt: skip
 OF_THE_MACHINE = frozenset({
@@ -136,10 +137,10 @@ def subline(snapshot: Snapshot, last_ended_s: float | None) -> str:
     """One sentence under the headline: what it means for the owner; "" when there is nothing to add."""
     code = verdicts(snapshot)[0].code
     frozen = sum(task.state is TaskState.PAUSED for task in snapshot.tasks)
-    if code in ("paused", "snoozed") and frozen:
+    if code in PAUSED_CODES and frozen:
         return translate_many("Nothing is lost: {count} task is frozen.",
                               "Nothing is lost: {count} tasks are frozen.", frozen)  # fmt: skip
-    if code in ("paused", "snoozed"):
+    if code in PAUSED_CODES:
         return _("No new task is taken meanwhile.")
     if code == "waiting_for_work" and last_ended_s is not None:
         return _("It sends work when it has some. Your last task ended {time} ago.",
@@ -205,9 +206,7 @@ def _look_of(kind: tuple[str, str]) -> Look:
 
 def _own_action(verdict: Verdict) -> str:
     """The next step in words; where a button does it, the button alone."""
-    has_button = verdict.code in ("paused", "snoozed", "finishing", "image_held_back") or _can_run_anyway(
-        verdict
-    )
+    has_button = verdict.code in (*PAUSED_CODES, "finishing", "image_held_back") or _can_run_anyway(verdict)
     return "" if has_button else verdict.action
 
 

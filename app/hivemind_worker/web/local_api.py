@@ -27,6 +27,7 @@ from hivemind_worker.web.connection import (
 )
 from hivemind_worker.web.door import make_door
 from hivemind_worker.web.figures import FigureRoutes, Sources
+from hivemind_worker.web.fleet import FleetRoutes
 from hivemind_worker.web.guard import BODY_BYTES, NAMES, Guard
 from hivemind_worker.web.listening import open_remote, open_sockets
 from hivemind_worker.web.live import Live
@@ -92,6 +93,7 @@ class LocalApi:
             *ActionRoutes(node, clock).table(),
             *SettingRoutes(node).table(),
             *RuleRoutes(node, clock).table(),
+            *FleetRoutes(node).table(),
             *VpnRoutes(node, clock).table(),
             *stream.table(),
             *pages.table(),

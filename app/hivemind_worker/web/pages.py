@@ -41,7 +41,7 @@ NOT_PAGES = "api/|assets/|health|livez|readyz|metrics|login|logout"
 SEND_AGAIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 """Answers to a form that was read to its end: where it leads to is in it."""
 
-EVERY_S = {"dashboard": 15, "tasks": 30, "task": 15, "monitor": 15, "history": 60, "logs": 60}
+EVERY_S = {"dashboard": 15, "fleet": 10, "tasks": 30, "task": 15, "monitor": 15, "history": 60, "logs": 60}
 OTHERS_S = 30
 MINUTE_RANGE_S = 2
 
@@ -101,6 +101,7 @@ class Pages:
         plain: list[tuple[str, str, Callable[[], Awaitable[Values]]]] = [
             ("dashboard", "Dashboard", views.dashboard), ("pools", "Pools", views.pools),
             ("rules", "Rules", views.rules), ("logs", "Logs", views.logs), ("doctor", "Doctor", views.doctor),
+            ("fleet", mark("Your machines"), views.fleet),
         ]  # fmt: skip
         return [
             Route(method="GET", path="/", handler=self.root, page=True),

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hivemind_worker.model.metrics import Place
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.snapshot import Snapshot
-from hivemind_worker.model.task import Delivery, Task, TaskKey, TaskState
+from hivemind_worker.model.task import Delivery, Problem, Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation import page_facts, page_tasks, page_words
 from hivemind_worker.presentation.amounts import size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
+from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.fleet import COLUMNS, WISHES, fleet_line, fleet_rows
 from hivemind_worker.presentation.health import unended, verdicts
 from hivemind_worker.presentation.offer_words import card_offer_words, offer_words
 from hivemind_worker.presentation.page_words import ABSENT
@@ -162,9 +165,22 @@ class Views:
             "pool_step": check.next_step,
             "grpc_address": snapshot.grpc_address,
             "owed": snapshot.owed_results,
+            "has_fleet": is_asked(snapshot.pool.address),
             "reconnect": retry[0] if retry else None,
             "snoozes": (),
             **_credit(snapshot),
+        }
+
+    async def fleet(self) -> Values:
+        """The owner's machines at the pool in use."""
+        found = await self._node.fleet.machines()
+        trouble = " ".join(words(found)) if isinstance(found, Problem) else ""
+        return {
+            "trouble": trouble,
+            "machines": () if isinstance(found, Problem) else fleet_rows(found),
+            "summary": "" if isinstance(found, Problem) else fleet_line(found),
+            "columns": [_(each) for each in COLUMNS],
+            "wishes": [(kind, _(word), icon) for kind, word, icon in WISHES],
         }
 
     async def rules(self) -> Values:

@@ -33,6 +33,7 @@ from hivemind_worker.worker_node.care import Care
 from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
 from hivemind_worker.worker_node.parts import GIB, Parts, node_id_of
+from hivemind_worker.worker_node.fleet import Fleet
 from hivemind_worker.worker_node.pools import Pools
 from hivemind_worker.worker_node.rules import RuleWatch, SourcesMaker
 from hivemind_worker.worker_node.sending import Sending
@@ -51,6 +52,7 @@ class Front:
         self.doors = Doors(parts)
         self.facts = Facts(parts, self.doors)
         self.pools = Pools(parts, self.doors, self.changed)
+        self.fleet = Fleet(parts)
         self.sending = Sending(parts, self.pools, self.changed)
         self.care = Care(parts, self)
         self.work = WorkWatch(parts)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from hivemind_worker.engine.janitor import clear_spool
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.events import Restarted, ShutdownAsked
+from hivemind_worker.model.fleet import Standing, Wish
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, PoolView
@@ -20,11 +21,13 @@ from hivemind_worker.places import Places
 from hivemind_worker.pool.address import parse_address
 from hivemind_worker.pool.message_memory import keep_message_memory
 from hivemind_worker.pool.session import Credentials
+from hivemind_worker.presentation.fleet import standing_of
 from hivemind_worker.presentation.recovery import recovery_words
 from hivemind_worker.store.journal import SqliteJournal
 from hivemind_worker.store.salvage import open_or_salvage, renewer
 from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.worker_node.doors import disk_problem
+from hivemind_worker.worker_node.fleet import command_of
 from hivemind_worker.worker_node.front import Front
 from hivemind_worker.worker_node.parts import Hooks, Parts
 from hivemind_worker.worker_node.rules import SourcesMaker
@@ -109,8 +112,16 @@ class WorkerNode(Front):
             announcement=self.facts.announcement,
             pool_changed=self._pool_changed,
             changed=self.changed,
+            standing=self._standing,
+            obey=self._obey,
             quit_asked=self._quit.set,
         )
+
+    def _standing(self) -> Standing:
+        return standing_of(self.snapshot())
+
+    async def _obey(self, wish: Wish) -> None:
+        await self.ask(command_of(wish, time.time()))
 
     async def _credentials(self) -> Credentials | None:
         return await self.pools.credentials()

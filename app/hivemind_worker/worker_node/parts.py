@@ -22,6 +22,7 @@ from hivemind_worker.machine.probes.load import OwnWork
 from hivemind_worker.machine.sampler import Sampler, available_memory_bytes
 from hivemind_worker.machine.single_instance import SingleInstance
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.fleet import Standing, Wish
 from hivemind_worker.model.machine import Gpu
 from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE, Resources
@@ -65,6 +66,8 @@ class Hooks:
     announcement: Callable[[], Announcement | None]
     pool_changed: Callable[[PoolView], None]
     changed: Callable[[], None]
+    standing: Callable[[], Standing | None]
+    obey: Callable[[Wish], Awaitable[None]]
     quit_asked: Callable[[], None]
 
 
@@ -223,6 +226,7 @@ class Parts:
             self.pool_address, self._way_to(hooks), hooks.announcement, told,
             handler=lambda: self.intake, held=lambda: tuple(self.engine.state.tasks),
             spool=self.places.spool, files=self.files, moved=self.traffic.moved,
+            standing=hooks.standing, obey=hooks.obey,
         )  # fmt: skip
 
     def _way_to(self, hooks: Hooks) -> Callable[[str], Awaitable[Way | Problem]]:

@@ -262,7 +262,7 @@ class Pools:
         """The owner's wish of before: draining has changed it."""
         now_s = time.time()
         if before.mode is Mode.PAUSED and (before.until_s is None or before.until_s > now_s):
-            await self._parts.engine.tell(PauseAsked(at_s=now_s, until_s=before.until_s))
+            await self._parts.engine.tell(PauseAsked(at_s=now_s, until_s=before.until_s, by=before.asked_by))
         elif self._parts.engine.shown.node.mode is not before.mode:
             await self._parts.engine.tell(ResumeAsked(at_s=now_s))
         self._parts.link.wake()

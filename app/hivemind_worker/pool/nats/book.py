@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from hivemind_worker.model.pool_records import (
@@ -67,6 +67,7 @@ class NatsPoolBook:
         self._changed: list[Callable[[], None]] = []
         self._watching: list[Callable[[TaskRecord], None]] = []
         self._accounts_seen: set[str] = set()
+        self._earned: list[Callable[[str, int], Awaitable[None]]] = []
 
     async def open(self) -> Problem | None:
         """Take in what is open, and hear of every change from now on."""
@@ -89,6 +90,10 @@ class NatsPoolBook:
     def watch(self, changed: Callable[[TaskRecord], None]) -> None:
         """Tell of each task changed by whichever process, with what it is now."""
         self._watching.append(changed)
+
+    def listen_to_rewards(self, earned: Callable[[str, int], Awaitable[None]]) -> None:
+        """Tell which node earned how much, at most once each."""
+        self._earned.append(earned)
 
     async def signing_key(self) -> bytes:
         """The key of the pool's tokens, the same for all its processes."""
@@ -155,18 +160,23 @@ class NatsPoolBook:
             return (await self._read(key))[0].task.paid_minutes > minute
 
         async def count() -> None:
-            await self._count(key, minute)
+            if await self._count(key, minute):
+                await self._tell_earned(task.node_id, amount)
 
         return await self._payments.move(
             f"{key}:{minute}", task.owner, receiver, amount, is_done=is_paid, noted=count
         )
 
-    async def _count(self, key: TaskKey, minute: int) -> None:
+    async def _count(self, key: TaskKey, minute: int) -> bool:
         def counted(record: TaskRecord) -> TaskRecord | None:
             is_next = record.task.paid_minutes == minute
             return _with(record, paid_minutes=minute + 1) if is_next else None
 
-        await self._change(key, counted)
+        return (await self._change(key, counted))[1]
+
+    async def _tell_earned(self, node_id: str, amount: int) -> None:
+        for earned in self._earned:
+            await earned(node_id, amount)
 
     async def _finish_payments(self) -> None:
         """Go on with what a process left in the middle when it died."""
@@ -185,8 +195,12 @@ class NatsPoolBook:
             return
         payment, (account, amount) = f"{record.task.key}:reward", record.owed
         await self._payments.credit(payment, account, amount)
-        await self._change(record.task.key, lambda now: replace(now, owed=None) if now.owed else None)
+        _, done = await self._change(
+            record.task.key, lambda now: replace(now, owed=None) if now.owed else None
+        )
         await self._payments.forget(payment, account)
+        if done:
+            await self._tell_earned(record.task.node_id, amount)
 
     # nodes
 

@@ -28,6 +28,7 @@ from hivemind_worker.pool.local.workers import MESSAGES
 from hivemind_worker.pool.nats.archives import COUNT, NatsArchives
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.fleet import FleetDesk
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES, TaskRecord
 from hivemind_worker.pool.nats.subjects import ASKED, WorkerId, stop_subject, who_asks
 from hivemind_worker.pool.nats.waiters import Waiters
@@ -62,19 +63,22 @@ class Desk:
         self._engine, self._book, self._archives = engine, book, archives
         self._clock, self._monotonic = clock, monotonic
         self._log = TaskLog(book, clock)
+        self.fleet = FleetDesk(engine, book, clock)
         self._heard: dict[str, float] = {}
         self._waiters = Waiters()
         self._begun = monotonic()
         self._nursery, self._serving, self._charges = nursery, 0, charges
         self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
             "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
-            "result": self._result, "back": self._back,
+            "result": self._result, "back": self._back, "standing": self.fleet.standing,
+            "machines": self.fleet.machines, "wish": self.fleet.wish,
         }  # fmt: skip
 
     async def open(self) -> None:
         """Begin to answer, also over later connections."""
         self._book.listen(self._take_node, lambda: None)
         self._book.watch(self._take_task)
+        await self.fleet.open()
         await self._engine.furnish(self._subscribe)
 
     async def _subscribe(self, client: Client) -> None:

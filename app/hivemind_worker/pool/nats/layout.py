@@ -46,8 +46,9 @@ LISTS = Stream(name="HIVEMIND_LISTS", subjects=(f"{ROOT}.list.*",), each=TASKS_L
 LOGS = Stream(name="HIVEMIND_LOGS", subjects=(f"{ROOT}.log.*",), each=-1, age_s=KEPT_S)
 ARCHIVES = Stream(name="HIVEMIND_ARCHIVES", subjects=(f"{ROOT}.archive.>",), age_s=KEPT_S)
 NODES = Stream(name="HIVEMIND_NODES", subjects=(f"{ROOT}.node.*",), age_s=KEPT_S)
+FLEET = Stream(name="HIVEMIND_FLEET", subjects=(f"{ROOT}.machine.*", f"{ROOT}.wanted.*"), age_s=KEPT_S)
 ACCOUNTS = Stream(name="HIVEMIND_ACCOUNTS", subjects=(f"{ROOT}.account.*", f"{ROOT}.pool.*"))
-STREAMS = (TASKS, CLAIMS, LISTS, LOGS, ARCHIVES, NODES, ACCOUNTS)
+STREAMS = (TASKS, CLAIMS, LISTS, LOGS, ARCHIVES, NODES, FLEET, ACCOUNTS)
 
 SIGNING_KEY = f"{ROOT}.pool.signing-key"
 LAST_USER_ID = f"{ROOT}.pool.last-user-id"
@@ -81,6 +82,16 @@ def list_subject(owner: str) -> str:
 def node_subject(node_id: str) -> str:
     """Where a node's last registration lies."""
     return f"{ROOT}.node.{token(node_id)}"
+
+
+def machine_subject(worker: str) -> str:
+    """Where it lies how a worker stands."""
+    return f"{ROOT}.machine.{worker}"
+
+
+def wanted_subject(worker: str) -> str:
+    """Where the last wish of a worker's owner lies."""
+    return f"{ROOT}.wanted.{worker}"
 
 
 def account_subject(name: str) -> str:

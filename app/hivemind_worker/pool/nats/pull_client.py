@@ -16,6 +16,7 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,19 +26,22 @@ from nats.errors import Error
 
 from hivemind_worker.model.effects import Refused, Reply
 from hivemind_worker.model.faults import FaultCode, sentence
+from hivemind_worker.model.fleet import Standing, Wish
 from hivemind_worker.model.resources import normal_demand
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskId, TaskKey, key_of
 from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import Announcement, Sent
-from hivemind_worker.nursery import NamedThread
+from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.clock import Clock, SystemClock
 from hivemind_worker.pool.nats.archives import COUNT, count_of
 from hivemind_worker.pool.nats.credential import load
 from hivemind_worker.pool.nats.engine import Connect
 from hivemind_worker.pool.nats.entrances import HERE, entrance
+from hivemind_worker.pool.nats.fleet_client import FleetClient
 from hivemind_worker.pool.nats.layout import PIECE_BYTES
-from hivemind_worker.pool.nats.subjects import WORKER_NAME, WorkerId, asks, stop_subject
+from hivemind_worker.pool.nats.pool_error import PoolError
+from hivemind_worker.pool.nats.subjects import WORKER_NAME, WorkerId, asks, stop_subject, wish_subject
 from hivemind_worker.pool.retry import Backoff
 from hivemind_worker.pool.standing import standing
 from hivemind_worker.pool.wire import MAX_ARCHIVE_BYTES, clean_words, read_task_id
@@ -109,12 +113,8 @@ async def check_way(address: str, credential: Path, user: str, password: str) ->
     return way.worker.name
 
 
-class PoolError(Exception):
-    """The pool said no, or nothing; `retry` when it may say otherwise later."""
-
-    def __init__(self, words: str, *, retry: bool, code: FaultCode = FaultCode.POOL_REFUSED) -> None:
-        super().__init__(words)
-        self.retry, self.problem = retry, Problem(code=code, about=words)
+async def _unheeded(_wish: Wish) -> None:
+    """Of a worker without an owner's other machines."""
 
 
 class PullClient:
@@ -125,12 +125,19 @@ class PullClient:
         announcement: Callable[[], Announcement | None], on_change: Callable[[PoolView], None], *,
         handler: Callable[[], TaskHandler], held: Callable[[], Iterable[TaskKey]], spool: Path,
         files: NamedThread, clock: Clock | None = None, moved: Moved = uncounted,
+        standing: Callable[[], Standing | None] = lambda: None,
+        obey: Callable[[Wish], Awaitable[None]] = _unheeded,
     ) -> None:  # fmt: skip
-        """`held` are the tasks that this worker has of the pool, those included whose result is owed."""
+        """`held` are the tasks that this worker has of the pool, those included whose result is owed.
+
+        `standing` is what the owner's other machines are shown of this one (None: nothing yet), `obey` does
+        what was asked on one of them.
+        """
         self._address, self._way, self._announcement, self._on_change = address, way, announcement, on_change
         self._handler, self._held, self._spool, self._files = handler, held, spool, files
         self._clock, self._moved = clock or SystemClock(), moved
         self._backoff = Backoff(random.Random())  # noqa: S311 - jitter, not a secret
+        self.fleet = FleetClient(self._ask, self._clock, standing, obey)
         self._client: Client | None = None
         self._worker: WorkerId | None = None
         self._fetching: TaskKey | None = None
@@ -240,11 +247,16 @@ class PullClient:
             self._show(LinkState.LOGIN_REFUSED if refused else LinkState.UNREACHABLE, client)
             await self._rest(LOOK_FOR_LOGIN_S if refused else self._backoff.next_s())
             return
+        beside = Nursery("fleet")
         try:
             await client.subscribe(stop_subject(way.worker.name), cb=self._stop_heard)
+            await client.subscribe(
+                wish_subject(way.worker.name), cb=partial(self.fleet.heard, way.worker)
+            )  # fmt: skip
             self._client, self._worker = client, way.worker
             self._view = replace(self._view, user=way.worker.name)
             self._beat_at = self._ask_at = 0.0
+            beside.start("standing", self.fleet.run(way.worker))
             await self._stay()
         except (Error, PoolError) as error:
             problem = getattr(error, "problem", Problem(code=FaultCode.POOL_MUTE, about=self._address))
@@ -252,6 +264,7 @@ class PullClient:
             await self._rest(self._backoff.next_s())
         finally:
             self._client = None
+            await beside.close()
             await _shut(client)
 
     def _end(self) -> None:
@@ -381,8 +394,14 @@ def _told(answer: Msg) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise PoolError("its answer is unreadable", retry=True, code=FaultCode.POOL_MUTE)
     if "problem" in values:
-        raise PoolError(clean_words(str(values["problem"])), retry=values.get("retry") is True)
+        raise _refusal(values)
     return values
+
+
+def _refusal(values: dict[str, Any]) -> PoolError:
+    is_foreign = values.get("code") == FaultCode.NO_SUCH_MACHINE.value
+    code = FaultCode.NO_SUCH_MACHINE if is_foreign else FaultCode.POOL_REFUSED
+    return PoolError(clean_words(str(values["problem"])), retry=values.get("retry") is True, code=code)
 
 
 def _parts(text: str) -> Iterator[str]:
