@@ -13,7 +13,7 @@ from hivemind_worker.commands.remote import Values, ask_worker
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 
-WHY_WIDTH = 80
+WHY_WIDTH = 110
 LIST, PAUSE = "list", "pause"
 LIMIT_S = 30.0
 """The worker asks the pool first."""
@@ -22,8 +22,10 @@ LIMIT_S = 30.0
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare `fleet`."""
     parser = subparsers.add_parser("fleet", help="list your machines at the pool; pause, resume, finish them")
-    parser.add_argument("what", nargs="?", default=LIST, choices=[LIST, PAUSE, "resume", "finish"],
-                        help="list them (also without a word), or have some of them pause, go on, or finish")  # fmt: skip
+    parser.add_argument(
+        "what", nargs="?", default=LIST, choices=[LIST, PAUSE, "resume", "finish"],
+        help="list them (also without a word), or have some of them pause, go on, or finish",
+    )  # fmt: skip
     parser.add_argument("names", metavar="NAME", nargs="*", help="machines by their names in the list")
     parser.add_argument("--all", action="store_true", help="every machine of the account, this one included")
     parser.add_argument("--for", dest="time", metavar="TIME", help=f"of a pause: {SNOOZE_HELP}")

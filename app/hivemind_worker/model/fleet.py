@@ -26,7 +26,7 @@ class WishKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the owner asked on the machine `by`. `number` grows: of two wishes the later one counts."""
+    """What the owner asked on the machine `by` ("": on this one). `number` grows: the later wish counts."""
 
     kind: WishKind
     by: str

@@ -20,10 +20,11 @@ COLUMNS = (
     mark("Machine"), mark("State"), mark("Why"), mark("Tasks"), mark("Earned"), mark("Trust"), mark("Seen"),
 )  # fmt: skip
 WISHES = (
-    (WishKind.PAUSE, mark("Pause"), "pause"),
-    (WishKind.RESUME, mark("Resume"), "play"),
-    (WishKind.FINISH, mark("Finish tasks then pause"), "finish"),
+    (WishKind.PAUSE, "pause", mark("Pause"), mark("Pause all")),
+    (WishKind.RESUME, "play", mark("Resume"), mark("Resume all")),
+    (WishKind.FINISH, "finish", mark("Finish tasks then pause"), mark("Finish all")),
 )
+"""Kind, icon, the button of one machine, the button of all."""
 WAITING = {
     WishKind.PAUSE: mark("It will pause when it is back: asked on {name} at {time}."),
     WishKind.RESUME: mark("It will resume when it is back: asked on {name} at {time}."),

@@ -180,7 +180,7 @@ class Views:
             "machines": () if isinstance(found, Problem) else fleet_rows(found),
             "summary": "" if isinstance(found, Problem) else fleet_line(found),
             "columns": [_(each) for each in COLUMNS],
-            "wishes": [(kind, _(word), icon) for kind, word, icon in WISHES],
+            "wishes": [(kind, icon, _(one), _(every)) for kind, icon, one, every in WISHES],
         }
 
     async def rules(self) -> Values:

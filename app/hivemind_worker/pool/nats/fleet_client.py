@@ -84,8 +84,8 @@ class FleetClient:
             self._obeyed = wish.number
             if wish.is_over(self._clock.now()):
                 return False
-            log.info("%s, as asked from another of the owner's machines: %s", wish.kind, wish.by)
-            await self._obey(wish)
+            log.info("%s, as the owner asked on %s", wish.kind, wish.by)
+            await self._obey(replace(wish, by="") if wish.by == worker.name else wish)
         return True
 
     async def machines(self) -> Fleet | Problem:

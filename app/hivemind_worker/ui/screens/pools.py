@@ -32,6 +32,7 @@ from hivemind_worker.presentation.pool_words import (
 )
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Choice, Dialog, Question
+from hivemind_worker.ui.fleet_panel import FleetPanel
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import FactColumns, Facts
 from hivemind_worker.ui.parts.flow import flowing
@@ -284,6 +285,7 @@ class Pools(Screen):
         )
         self.switching.hide()
         self.active, self.kept, self.demo = ActivePool(self), KeptPools(self), TryHere(self)
+        self.fleet = FleetPanel(bridge)
         self.told, self.told_facts = Panel(_("What the pool is told about this computer")), Facts()
         self.told.body.addWidget(self.told_facts)
         self.send_panel = Panel(_("Send a task"))
@@ -302,7 +304,7 @@ class Pools(Screen):
         head = flowing(Label(_("Pools"), "title"), None, self.add_button, LearnMore(self.bridge), spacing=12)
         columns = SideBySide(right_px=RIGHT_WIDTH)
         columns.add(
-            (self.switching, self.active, self.kept, self.demo, self.told),
+            (self.switching, self.active, self.fleet, self.kept, self.demo, self.told),
             (self.send_panel, self.under_way, self.before),
         )
         inside = column(12, margins=(gutter, 12, gutter, gutter))
@@ -341,6 +343,7 @@ class Pools(Screen):
             self._ask_kept()
         active = next((pool for pool in self._kept if pool.active), None)
         self.active.show_picture(snapshot, active, self._ended)
+        self.fleet.look(snapshot)
         self.kept.show_rows([pool_row(pool, snapshot.at_s) for pool in self._kept if not pool.active])
         self.demo.show_state(runs=node.pools.demo_runs, before=snapshot.pool.address)
         self.told_facts.show_facts(told_facts(snapshot, node.settings.region, snapshot.pool.user))
