@@ -34,7 +34,7 @@ from tests.fakes.node import NOW_S, FakeNode, make_snapshot, make_task
 LIMIT_S = 20.0
 NEEDS_NO_FRONT_END = [
     "gui", "run", "demo", "pool", "submit", "status", "tasks", "logs", "story", "stop", "pause",
-    "resume", "snooze", "finish", "dashboard", "user", "login", "logout", "vpn", "doctor", "config",
+    "resume", "snooze", "finish", "fleet", "dashboard", "user", "login", "logout", "vpn", "doctor", "config",
     "sandbox", "image", "retry", "history", "benchmark", "receipt", "rules", "mode", "selftest", "version",
 ]  # fmt: skip
 
@@ -131,6 +131,7 @@ async def test_help_and_no_verb_and_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words,hint",
     [(["statsu"], "status"), (["resum"], "resume"), (["status", "--jsno"], "--json"), (["--hlep"], "--help"),
+     (["pool", "--engin", "nats://x"], "--engine"), (["pool", "user", "add", "x", "--tokenz=5"], "--tokens"),
      (["logs", "x", "--folow"], "--follow"), (["config", "get", "x", "--jason"], "--json")],
     ids=" ".join,
 )  # fmt: skip

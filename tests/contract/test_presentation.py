@@ -56,6 +56,11 @@ CONDITIONS: list[tuple[str, Snapshot, list[str], str]] = [
     ("paused", in_mode(Mode.PAUSED), ["paused"], "paused"),
     ("paused with held tasks", in_mode(Mode.PAUSED, P, P, P), ["paused"], "paused"),
     ("snoozed", in_mode(Mode.PAUSED, until_s=NOW_S + 900), ["snoozed"], "paused"),
+    ("paused elsewhere", in_mode(Mode.PAUSED, asked_by="larch"), ["paused_elsewhere"], "paused"),
+    ("snoozed elsewhere", in_mode(Mode.PAUSED, until_s=NOW_S + 900, asked_by="larch"),
+     ["paused_elsewhere"], "paused"),
+    ("finishing elsewhere", in_mode(Mode.FINISHING, R, asked_by="larch"),
+     ["working", "finishing"], "finishing"),
     ("finishing", in_mode(Mode.FINISHING, R), ["working", "finishing"], "finishing"),
     ("finishing, to quit", in_mode(Mode.FINISHING, R, quit_after=True), ["working", "finishing"],
      "finishing"),
@@ -133,7 +138,7 @@ def test_addresses_are_told_apart(address: str, host: str, loopback: bool) -> No
 
 COMMANDS = (
     "login", "doctor", "run", "tasks", "--help", "dashboard", "build", "vpn import FILE", "vpn up",
-    "vpn check", "nats-config", "revoke NAME", "worker list", "wireguard-go", "yourself: THIS",
+    "vpn check", "nats-config", "revoke NAME", "worker list", "fleet", "wireguard-go", "yourself: THIS",
 )  # fmt: skip
 """What a next step may end with where it is a command to type."""
 

@@ -546,3 +546,20 @@ def test_a_container_that_was_paused_alone_stays_paused_after_a_restart() -> Non
 
 def test_pausing_a_task_that_is_not_here_is_refused() -> None:
     assert refusal(hold(Walk())) is FaultCode.UNKNOWN_TASK
+
+
+def test_a_wish_from_another_machine_is_known_as_one_until_the_next_wish() -> None:
+    walk = Walk()
+    walk.see(events.PauseAsked(at_s=1, by="larch"))
+    assert (walk.state.node.mode, walk.state.node.asked_by) == (Mode.PAUSED, "larch")
+    walk.see(events.PauseAsked(at_s=2))
+    assert walk.state.node.asked_by == "", "the owner has said it here as well"
+    walk.see(events.FinishAsked(at_s=3, by="larch"))
+    assert (walk.state.node.mode, walk.state.node.asked_by) == (Mode.PAUSED, "larch"), (
+        "nothing was left to do"
+    )
+    walk.see(events.ResumeAsked(at_s=4))
+    assert (walk.state.node.mode, walk.state.node.asked_by) == (Mode.RUN, "")
+    walk.see(events.PauseAsked(at_s=5, until_s=10, by="larch"))
+    walk.see(events.ClockTicked(at_s=10))
+    assert (walk.state.node.mode, walk.state.node.asked_by) == (Mode.RUN, "")

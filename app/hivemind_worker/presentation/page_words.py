@@ -91,8 +91,8 @@ IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
 PAUSED_CODES = ("paused", "paused_elsewhere", "snoozed")
 NOTE_CODES = frozenset(
     {"full", "task_paused", "connecting", "stopping", "paused", "paused_elsewhere", "snoozed", "finishing",
-     "results_waiting", "recovered", "gpu_paused", "rules_ignored", "rules_never_allow", "lower_level", "clock_set",
-     "new_version", FaultCode.SANDBOX_PREPARING.value}
+     "results_waiting", "recovered", "gpu_paused", "rules_ignored", "rules_never_allow", "lower_level",
+     "clock_set", "new_version", FaultCode.SANDBOX_PREPARING.value}
 )  # fmt: skip
 OF_THE_MACHINE = frozenset({
     RuleCode.DISK, RuleCode.HEAT, RuleCode.GPU_HEAT, RuleCode.MEMORY_ACCEPT, RuleCode.MEMORY_PAUSE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 FLEET = "/api/v1/fleet"
 MOST_NAMES = 1000
+NOT_THERE = HTTPStatus.NOT_FOUND
 MINUTES = {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_SNOOZE_S / 60}
 NAMES = {**listed(TEXT), "minItems": 1, "maxItems": MOST_NAMES}
 VERDICT = record(code=TEXT, text=TEXT, since=MAYBE_TIME, ends_at=MAYBE_TIME)
@@ -68,7 +70,8 @@ class FleetRoutes:
         return [
             Route(method="GET", path=FLEET, handler=self.machines,
                   doc=Doc(summary="The owner's machines at the active pool", tag="fleet",
-                          problems=(HTTPStatus.CONFLICT,), answers=good("So they stand.", MACHINES))),
+                          problems=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+                          answers=good("So they stand.", MACHINES))),
             *(
                 Route(method="POST", path=f"{FLEET}/{kind}", handler=self._wish(kind), access=Access.OWNER,
                       doc=Doc(summary=f"{summary}; all without `machines`", tag="fleet", body=body,
@@ -82,7 +85,10 @@ class FleetRoutes:
         """All machines of the account."""
         found = await self._node.fleet.machines()
         if isinstance(found, Problem):
-            return refuse(request.path, _refused(found))
+            absent = found.code is FaultCode.NO_FLEET
+            return refuse(
+                request.path, replace(_refused(found), status=NOT_THERE) if absent else _refused(found)
+            )
         return answer(fleet_report(found))
 
     def _wish(self, kind: WishKind) -> Handler:

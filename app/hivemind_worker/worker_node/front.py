@@ -32,8 +32,8 @@ from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.care import Care
 from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
-from hivemind_worker.worker_node.parts import GIB, Parts, node_id_of
 from hivemind_worker.worker_node.fleet import Fleet
+from hivemind_worker.worker_node.parts import GIB, Parts, node_id_of
 from hivemind_worker.worker_node.pools import Pools
 from hivemind_worker.worker_node.rules import RuleWatch, SourcesMaker
 from hivemind_worker.worker_node.sending import Sending
