@@ -363,6 +363,25 @@ def test_after_a_crash_every_open_task_gets_an_archive_and_none_runs_again() -> 
     assert restarted.task("ended").state is TaskState.COMPLETED
 
 
+@pytest.mark.parametrize(
+    "alive_s,paused,expected",
+    [(500.0, False, 400.0), (500.0, True, 50.0), (0.0, False, 0.0), (9e9, False, 800.0), (99.0, False, 0.0)],
+    ids=["last sign", "paused before it", "not known", "a clock that was ahead", "before its start"],
+)
+def test_what_was_cut_off_has_the_hours_that_are_known_of_it(
+    alive_s: float, paused: bool, expected: float
+) -> None:
+    walk = Walk()
+    walk.run()
+    row = replace(walk.task(), started_at_s=100.0)
+    if paused:
+        row = replace(row, state=TaskState.PAUSED, paused_at_s=150.0)
+    restarted = Walk(tasks={row.key: row})
+    restarted.see(events.Restarted(at_s=900.0, alive_s=alive_s))
+    assert restarted.task().state is TaskState.FAILED
+    assert restarted.task().usage.wall_s == expected
+
+
 def in_docker(walk: Walk, name: str = "a") -> None:
     walk.offer(name)
     walk.about(events.Unpacked, name)

@@ -123,7 +123,10 @@ async def test_kill_9_of_the_worker_in_the_middle_still_gives_the_requester_an_a
     await running.process.wait()
     async with worker(running.home, pool):
         code, out, err = await waiting
+        _, history, _ = await command(running.home, "history", "--json")
     assert code == 1, err + out
+    total = json.loads(history)["total"]
+    assert (total["failed"], total["task_hours"] > 0) == (1, True), "from its start to the last sign of life"
     halves = [path.read_text() for path in (tmp_path / "out").glob("*/half.txt")]
     assert halves == ["half"]
     assert "(interrupted)" in next((tmp_path / "out").glob("*/execution_log.txt")).read_text()

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hivemind_worker.model.days import begin_s, day_of, spread
-from hivemind_worker.model.task import Task, TaskState, Usage
+from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.task import Problem, Task, TaskState, Usage
 from hivemind_worker.model.worked import EnergySource, Place, Rate, Work
 from hivemind_worker.store import work_book as room
 from hivemind_worker.store.work_book import FILE_NAME, WorkBook
@@ -90,6 +91,24 @@ async def test_hours_fall_on_their_days_and_the_task_on_that_of_its_end(tmp_path
     ]  # fmt: skip
     assert [round(w.joules[EnergySource.ESTIMATE]) for w in found] == [2000, 25_000, 1000]
     assert found[0].place == Place(date(2026, 10, 24), POOL, "cpython-3.12.0-small")
+    await book.close()
+
+
+async def test_hours_of_what_was_cut_off_lie_before_the_crash_and_not_before_the_return(
+    tmp_path: Path, berlin: None
+) -> None:
+    cut_off = ended(
+        "cut off", at(2026, 7, 1, 22), at(2026, 7, 4, 9), state=TaskState.FAILED,
+        usage=Usage(wall_s=3 * 3600), problem=Problem(code=FaultCode.INTERRUPTED, about="it was running"),
+    )  # fmt: skip
+    book = WorkBook(tmp_path)
+    assert await book.note({}, {(cut_off.key, 1): 900.0})  # all that is known of its processor time
+    await book.count([cut_off], price)
+    found = await everything(book)
+    assert [(w.place.day.day, w.failed, w.wall_s / 3600, round(w.cpu_s)) for w in found] == [
+        (1, 0, 2, 600), (2, 0, 1, 300), (4, 1, 0, 0),
+    ]  # fmt: skip
+    assert sum(sum(w.joules.values()) for w in found) == 0, "its energy was noted already"
     await book.close()
 
 

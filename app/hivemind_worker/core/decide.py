@@ -19,7 +19,7 @@ from hivemind_worker.core.giving_way import (
     without_what_ended,
 )
 from hivemind_worker.core.state import State
-from hivemind_worker.core.transitions import Step, after, found_again
+from hivemind_worker.core.transitions import Step, after, found_again, ran_until
 from hivemind_worker.model.effects import (
     Accepted,
     ForgetSpool,
@@ -241,7 +241,7 @@ def _restarted(draft: Draft, event: Restarted) -> None:
         _set_mode(draft, Mode.RUN, event.at_s)
     for task in tuple(draft.state.tasks.values()):
         if not task.state.has_ended:
-            step = found_again(task, event.at_s)
+            step = found_again(ran_until(task, min(event.alive_s, event.at_s)), event.at_s)
             draft.take(step, event.at_s, "Interrupted" if step.task.state.has_ended else "Adopted")
         elif task.delivery is Delivery.NONE:
             draft.put(task, event.at_s, "FoundAgain", "its result is packed now")

@@ -69,6 +69,13 @@ def found_again(task: Task, at_s: float) -> Step:
     return Step(task=task, effects=effects, text=f"{task.runtime} {task.where}")
 
 
+def ran_until(task: Task, alive_s: float) -> Task:
+    """With the hours that are known of it: from its start to the last sign of life, or to its pause."""
+    last_s = alive_s if task.paused_at_s is None else min(alive_s, task.paused_at_s)
+    wall_s = last_s - (last_s if task.started_at_s is None else task.started_at_s)
+    return replace(task, usage=replace(task.usage, wall_s=max(0.0, wall_s, task.usage.wall_s)))
+
+
 def interrupted(task: Task, at_s: float) -> Step:
     """The end of a task that an earlier life of the worker left behind."""
     problem = _interruption(task)

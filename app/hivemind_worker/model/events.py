@@ -19,7 +19,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restarted(Event):
-    """The worker started; the state holds the journal's open tasks."""
+    """The worker started; the state holds the journal's open tasks.
+
+    `alive_s` is the last sign of the earlier life (UTC epoch seconds), 0 where none is known.
+    """
+
+    alive_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 
 from hivemind_worker.model.days import day_of, spread
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.task import Task, TaskKey, TaskState
 
@@ -96,12 +97,18 @@ def place_of(task: Task, day: date) -> Place:
     return Place(day, task.pool[:MOST_LETTERS], image_of(task))
 
 
+def _worked_until_s(task: Task, began_s: float, ended_s: float) -> float:
+    """What was cut off ends for the books when the worker is back: its hours lie before that."""
+    cut_off = task.problem is not None and task.problem.code is FaultCode.INTERRUPTED
+    return min(ended_s, began_s + task.usage.wall_s) if cut_off else ended_s
+
+
 def work_of(task: Task, unmetered_j: Mapping[EnergySource, float]) -> tuple[Work, ...]:
     """An ended task's part in the history; `unmetered_j` is its energy that was not noted while it ran."""
     ended_s = task.ended_at_s or 0.0
     began_s = ended_s if task.started_at_s is None else task.started_at_s
-    shares = dict(spread(began_s, ended_s))
     last = day_of(ended_s)
+    shares = {last: 0.0} | dict(spread(began_s, _worked_until_s(task, began_s, ended_s)))
     return tuple(
         Work(
             place=place_of(task, day), wall_s=task.usage.wall_s * share, cpu_s=task.usage.cpu_s * share,

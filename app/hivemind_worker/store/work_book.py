@@ -169,7 +169,10 @@ def _add_task(connection: sqlite3.Connection, task: Task, rate: Rate) -> None:
     found = connection.execute(
         "SELECT cpu_s FROM noted WHERE key=? AND attempt=?", (task.key, task.attempt)
     ).fetchone()
-    rest_s = max(0.0, task.usage.cpu_s - (found[0] if found else 0.0))
+    noted_s = float(found[0]) if found else 0.0
+    if noted_s > task.usage.cpu_s:  # of one that was cut off no more is known than what was noted
+        task = replace(task, usage=replace(task.usage, cpu_s=noted_s))
+    rest_s = task.usage.cpu_s - noted_s
     for work in work_of(task, {rate.source: rest_s * rate.joules}):
         row = (work.completed, work.failed, work.stopped, work.wall_s, work.cpu_s)
         connection.execute(ADD_WORK, (*_key(work.place), *row))

@@ -15,7 +15,7 @@ from hivemind_worker.model.fleet import Standing, Wish
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, PoolView
-from hivemind_worker.model.task import Problem
+from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.nursery import Nursery
 from hivemind_worker.places import Places
 from hivemind_worker.pool.address import parse_address
@@ -24,6 +24,7 @@ from hivemind_worker.pool.session import Credentials
 from hivemind_worker.presentation.fleet import standing_of
 from hivemind_worker.presentation.recovery import recovery_words
 from hivemind_worker.store.journal import SqliteJournal
+from hivemind_worker.store.last_sign import last_figures_s, newest_s
 from hivemind_worker.store.salvage import open_or_salvage, renewer
 from hivemind_worker.store.worker_log import WorkerLog
 from hivemind_worker.worker_node.doors import disk_problem
@@ -58,6 +59,7 @@ class WorkerNode(Front):
         if instance is not None:
             self.parts.instance = instance
         self._quit = asyncio.Event()
+        self._alive_s = 0.0
 
     async def start(self) -> Problem | None:
         """Bring everything up, or say why not; after a problem call `stop` all the same."""
@@ -82,6 +84,7 @@ class WorkerNode(Front):
             parts.journal = SqliteJournal(connection, parts.journal_thread, renew)
             await parts.files.call(clear_spool, parts.folders)
             open_tasks, node = await parts.journal.open_tasks(), await parts.journal.node()
+            self._alive_s = await self._last_sign_s(open_tasks)
         except OSError as error:
             return disk_problem(error)
         self.recovery = recovery_words(open_tasks, wrong)
@@ -93,6 +96,14 @@ class WorkerNode(Front):
         await self.facts.first_look()
         parts.build_engine(self.node_id, open_tasks, node, self.facts.around.blocker, self._hooks())
         return None
+
+    async def _last_sign_s(self, open_tasks: tuple[Task, ...]) -> float:
+        """Of the earlier life that left these; nothing of this life is written yet."""
+        if not open_tasks:
+            return 0.0
+        folders = self.parts.folders
+        written = [place(task.key) for task in open_tasks for place in (folders.log, folders.bookmark)]
+        return max(await last_figures_s(self.parts.history), await self.parts.files.call(newest_s, written))
 
     async def _examine_journal(self) -> None:
         """Beside the work: its time grows with history, and the start must not wait for it."""
@@ -148,7 +159,9 @@ class WorkerNode(Front):
         nursery.start("engine", engine.run(self.parts.performer.perform))
         nursery.start("first facts", engine.tell(self.rules.first_facts()))
         # Decided before anything that comes later; a full disk keeps only the writing of it waiting.
-        restarted = nursery.start("restarted", engine.tell(Restarted(at_s=time.time())))
+        restarted = nursery.start(
+            "restarted", engine.tell(Restarted(at_s=time.time(), alive_s=self._alive_s))
+        )
         await asyncio.wait({restarted}, timeout=RESTARTED_S)
         nursery.start("sandbox", self.facts.keep_sandbox_ready())
         await self.vpn.join()

@@ -8,6 +8,7 @@ import time
 
 from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import RunFigures
+from hivemind_worker.runtimes.docker.accounts import Account
 from hivemind_worker.runtimes.docker.containers import Containers
 from hivemind_worker.runtimes.docker.engine import EngineError
 from hivemind_worker.runtimes.docker.figures import Reading, figures, read_stats
@@ -25,12 +26,30 @@ class Gauge:
 
     def __init__(self, containers: Containers, memory_bytes: int, moved: Moved = uncounted) -> None:
         self.last: Reading | None = None
+        self._account = Account()
         self.disk_bytes = 0
         self.is_adopted = False
         self._containers, self._memory_bytes, self._moved = containers, memory_bytes, moved
         self._figures: RunFigures | None = None
         self._looked_at_s = float("-inf")
         self._looked = asyncio.Event()
+
+    def counted(self, account: Account) -> None:
+        """What the kernel says: looked at more often than the engine is asked. Any thread."""
+        self._account = Account(
+            cpu_s=max(account.cpu_s, self._account.cpu_s),
+            peak_bytes=max(account.peak_bytes, self._account.peak_bytes),
+        )
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds so far."""
+        return self._account.cpu_s
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory at once."""
+        return self._account.peak_bytes
 
     def figures(self) -> RunFigures | None:
         """What it uses; who asks has it measured every second for a while."""
@@ -55,6 +74,7 @@ class Gauge:
             now = read_stats(await self._containers.stats(container), time.time())
             if now.cpu_s or now.memory_bytes:  # nothing: it has ended
                 before, self.last = self.last, now
+                self.counted(Account(cpu_s=now.cpu_s, peak_bytes=now.peak_bytes))
                 self._count(now, before)
                 self._figures = figures(
                     now, before, disk_bytes=self.disk_bytes, memory_limit_bytes=self._memory_bytes

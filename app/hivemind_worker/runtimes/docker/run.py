@@ -17,6 +17,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Outcome, Phase, Problem, Usage
 from hivemind_worker.model.work import PullProgress, RunOrder
 from hivemind_worker.nursery import Nursery
+from hivemind_worker.runtimes.docker.accounts import account_of
 from hivemind_worker.runtimes.docker.clock import RunningClock
 from hivemind_worker.runtimes.docker.containers import Condition
 from hivemind_worker.runtimes.docker.engine import EngineError, Trouble
@@ -275,6 +276,8 @@ class Run:
     def _measure(self) -> bool:
         pids = processes_of(self._pid, self._full_id) if self._pid > 0 else ()
         self.process = pids[0] if pids else None
+        if pids:
+            self.gauge.counted(account_of(self._pid, self._full_id))
         taken = measure((self.order.workspace,), self.order.disk_bytes, pids)
         self.gauge.disk_bytes = taken.size_bytes
         return taken.exceeds(self.order.disk_bytes)
@@ -420,11 +423,10 @@ class Run:
         return False
 
     def _outcome(self, problem: Problem | None, code: int | None = None) -> Outcome:
-        last = self.gauge.last
         usage = Usage(
-            cpu_s=last.cpu_s if last else 0.0,
+            cpu_s=self.gauge.cpu_s,
             wall_s=self._clock.running_s if self._is_started else 0.0,
-            peak_memory_bytes=last.peak_bytes if last else 0,
+            peak_memory_bytes=self.gauge.peak_bytes,
         )
         if code == 0 and self._verdict is None:
             return Outcome(exit_code=0, problem=None, usage=usage)

@@ -339,9 +339,9 @@ class DockerRuntime:
         return run.process if run is not None else None
 
     def used_cpu_s(self, key: TaskKey, attempt: int) -> float | None:
-        """Processor seconds of a container, at most ten seconds old; asking costs nothing."""
+        """Processor seconds of a container, a second old where this computer runs it, else ten at most."""
         run = self._runs.get((key, attempt))
-        return None if run is None or run.gauge.last is None else run.gauge.last.cpu_s
+        return None if run is None else run.gauge.cpu_s or None
 
     # --- what is left behind ----------------------------------------------------------------
 
