@@ -31,6 +31,11 @@ def main() -> int:
         from hivemind_worker.vpn import helper
 
         return helper.main()
+    if sys.argv[1:] in ([], ["gui"]):  # as menus start it: the window is painted before all else
+        from hivemind_worker.commands import first_picture
+
+        if first_picture.has_display():
+            first_picture.show()
     from hivemind_worker import cli
 
     return cli.main(sys.argv[1:])

@@ -167,7 +167,7 @@ def help_text() -> str:
 
 
 def _has_display() -> bool:
-    from hivemind_worker.commands.gui import has_display
+    from hivemind_worker.commands.first_picture import has_display
 
     return has_display()
 

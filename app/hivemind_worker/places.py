@@ -8,8 +8,6 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 APP_NAME = "HiveMind Worker"
 
 
@@ -164,6 +162,8 @@ def find_places(home: str | None) -> Places:
             portable=True,
             shared_sandbox=sandbox,
         )
+    import platformdirs  # noqa: PLC0415 - not needed where a home is named
+
     dirs = platformdirs.PlatformDirs(APP_NAME, appauthor=False)
     return Places(
         config=dirs.user_config_path,

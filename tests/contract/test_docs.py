@@ -18,7 +18,7 @@ from hivemind_worker.cli import VERBS, parser_of
 from hivemind_worker.model.faults import FAULTS, FaultCode
 from hivemind_worker.places import documents
 from hivemind_worker.presentation.help_pages import INDEX, OF_PLACES, Library, anchor_of, is_ours, render
-from hivemind_worker.ui.screens import PLACES
+from hivemind_worker.ui.places import PLACES
 from installer.docs.__main__ import MADE
 from installer.docs.html import address, write_html
 

@@ -19,7 +19,8 @@ from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import use_language
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.parts.text import Sentence
-from hivemind_worker.ui.screens import PLACES, Screen
+from hivemind_worker.ui.places import PLACES
+from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import appearance
 from tests.fakes.node import FakeNode
 

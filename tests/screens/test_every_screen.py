@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from hivemind_worker.ui.graphs import GraphView
 from hivemind_worker.ui.parts.text import Sentence
-from hivemind_worker.ui.screens import PLACES
+from hivemind_worker.ui.places import PLACES
 from tests.fakes.node import FakeNode
 from tests.screens import scenes
 from tests.screens.stand import Stand, dress, language, standing

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hivemind_worker.ui.screens import PLACES
+from hivemind_worker.ui.places import PLACES
 from tests.ui.conftest import Desk
 from tests.ui.scenes import furnish
 

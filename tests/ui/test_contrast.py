@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QColor, QFont, QImage, QPalette
 from PySide6.QtWidgets import QAbstractButton, QLabel, QWidget
 
-from hivemind_worker.ui.screens import PLACES
+from hivemind_worker.ui.places import PLACES
 from hivemind_worker.ui.theme import appearance
 from tests.ui.conftest import Desk
 from tests.ui.scenes import furnish

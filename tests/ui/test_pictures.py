@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import use_language
 from hivemind_worker.ui.parts.text import Sentence
-from hivemind_worker.ui.screens import PLACES
+from hivemind_worker.ui.places import PLACES
 from hivemind_worker.ui.theme import appearance
 from tests.ui.conftest import Desk
 from tests.ui.scenes import furnish

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hivemind_worker.commands import first_picture
 from hivemind_worker.commands.printing import fail
 from hivemind_worker.commands.resolve import Resolved, add_setting_flags, flag_values, resolve
 from hivemind_worker.machine.privacy import keep_memory_private
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
     from hivemind_worker.machine.endings import Endings
     from hivemind_worker.store.worker_log import WorkerLog
+    from hivemind_worker.ui.app import Opening
     from hivemind_worker.worker_node import WorkerNode
 
 
@@ -33,23 +35,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(func=gui)
 
 
-def has_display() -> bool:
-    """Whether a window can be opened at all."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return any(os.environ.get(name) for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM"))
-
-
 def gui(args: argparse.Namespace) -> int:
     """Run until quit; a second start raises the first one's window and ends with 0."""
-    if not has_display():
+    if not first_picture.has_display():
         about = "There is no display to open a window on. Use: hivemind-worker run"
         return fail(Problem(code=FaultCode.BAD_USAGE, about=about), args.json)
     keep_memory_private()
+    early = first_picture.taken()
     resolved = resolve(flag_values(args))
     if isinstance(resolved, Problem):
         return fail(resolved, args.json)
-    instance = SingleInstance(resolved.places.lock_file)
+    instance = early.instance if early is not None else SingleInstance(resolved.places.lock_file)
     try:
         resolved.places.make()
         taken = instance.take()
@@ -59,7 +55,7 @@ def gui(args: argparse.Namespace) -> int:
     if taken is not None:
         return _raise_first(resolved, taken, args.json)
     worker = Worker(resolved, instance)
-    code = _open(worker, hidden=args.hidden)
+    code = _open(worker, early.opening if early is not None else None, hidden=args.hidden)
     if worker.again:
         _start_anew()
     _leave(code)
@@ -89,10 +85,10 @@ def _raise_first(resolved: Resolved, taken: Problem, json: bool) -> int:
     return 0 if ask_to_show(resolved.places.state) else fail(taken, json)
 
 
-def _open(worker: Worker, *, hidden: bool) -> int:
+def _open(worker: Worker, opening: Opening | None, *, hidden: bool) -> int:
     from hivemind_worker.ui.app import run
 
-    return run(worker, hidden=hidden)
+    return run(worker, opening=opening, hidden=hidden)
 
 
 def _leave(code: int) -> None:

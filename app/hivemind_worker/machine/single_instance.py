@@ -6,10 +6,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.task import Problem
+if TYPE_CHECKING:
+    from hivemind_worker.model.task import Problem
 
 LOCKED_BYTE = 4096  # beyond the text, as Windows locks bytes and would hide it from readers
 
@@ -36,7 +36,7 @@ class SingleInstance:
         except OSError:
             holder = _holder(file.read(LOCKED_BYTE))
             file.close()
-            return Problem(code=FaultCode.ALREADY_RUNNING, about=holder)
+            return _taken(holder)
         content = json.dumps({"pid": os.getpid()}).encode()
         file.seek(0)
         file.write(content)  # over the old one: a full disk has no room for a new one
@@ -50,6 +50,14 @@ class SingleInstance:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _taken(holder: str) -> Problem:
+    # The window is painted before these are imported, and it is painted after the lock is held.
+    from hivemind_worker.model.faults import FaultCode  # noqa: PLC0415
+    from hivemind_worker.model.task import Problem  # noqa: PLC0415
+
+    return Problem(code=FaultCode.ALREADY_RUNNING, about=holder)
 
 
 def _holder(content: bytes) -> str:

@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from hivemind_worker.presentation.po_file import PoTexts
-
 LANGUAGES = {"en": "English", "zh_TW": "繁體中文（台灣）"}
 """What there is, by its name in itself."""
 
@@ -95,6 +93,8 @@ def _texts(folder: Path, language: str) -> gettext.NullTranslations:
         return PseudoTexts()
     if language == "en":
         return gettext.NullTranslations()
+    from hivemind_worker.presentation.po_file import PoTexts  # noqa: PLC0415 - English needs none of it
+
     return PoTexts((folder / f"{language}.po").read_text("utf-8"))
 
 

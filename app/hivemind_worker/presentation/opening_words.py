@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hivemind_worker.presentation.catalogue import _, mark
-from hivemind_worker.presentation.look import Look
 
 PROGRAM = "HiveMind Worker"
-STARTING = ("waiting", "tray-waiting", mark("Starting"))
+STARTING = ("waiting", "tray-waiting", mark("Starting"), mark("The worker is starting."))
+"""The strip while there is no picture of the worker yet: tone, icon, word and reason."""
 SNOOZES_MIN = (
     (15, mark("15 minutes")),
     (60, mark("1 hour")),
@@ -23,21 +21,6 @@ RUN_MODES = (
     (PAUSED, "pause", mark("Paused"), mark("Freeze all tasks until you resume")),
 )
 """The three run modes: key, icon, word, what it means."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strip:
-    """The line that is always on top: the state, its reason, and until when or what it means."""
-
-    look: Look
-    reason: str
-    more: str
-
-
-def starting() -> Strip:
-    """The strip while there is no picture of the worker yet."""
-    look = Look(tone=STARTING[0], icon=STARTING[1], word=_(STARTING[2]))
-    return Strip(look=look, reason=_("The worker is starting."), more="")
 
 
 def until_tomorrow() -> str:

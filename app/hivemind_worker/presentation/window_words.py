@@ -13,8 +13,9 @@ from hivemind_worker.model.task import Task, TaskState
 from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.health import unended, verdicts
+from hivemind_worker.presentation.look import Strip, starting
 from hivemind_worker.presentation.moments import clock_time, moment_words
-from hivemind_worker.presentation.opening_words import PAUSED, RULES, RUN, Strip, starting
+from hivemind_worker.presentation.opening_words import PAUSED, RULES, RUN
 from hivemind_worker.presentation.page_words import node_look, subline
 from hivemind_worker.presentation.rows import elapsed_s
 

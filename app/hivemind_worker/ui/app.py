@@ -1,7 +1,7 @@
 """The application: the window painted first, then one loop for Qt and everything else, and the worker on it.
 
-Here is what comes before the first paint, with as few imports as that needs. Counterparts: `ui.life`, which
-takes over, and `commands.gui`, the `Host`.
+Here is what comes before the first paint, with as few imports as that needs. Counterparts: `ui.curtain`, that
+is painted, `ui.life`, which takes over, and `commands.gui`, the `Host`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
 from hivemind_worker.presentation.opening_words import PROGRAM
-from hivemind_worker.ui.bridge import Bridge
-from hivemind_worker.ui.shell import Shell
+from hivemind_worker.ui.main_window import MainWindow
 from hivemind_worker.ui.theme import appearance
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Host(Protocol):
         ...
 
 
-def make_application(arguments: Sequence[str]) -> QApplication:
+def make_application(arguments: Sequence[str] = ()) -> QApplication:
     """The Qt application, undressed; the one that is there already, where there is one.
 
     It never ends by itself when the last window closes.
@@ -64,37 +63,35 @@ def make_application(arguments: Sequence[str]) -> QApplication:
     QApplication.setDesktopFileName("hivemind-worker")
     there = QApplication.instance()
     app = there if isinstance(there, QApplication) else QApplication([PROGRAM, *arguments])
-    app.setStyle("Fusion")
     app.setQuitOnLastWindowClosed(False)
     return app
 
 
-def run(host: Host, *, hidden: bool = False, qt_arguments: Sequence[str] = ()) -> int:
-    """Show the window and serve until quit; the exit code. `hidden`: begin in the tray where there is one."""
-    app = make_application(qt_arguments)
-    opening = Opening(host, hidden=hidden)
-    opening.paint(app)
+def run(host: Host, *, opening: Opening | None = None, hidden: bool = False) -> int:
+    """Serve until quit; the exit code. `opening` may be on the screen already. `hidden`: begin in the tray
+    where there is one."""
+    settings = host.settings
+    opening = opening or Opening(host.state, theme=settings.theme, scale_percent=settings.text_scale)
+    if not hidden:
+        opening.paint()
     from hivemind_worker.ui.life import serve  # noqa: PLC0415 - asyncio and the like: after the first paint
 
-    return serve(app, host, opening)
+    return serve(host, opening, hidden=hidden)
 
 
 class Opening:
-    """The window as it is before anything runs in it: made and painted with the fewest imports."""
+    """The application and its window before anything runs in them. `state` is the worker's folder."""
 
-    def __init__(self, host: Host, *, hidden: bool) -> None:
-        settings = host.settings
-        appearance().start(host.state / "look", settings.theme, settings.text_scale / 100)
-        self.memory = QSettings(str(host.state / "window.ini"), QSettings.Format.IniFormat)
-        self.bridge = Bridge(None, self.memory)
-        self.shell = Shell(self.bridge, self.memory)
-        self._hidden = hidden
+    def __init__(self, state: Path, *, theme: str, scale_percent: int) -> None:
+        self.app = make_application()
+        appearance().begin(state / "look", theme, scale_percent / 100)
+        self.memory = QSettings(str(state / "window.ini"), QSettings.Format.IniFormat)
+        self.window = MainWindow(self.memory)
 
-    def paint(self, app: QApplication) -> None:
-        """Show the window, and return when it is on the screen; at once where it begins hidden."""
-        if not self.shell.start(hidden=self._hidden):
-            return
+    def paint(self) -> None:
+        """Show the window, and return when its first picture is on the screen."""
+        self.window.show()
         end_s = time.monotonic() + PAINT_LIMIT_S
-        while not self.shell.window.has_painted and time.monotonic() < end_s:
-            app.processEvents()  # no loop runs yet: nothing can be entered twice
+        while not self.window.curtain.has_painted and time.monotonic() < end_s:
+            self.app.processEvents()  # no loop runs yet: nothing can be entered twice
             time.sleep(PAINT_WAIT_S)

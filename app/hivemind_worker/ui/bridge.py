@@ -44,9 +44,8 @@ class Bridge(QObject):
     bug = Signal(str)
     """Something unexpected went wrong and is in the log."""
 
-    def __init__(self, nursery: Nursery | None, memory: QSettings) -> None:
-        """`memory` keeps what the window remembers between two starts. Without a nursery nothing can be
-        asked yet: `nursery` is given before `attach`, as the window is painted before there is a loop."""
+    def __init__(self, nursery: Nursery, memory: QSettings) -> None:
+        """`memory` keeps what the window remembers between two starts."""
         super().__init__()
         self.memory = memory
         self.node: NodeFace | None = None
@@ -173,7 +172,6 @@ class Bridge(QObject):
 
     def start(self, name: str, work: Any) -> Any:
         """Run a coroutine beside the window; what it did not expect reaches the log and `bug`."""
-        assert self.nursery is not None
         task = self.nursery.start(name, self._guarded(name, work))
         task.add_done_callback(lambda _task: work.close())  # where it was cancelled before it began
         return task

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6 import QtGui
+from PySide6.QtCore import QByteArray, QRectF
+from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from hivemind_worker.places import resources
+from hivemind_worker.ui import strokes
+from hivemind_worker.ui.strokes import CLEAR, tint
 from hivemind_worker.ui.theme import theme
 
 KEPT = 512
@@ -25,14 +28,13 @@ def _renderer(name: str) -> QSvgRenderer:
 @lru_cache(maxsize=KEPT)
 def _drawn(name: str, colour: str, px: int, ratio: float) -> QPixmap:
     picture = QPixmap(round(px * ratio), round(px * ratio))
-    picture.fill(Qt.GlobalColor.transparent)
+    picture.fill(CLEAR)
     painter = QPainter(picture)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     _renderer(name).render(painter, QRectF(0, 0, picture.width(), picture.height()))
-    if name not in OWN_COLOURS:
-        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceIn)
-        painter.fillRect(picture.rect(), QColor(colour))
     painter.end()
+    if name not in OWN_COLOURS:
+        tint(picture, colour)
     picture.setDevicePixelRatio(ratio)
     return picture
 
@@ -42,15 +44,15 @@ def pixmap(name: str, colour: str = "text-2", px: int = 18, ratio: float = 1.0) 
     return _drawn(name, theme().colours[colour], px, ratio)
 
 
-def icon(name: str, colour: str = "text", px: int = 18, *, gap: int = 0) -> QIcon:
+def icon(name: str, colour: str = "text", px: int = 18, *, gap: int = 0) -> QtGui.QIcon:
     """The icon for a button or menu, grey where it cannot be pressed; of the theme in force now.
 
     `gap`: empty pixels at its right, as buttons set their text close to it.
     """
-    found = QIcon()
+    found = QtGui.QIcon()
     for ratio in (1.0, 2.0):
         found.addPixmap(_widened(pixmap(name, colour, px, ratio), gap))
-        found.addPixmap(_widened(pixmap(name, "disabled", px, ratio), gap), QIcon.Mode.Disabled)
+        found.addPixmap(_widened(pixmap(name, "disabled", px, ratio), gap), QtGui.QIcon.Mode.Disabled)
     return found
 
 
@@ -60,21 +62,21 @@ def _widened(picture: QPixmap, gap: int) -> QPixmap:
     ratio = picture.devicePixelRatio()
     wide = QPixmap(picture.width() + round(gap * ratio), picture.height())
     wide.setDevicePixelRatio(ratio)
-    wide.fill(Qt.GlobalColor.transparent)
+    wide.fill(CLEAR)
     painter = QPainter(wide)
     painter.drawPixmap(0, 0, picture)
     painter.end()
     return wide
 
 
-def plain_icon(name: str, colour: QColor, px: int) -> QPixmap:
+def plain_icon(name: str, colour: QtGui.QColor, px: int) -> QPixmap:
     """The icon in one given colour, for places that have a theme of their own (the tray)."""
     return _drawn(name, colour.name(), px, 1.0)
 
 
-def app_icon() -> QIcon:
+def app_icon() -> QtGui.QIcon:
     """The program's own icon in all its sizes."""
-    found = QIcon()
+    found = QtGui.QIcon()
     for px in APP_SIZES:
         found.addPixmap(_drawn("app", "", px, 1.0))
     return found
@@ -84,3 +86,4 @@ def forget() -> None:
     """Let go of all pictures, e.g. before the application ends."""
     _drawn.cache_clear()
     _renderer.cache_clear()
+    strokes.forget()

@@ -33,12 +33,12 @@ LOST = 1
 """Exit code where the loop was taken away, e.g. with the display: the next start recovers."""
 
 
-def serve(app: QApplication, host: Host, opening: Opening) -> int:
+def serve(host: Host, opening: Opening, *, hidden: bool) -> int:
     """Run until somebody wants to quit and everything has ended; the exit code."""
-    loop = qasync.QEventLoop(app)
+    loop = qasync.QEventLoop(opening.app)
     runner = asyncio.Runner(loop_factory=lambda: loop)
     try:
-        runner.run(_Running(host, opening).serve())
+        runner.run(_Running(host, opening, hidden=hidden).serve())
     except RuntimeError as error:
         # Qt has ended the loop under us: the display is gone. As after a crash, the next start recovers.
         log.critical("the window's loop was ended from outside: %s", error)
@@ -50,18 +50,21 @@ def serve(app: QApplication, host: Host, opening: Opening) -> int:
 class _Running:
     """One life of the application."""
 
-    def __init__(self, host: Host, opening: Opening) -> None:
-        self._host, self._opening = host, opening
+    def __init__(self, host: Host, opening: Opening, *, hidden: bool) -> None:
+        self._host, self._opening, self._hidden = host, opening, hidden
         self._quit = asyncio.Event()
 
     async def serve(self) -> None:
         """From the first paint to the last word."""
-        host, bridge, shell = self._host, self._opening.bridge, self._opening.shell
-        host.listen(self._quit.set)
-        bridge.nursery = nursery = Nursery("window")
+        self._host.listen(self._quit.set)
+        nursery, memory = Nursery("window"), self._opening.memory
+        bridge = Bridge(nursery, memory)
         with _unexpected(bridge):
-            shell.quit = self._quit.set
+            appearance().dress()
+            shell = Shell(bridge, memory, quit=self._quit.set, window=self._opening.window)
             bridge.settings_changed.connect(lambda: _dress_again(bridge, shell))
+            if not self._opening.window.isVisible():
+                shell.start(hidden=self._hidden)
             shell.complete()
             first = self._listen(shell)
             try:

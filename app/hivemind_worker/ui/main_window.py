@@ -1,7 +1,8 @@
-"""The main window: places rail, strip and screens, and nothing more.
+"""The main window: its place on the screen, and in it rail, strip and screens; nothing more.
 
-Screens are built when they are first opened; only the one that is seen is shown a picture. Closing
-the window is decided by the application (counterpart: `app`), which knows whether there is a tray.
+It is shown with a curtain in it, which needs little, and furnished after its first paint. Screens are built
+when they are first opened; only the one that is seen is shown a picture. Closing the window is decided by the
+application (counterpart: `shell`), which knows whether there is a tray.
 """
 
 from __future__ import annotations
@@ -9,57 +10,73 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSettings, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QHideEvent, QPaintEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QMainWindow, QStackedWidget, QWidget
+from PySide6 import QtCore
+from PySide6.QtWidgets import QMainWindow
 
 from hivemind_worker.presentation.opening_words import PROGRAM
-from hivemind_worker.ui.focus_ring import FocusRing
-from hivemind_worker.ui.icons import app_icon
-from hivemind_worker.ui.parts.panels import column, row
-from hivemind_worker.ui.rail import Rail
-from hivemind_worker.ui.screens import PLACES, Place, Screen
-from hivemind_worker.ui.status_strip import StatusStrip
+from hivemind_worker.ui.curtain import Curtain
+from hivemind_worker.ui.places import PLACES, Place
+from hivemind_worker.ui.rail_picture import is_narrow
 from hivemind_worker.ui.theme import appearance, theme
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QCloseEvent, QHideEvent, QResizeEvent, QShowEvent
+    from PySide6.QtWidgets import QWidget
+
     from hivemind_worker.model.snapshot import Snapshot
     from hivemind_worker.ui.bridge import Bridge
+    from hivemind_worker.ui.screens import Screen
 
-NARROW_PX = 1000
 FIRST_SIZE = (1100, 720)
 GEOMETRY, PLACE = "window/geometry", "window/place"
+# What is needed after the first paint alone is imported there, and `Qt` is named there: see `ui.theme`.
 
 
 class MainWindow(QMainWindow):
-    """`memory` keeps geometry and place; `on_close` decides what closing does and says whether it happens."""
+    """`memory` keeps geometry and place."""
 
-    painted = Signal()
-    """The first picture of the window is on the screen."""
-
-    def __init__(
-        self, bridge: Bridge, memory: QSettings, *, on_close: Callable[[], bool] = lambda: True,
-        places: Sequence[Place] = PLACES,
-    ) -> None:  # fmt: skip
+    def __init__(self, memory: QtCore.QSettings) -> None:
         super().__init__()
-        self.bridge, self.memory, self._on_close = bridge, memory, on_close
+        self.memory = memory
+        self.is_furnished = self._has_worker = False
+        self.setWindowTitle(PROGRAM)
+        self.setMinimumSize(*appearance().smallest)
+        self._restore()
+        self.curtain = Curtain(str(memory.value(PLACE, "home")))
+        self.setCentralWidget(self.curtain)
+
+    def furnish(
+        self, bridge: Bridge, *, on_close: Callable[[], bool] = lambda: True, places: Sequence[Place] = PLACES
+    ) -> None:
+        """Put everything into it; `on_close` decides what closing does and says whether it happens."""
+        from PySide6.QtWidgets import QStackedWidget  # noqa: PLC0415
+
+        from hivemind_worker.ui.focus_ring import FocusRing  # noqa: PLC0415
+        from hivemind_worker.ui.parts.panels import column  # noqa: PLC0415
+        from hivemind_worker.ui.rail import Rail  # noqa: PLC0415
+        from hivemind_worker.ui.status_strip import StatusStrip  # noqa: PLC0415
+
+        self.bridge, self._on_close = bridge, on_close
         self.places = {place.key: place for place in places}
         self.screens: dict[str, Screen] = {}
         self.rail, self.strip, self.stack = Rail(places), StatusStrip(bridge), QStackedWidget()
         self._banners = column(8, margins=(0, 0, 0, 0))
-        self.has_painted = self._has_worker = False
         self._build()
         self.ring = FocusRing(self)
         self.rail.chosen.connect(self.open)
         bridge.snapshot_changed.connect(self._show_picture)
         bridge.place_wanted.connect(self.open)
         appearance().changed.connect(self._restyled)
-        self._restore()
+        self.is_furnished = True
+        self._fit()
+        self._look()
 
     def _build(self) -> None:
-        self.setWindowTitle(PROGRAM)
+        from PySide6.QtWidgets import QWidget  # noqa: PLC0415
+
+        from hivemind_worker.ui.parts.panels import column, row  # noqa: PLC0415
+
         self.setAccessibleName(PROGRAM)
-        self.setMinimumSize(*appearance().smallest)
         right, whole, central = column(), row(), QWidget()
         right.addWidget(self.strip)
         right.addLayout(self._banners)
@@ -67,12 +84,14 @@ class MainWindow(QMainWindow):
         whole.addWidget(self.rail)
         whole.addLayout(right, 1)
         central.setProperty("kind", "page")
-        central.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        central.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
         central.setLayout(whole)
         self.setCentralWidget(central)
 
     def complete(self) -> None:
-        """The window has been painted: show the place where the reader was, whose parts are imported now."""
+        """Show the place where the reader was, whose parts are imported now."""
+        from hivemind_worker.ui.icons import app_icon  # noqa: PLC0415
+
         self.setWindowIcon(app_icon())
         self.strip.complete()
         if self.current() is None:
@@ -100,8 +119,8 @@ class MainWindow(QMainWindow):
 
     def current(self) -> Screen | None:
         """The screen that is open."""
-        found = self.stack.currentWidget()
-        return found if isinstance(found, Screen) else None
+        shown = self.stack.currentWidget()
+        return next((screen for screen in self.screens.values() if screen is shown), None)
 
     def place(self) -> str:
         """The key of the place that is open."""
@@ -166,7 +185,7 @@ class MainWindow(QMainWindow):
                 screen.closed()
 
     def _fit(self) -> None:
-        narrow = self._is_narrow()
+        narrow = is_narrow(self.width())
         self.rail.set_narrow(narrow)
         self.strip.set_narrow(narrow)
 
@@ -181,7 +200,7 @@ class MainWindow(QMainWindow):
 
     def raise_window(self) -> None:
         """Bring it before the eye, out of the tray or the task bar."""
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.setWindowState(self.windowState() & ~QtCore.Qt.WindowState.WindowMinimized)
         self.show()
         self.raise_()
         self.activateWindow()
@@ -207,35 +226,26 @@ class MainWindow(QMainWindow):
         self.close()
         self.deleteLater()
 
-    def _is_narrow(self) -> bool:
-        return self.width() < NARROW_PX * max(1.0, theme().scale * 0.8)
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fit()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
-        if not self.has_painted:
-            self.has_painted = True
-            self.painted.emit()
+        if self.is_furnished:
+            self._fit()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._look()
+        if self.is_furnished:
+            self._look()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._look()
+        if self.is_furnished:
+            self._look()
 
-    def changeEvent(self, event: QEvent) -> None:
+    def changeEvent(self, event: QtCore.QEvent) -> None:
         super().changeEvent(event)
-        if event.type() is QEvent.Type.WindowStateChange:
+        if self.is_furnished and event.type() is QtCore.QEvent.Type.WindowStateChange:
             self._look()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()
-        if self._on_close():
-            event.accept()
-        else:
-            event.ignore()
+        event.setAccepted(self.is_furnished and self._on_close())

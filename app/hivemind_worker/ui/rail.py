@@ -10,13 +10,20 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QWidge
 
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.opening_words import PROGRAM
-from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.parts.panels import column, line, row
 from hivemind_worker.ui.parts.text import Sentence, Shape
-from hivemind_worker.ui.screens import Place
+from hivemind_worker.ui.places import Place
+from hivemind_worker.ui.rail_picture import (
+    GAP,
+    MARGIN,
+    brand_height,
+    draw_item,
+    item_height,
+    rail_width,
+    word_box,
+    word_look,
+)
 from hivemind_worker.ui.theme import theme
-
-MARGIN, BAR, TEXT_AT = 8, 3, 39
 
 
 class RailItem(QAbstractButton):
@@ -48,39 +55,27 @@ class RailItem(QAbstractButton):
             self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(100, max(theme().size("rail_item"), self.fontMetrics().height() + 12))
+        return QSize(100, item_height())
 
     def enterEvent(self, event: QEnterEvent) -> None:
         super().enterEvent(event)
         self.update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        look, painter = theme(), QPainter(self)
+        painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        taken = self.isChecked()
-        if taken or self.underMouse():
-            painter.setPen(look.colour("line") if taken else Qt.PenStyle.NoPen)
-            painter.setBrush(look.colour("surface" if taken else "hover"))
-            painter.drawRoundedRect(self.rect().adjusted(0, 0, -1, -1), 4, 4)
-        if taken:
-            bar = QRect(0, self.height() // 2 - 8, BAR, 16)
-            painter.fillRect(bar, look.colour("accent-edge"))
-        self._draw_icon(painter, "accent-text" if taken else "text-2")
+        draw_item(
+            painter, self.rect(), self.place.icon, ratio=self.devicePixelRatioF(),
+            taken=self.isChecked(), hovered=self.underMouse(), narrow=self._narrow,
+        )  # fmt: skip
         if not self._narrow:
-            font = look.font("strong" if taken else "body")
-            painter.setFont(font)
-            painter.setPen(look.colour("text" if taken else "text-2"))
-            left = TEXT_AT + look.icon_px() - look.size("icon")
-            box = self.rect().adjusted(left, 0, -28, 0)
-            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.text())
+            kind, colour = word_look(taken=self.isChecked())
+            painter.setFont(theme().font(kind))
+            painter.setPen(theme().colour(colour))
+            middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+            painter.drawText(word_box(self.rect()), middle, self.text())
         self._draw_badge(painter)
         painter.end()
-
-    def _draw_icon(self, painter: QPainter, colour: str) -> None:
-        px = theme().icon_px()
-        left = (self.width() - px) // 2 if self._narrow else 11
-        picture = pixmap(self.place.icon, colour, px, self.devicePixelRatioF())
-        painter.drawPixmap(left, (self.height() - px) // 2, picture)
 
     def _draw_badge(self, painter: QPainter) -> None:
         look = theme()
@@ -116,7 +111,7 @@ class Rail(QWidget):
         self._group = QButtonGroup(self)
         self.items: dict[str, RailItem] = {}
         self._brand = _Brand()
-        upper, lower = column(2, margins=(MARGIN, 8, MARGIN, 8)), column(2, margins=(MARGIN, 8, MARGIN, 6))
+        upper, lower = column(GAP, margins=(MARGIN,) * 4), column(GAP, margins=(MARGIN, MARGIN, MARGIN, 6))
         for place in places:
             item = self.items[place.key] = RailItem(place)
             self._group.addButton(item)
@@ -134,9 +129,7 @@ class Rail(QWidget):
 
     def set_narrow(self, narrow: bool) -> None:
         """Icons alone in a small window."""
-        scale = theme().scale
-        wide = max(theme().size("rail"), round(150 * scale))
-        self.setFixedWidth(round(theme().size("rail_narrow") * (1 + (scale - 1) * 0.4)) if narrow else wide)
+        self.setFixedWidth(rail_width(narrow=narrow))
         self._brand.set_narrow(narrow)
         for item in self.items.values():
             item.set_narrow(narrow)
@@ -170,7 +163,7 @@ class _Brand(QWidget):
         inner.addWidget(self.mark)
         inner.addWidget(self._words, 1)
         self.setLayout(inner)
-        self.setFixedHeight(max(theme().size("strip") - 1, round(51 * (1 + (theme().scale - 1) * 0.3))))
+        self.setFixedHeight(brand_height())
 
     def set_narrow(self, narrow: bool) -> None:
         self._words.setVisible(not narrow)

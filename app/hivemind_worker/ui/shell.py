@@ -35,10 +35,11 @@ SNOOZE_S = 3600.0
 
 
 class Shell(QObject):
-    """`quit` asks the application to end in order; it may be given later, before `complete`."""
+    """`quit` asks the application to end in order. `window` may be on the screen already."""
 
     def __init__(
-        self, bridge: Bridge, memory: QSettings, *, quit: Callable[[], None] = lambda: None,
+        self, bridge: Bridge, memory: QSettings, *, quit: Callable[[], None],
+        window: MainWindow | None = None,
         tray_available: Callable[[], bool] = QSystemTrayIcon.isSystemTrayAvailable,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -52,14 +53,14 @@ class Shell(QObject):
         self.setup: SetupWindow | None = None
         self._keys: list[QShortcut] = []
         self._language = language_in_use()
-        self.window = self._made_window()
+        self.window = self._furnished(window or MainWindow(memory))
         self._tray: Tray | None = None
         bridge.refused.connect(self._refused)
         bridge.bug.connect(self._bug)
         bridge.help_wanted.connect(self.show_help)
 
-    def _made_window(self) -> MainWindow:
-        window = MainWindow(self.bridge, self.memory, on_close=self._close_asked)
+    def _furnished(self, window: MainWindow) -> MainWindow:
+        window.furnish(self.bridge, on_close=self._close_asked)
         for number, key in enumerate(list(window.places)[:9], start=1):
             shortcut = QShortcut(f"Ctrl+{number}", window)
             shortcut.activated.connect(lambda key=key: window.open(key))
@@ -68,7 +69,7 @@ class Shell(QObject):
 
     @property
     def tray(self) -> Tray:
-        """The tray's icon, made when it is first needed: the window is painted before it."""
+        """The tray's icon, made when it is first needed."""
         if self._tray is None:
             self._tray = self._made_tray()
         return self._tray
@@ -120,14 +121,14 @@ class Shell(QObject):
     # --- life ---------------------------------------------------------------------------------
 
     def start(self, *, hidden: bool) -> bool:
-        """Show the window, or the tray's icon alone where that is wanted and can be; whether it paints."""
+        """Show the window, or the tray's icon alone where that is wanted and can be; whether it is shown."""
         if hidden and self.tray.look_for_tray():
             return False
         self.window.show()
         return True
 
     def complete(self) -> None:
-        """The first picture is on the screen: make what it could do without."""
+        """Make what comes after the frame: the tray's icon, the place where the reader was, the keys."""
         self.tray.look_for_tray()
         self.window.complete()
         from hivemind_worker.ui import shortcuts  # noqa: PLC0415
@@ -196,7 +197,7 @@ class Shell(QObject):
         old_window.remember()
         self._banners.clear()
         self._keys.clear()
-        self.window, self._tray = self._made_window(), None
+        self.window, self._tray = self._furnished(MainWindow(self.memory)), None
         self.complete()
         if seen:
             self.window.show()

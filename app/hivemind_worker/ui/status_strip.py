@@ -9,9 +9,10 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QMenu, QToolButton, QWidget
 
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.look import Look
-from hivemind_worker.presentation.opening_words import RULES, RUN_MODES, Strip, starting
+from hivemind_worker.presentation.look import Look, Strip, starting
+from hivemind_worker.presentation.opening_words import RULES, RUN_MODES
 from hivemind_worker.ui import wishes
+from hivemind_worker.ui.curtain import PILL_GAP, PILL_MARGINS, WORDS_GAP, WORDS_MARGIN, pill_height
 from hivemind_worker.ui.parts.buttons import MenuButton, ToolButton
 from hivemind_worker.ui.parts.panels import column, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
@@ -28,7 +29,7 @@ class Pill(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.shape, self.word = Shape(px="icon_small"), Label("", "strong")
-        inner = row(7, margins=(11, 0, 12, 0))
+        inner = row(PILL_GAP, margins=(PILL_MARGINS[0], 0, PILL_MARGINS[1], 0))
         inner.addWidget(self.shape)
         inner.addWidget(self.word)
         self.setLayout(inner)
@@ -39,7 +40,7 @@ class Pill(QFrame):
         self.shape.show_icon(look.icon, f"state-{look.tone}-ink", look.word)
         self.word.setText(look.word)
         self.setAccessibleName(_("State: {state}", state=look.word))
-        colours, height = theme().colours, max(28, self.word.sizeHint().height() + 10)
+        colours, height = theme().colours, pill_height(self.word.sizeHint().height())
         self.setFixedHeight(height)
         made = (
             f"Pill {{ background: {colours[f'state-{look.tone}-soft']}; border-radius: {height // 2}px; }}"
@@ -74,7 +75,7 @@ class StatusStrip(QWidget):
         words.addWidget(self.more)
         words.addStretch(1)
         gutter = theme().size("gutter")
-        inner = row(12, margins=(gutter, 4, gutter, 4))
+        inner = row(WORDS_GAP, margins=(gutter, WORDS_MARGIN, gutter, WORDS_MARGIN))
         inner.addWidget(self.pill)
         inner.addLayout(words, 1)
         inner.addWidget(self.pause)

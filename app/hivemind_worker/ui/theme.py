@@ -2,6 +2,9 @@
 
 The only file of the window that knows where a colour comes from. Counterpart: resources/ui/window.qss,
 which names tokens and holds no value of its own.
+
+PySide makes a class when its name is first asked for, and the namespace `Qt` takes longer than the whole
+first picture: what that can do without is asked of `QtCore` and `QtGui` where it is used.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QPalette
+from PySide6 import QtCore, QtGui
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics
 from PySide6.QtWidgets import QApplication
 
 from hivemind_worker.places import resources
@@ -33,16 +37,16 @@ MARKS = {
     "chevron-up": "text-2",
 }
 """Pictures that the style sheet draws, which takes files and knows no colour of the text."""
-GROUPS = {
-    "window": QPalette.ColorRole.Window,
-    "text": QPalette.ColorRole.WindowText,
-    "surface": QPalette.ColorRole.Base,
-    "sunken": QPalette.ColorRole.AlternateBase,
-    "select": QPalette.ColorRole.Highlight,
-    "on-select": QPalette.ColorRole.HighlightedText,
-    "link": QPalette.ColorRole.Link,
-    "text-3": QPalette.ColorRole.PlaceholderText,
-    "rail": QPalette.ColorRole.Button,
+ROLES = {
+    "window": "Window",
+    "text": "WindowText",
+    "surface": "Base",
+    "sunken": "AlternateBase",
+    "select": "Highlight",
+    "on-select": "HighlightedText",
+    "link": "Link",
+    "text-3": "PlaceholderText",
+    "rail": "Button",
 }
 
 
@@ -100,9 +104,9 @@ class Appearance(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._raw: dict[str, Any] = json.loads((resources() / "tokens.json").read_text("utf-8"))
-        self._tokens: Tokens = read_tokens(json.dumps(self._raw))
-        self._sheet = Template((resources() / "ui" / "window.qss").read_text("utf-8"))
+        text = (resources() / "tokens.json").read_text("utf-8")
+        self._raw: dict[str, Any] = json.loads(text)
+        self._tokens: Tokens = read_tokens(text)
         self._wish, self._scale = SYSTEM, 1.0
         self._family = ""
         self._theme: Theme | None = None
@@ -112,17 +116,27 @@ class Appearance(QObject):
     def theme(self) -> Theme:
         """The look in force."""
         if self._theme is None:
-            self._theme = self._made()
+            self._theme = self._made(_system_is_dark())
         return self._theme
 
-    def start(self, folder: Path, wish: str = SYSTEM, scale: float = 1.0) -> None:
-        """Dress the application, and follow the system from here on.
+    def begin(self, folder: Path, wish: str = SYSTEM, scale: float = 1.0) -> None:
+        """Have a look to paint by, before any widget is dressed in it: `dress` follows.
 
         `folder` keeps the few pictures that the style sheet takes as files; it is made when it is missing.
         """
         self._folder = folder
         self._family = _family()
         self._wish, self._scale = wish, scale
+        self._theme = self._made(_palette_is_dark())
+
+    def start(self, folder: Path, wish: str = SYSTEM, scale: float = 1.0) -> None:
+        """`begin` and `dress` at once."""
+        self.begin(folder, wish, scale)
+        self.dress()
+
+    def dress(self) -> None:
+        """Dress the application, and follow the system from here on."""
+        QApplication.setStyle("Fusion")
         QApplication.styleHints().colorSchemeChanged.connect(self.apply)
         self.apply()
 
@@ -136,15 +150,16 @@ class Appearance(QObject):
         """Dress all widgets in what holds now; nothing happens when that is on already."""
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        made, worn = self._made(), self._theme
-        same = worn is not None and (made.name, made.scale) == (worn.name, worn.scale)
-        if same and app.property("dressed"):
+        made = self._made(_system_is_dark())
+        worn = f"{made.name} {made.scale}"
+        if app.property("worn") == worn:
             return
         self._theme = made
-        app.setProperty("dressed", True)
+        app.setProperty("worn", worn)
         app.setPalette(_palette(made))
         app.setFont(made.font("body"))
-        app.setStyleSheet(self._sheet.substitute(_sheet_values(made) | self._mark_files(made)))
+        sheet = Template((resources() / "ui" / "window.qss").read_text("utf-8"))
+        app.setStyleSheet(sheet.substitute(_sheet_values(made) | self._mark_files(made)))
         self.changed.emit()
 
     def _mark_files(self, made: Theme) -> dict[str, str]:
@@ -157,11 +172,10 @@ class Appearance(QObject):
             files[f"mark_{name.replace('-', '_')}"] = path.as_posix()
         return files
 
-    def _made(self) -> Theme:
+    def _made(self, dark: bool) -> Theme:
         kinds = {name: row for name, row in self._raw["type"].items() if isinstance(row, dict)}
         name = self._wish
         if name == SYSTEM:
-            dark = QApplication.styleHints().colorScheme() is Qt.ColorScheme.Dark
             name = DARK if dark else LIGHT
         return Theme(
             name=name,
@@ -218,16 +232,26 @@ def _family() -> str:
     return next((name for name in FALLBACKS if name in installed), family)
 
 
-def _palette(made: Theme) -> QPalette:
-    palette = QPalette()
-    for name, role in GROUPS.items():
-        palette.setColor(role, made.colour(name))
-    for role in (QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
-        palette.setColor(role, made.colour("text"))
-    palette.setColor(QPalette.ColorRole.ToolTipBase, made.colour("surface"))
-    palette.setColor(QPalette.ColorRole.ToolTipText, made.colour("text"))
-    for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
-        palette.setColor(QPalette.ColorGroup.Disabled, role, made.colour("disabled"))
+def _system_is_dark() -> bool:
+    return QApplication.styleHints().colorScheme() is QtCore.Qt.ColorScheme.Dark
+
+
+def _palette_is_dark() -> bool:
+    """What the system's own colours say: nearly always the same, and known without the namespace `Qt`."""
+    colours = QApplication.palette()
+    return colours.window().color().lightness() < colours.windowText().color().lightness()
+
+
+def _palette(made: Theme) -> QtGui.QPalette:
+    palette, role, disabled = QtGui.QPalette(), QtGui.QPalette.ColorRole, QtGui.QPalette.ColorGroup.Disabled
+    for name, of in ROLES.items():
+        palette.setColor(role[of], made.colour(name))
+    for text in (role.Text, role.ButtonText):
+        palette.setColor(text, made.colour("text"))
+    palette.setColor(role.ToolTipBase, made.colour("surface"))
+    palette.setColor(role.ToolTipText, made.colour("text"))
+    for text in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(disabled, text, made.colour("disabled"))
     return palette
 
 
