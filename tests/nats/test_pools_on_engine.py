@@ -234,3 +234,26 @@ async def test_of_two_pool_processes_one_may_be_killed_in_the_middle(here: Here,
         for pool in (one, two):
             await pool.channel.close()
         await worker.server.stop(None)
+
+
+async def test_accounts_are_listed_and_a_payment_left_in_the_middle_arrives_at_the_next_start(
+    here: Here, tmp_path: Path
+) -> None:
+    async with pool_on_engine(tmp_path / "a", here) as pool:
+        await pool.account("ada", 70)
+        await pool.account("wim", 10)
+        assert [(each.name, each.balance) for each in await pool.book.accounts()] == [
+            ("ada", 70),
+            ("wim", 10),
+        ]
+        found = await pool.book._payments.read("ada")
+        assert found is not None
+        taken_off = found[0].with_balance(60, leaving={"0123456789abcdef": ("wim", 10)})
+        assert await pool.book._payments.write(taken_off, found[1])  # and the process dies here
+    async with pool_on_engine(tmp_path / "b", here) as pool:
+        assert [(each.name, each.balance) for each in await pool.book.accounts()] == [
+            ("ada", 60),
+            ("wim", 20),
+        ]
+        again = await pool.book._payments.read("ada")
+        assert again is not None and not again[0].leaving

@@ -14,20 +14,23 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.commands.layout import aligned
 from hivemind_worker.commands.login import read_password
-from hivemind_worker.commands.pool_nats import add_parsers, pool_credential_file
+from hivemind_worker.commands.pool_nats import add_parsers, for_owner, pool_credential_file
 from hivemind_worker.commands.printing import fail, plain, say, say_json
 from hivemind_worker.commands.resolve import pool_folder
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
 
 if TYPE_CHECKING:
+    from hivemind_worker.pool.figures import Store
     from hivemind_worker.pool.local.book import PoolBook
     from hivemind_worker.pool.nats.book import NatsPoolBook
     from hivemind_worker.pool.nats.engine import Connect
     from hivemind_worker.store.pool_book import SqlitePoolBook
+    from hivemind_worker.web.pool_metrics import MetricsPort
 
 LISTEN = "127.0.0.1:50051"
 FIRST_TOKENS = 1000
+OPEN_METRICS = "Warning: whoever reaches that port reads the figures. They hold no names."
 OPEN_WARNING = (
     "Warning: logins and tasks cross this network unprotected, and whoever reaches the port may try "
     "passwords. Listen on a VPN address, or on 127.0.0.1."
@@ -54,6 +57,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--replicas", type=int, default=1, choices=(1, 3, 5),
         help="how many servers of a NATS cluster keep each record (default: 1; 3 survives the loss of one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", default="",
+        help="figures for a monitoring system at http://HOST:PORT/metrics; PORT alone: for this computer",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(func=run_pool)
@@ -107,7 +114,7 @@ async def _engine_book(args: argparse.Namespace) -> NatsPoolBook | int:
         return fail(connect, args.json)
     book = NatsPoolBook(Engine(connect))
     problem = await book.open()
-    return book if problem is None else fail(problem, args.json)
+    return book if problem is None else fail(for_owner(problem), args.json)
 
 
 def _entrance(args: argparse.Namespace) -> Connect | Problem:
@@ -133,6 +140,7 @@ async def _run(args: argparse.Namespace) -> int:
 
 
 async def _run_on_disk(book: SqlitePoolBook, args: argparse.Namespace) -> int:
+    from hivemind_worker.pool.figures import DiskStore
     from hivemind_worker.pool.local.pool import LocalPool
 
     pool = LocalPool(book, pool_folder(), args.listen, charges=args.charge)
@@ -140,13 +148,15 @@ async def _run_on_disk(book: SqlitePoolBook, args: argparse.Namespace) -> int:
     if isinstance(address, Problem):
         return fail(address, args.json)
     try:
-        return await _serve(book, address, pool_folder() / "endpoint.json", args)
+        store = DiskStore(pool_folder(), asyncio.to_thread)
+        return await _serve(book, store, address, pool_folder() / "endpoint.json", args)
     finally:
         await pool.close()
 
 
 async def _run_on_engine(args: argparse.Namespace) -> int:
     from hivemind_worker.pool.nats.pool import EnginePool
+    from hivemind_worker.pool.nats.store_figures import NatsStore
 
     connect = _entrance(args)
     if isinstance(connect, Problem):
@@ -155,25 +165,54 @@ async def _run_on_engine(args: argparse.Namespace) -> int:
     pool = EnginePool(connect, folder, args.listen, replicas=args.replicas, charges=args.charge)
     address = await pool.start()
     if isinstance(address, Problem):
-        return fail(address, args.json)
+        return fail(for_owner(address), args.json)
     try:
-        return await _serve(pool.book, address, folder / f"endpoint-{os.getpid()}.json", args)
+        return await _serve(
+            pool.book, NatsStore(pool.engine), address, folder / f"endpoint-{os.getpid()}.json", args
+        )
     finally:
         await pool.close()
 
 
-async def _serve(book: PoolBook, address: str, endpoint: Path, args: argparse.Namespace) -> int:
+async def _serve(
+    book: PoolBook, store: Store, address: str, endpoint: Path, args: argparse.Namespace
+) -> int:  # fmt: skip
+    metrics = await _metrics(book, store, args.metrics)
+    if isinstance(metrics, Problem):
+        return fail(metrics, args.json)
     try:
         ended = _end_signal()
-        _announce(endpoint, address, args.json)
+        _announce(endpoint, address, metrics[1] if metrics else "", args.json)
         if not await book.accounts():
             _hint("No account yet. Make one with: hivemind-worker pool user add NAME", args.json)
         await ended.wait()
     finally:
         endpoint.unlink(missing_ok=True)  # noqa: ASYNC240 - a moment, at the end
+        if metrics:
+            await metrics[0].close()
     if not args.json:
         say("The pool has ended. Its tasks go on at the next start.")
     return 0
+
+
+async def _metrics(book: PoolBook, store: Store, listen: str) -> tuple[MetricsPort, str] | Problem | None:
+    """The port with the figures and its address; None when none is wanted."""
+    if not listen:
+        return None
+    from hivemind_worker.pool.figures import Watcher
+    from hivemind_worker.pool.local.limits import is_loopback, parse_address
+    from hivemind_worker.web.pool_metrics import MetricsPort
+
+    address = parse_address(listen if ":" in listen else f"127.0.0.1:{listen}")
+    if isinstance(address, Problem):
+        return address
+    port = MetricsPort(Watcher(book, store).figures)
+    bound = await port.start(*address)
+    if isinstance(bound, Problem):
+        return bound
+    if not is_loopback(address[0]):
+        print(OPEN_METRICS, file=sys.stderr, flush=True)
+    return port, bound
 
 
 def _end_signal() -> asyncio.Event:
@@ -187,7 +226,7 @@ def _end_signal() -> asyncio.Event:
     return ended
 
 
-def _announce(endpoint: Path, address: str, json_output: bool) -> None:
+def _announce(endpoint: Path, address: str, metrics: str, json_output: bool) -> None:
     from hivemind_worker.owned_file import write_owned
     from hivemind_worker.pool.local.limits import is_loopback
 
@@ -196,9 +235,11 @@ def _announce(endpoint: Path, address: str, json_output: bool) -> None:
     values = {"address": address, "pid": os.getpid()}
     write_owned(endpoint, json.dumps(values).encode())
     if json_output:
-        say_json({"event": "ready", **values})
+        say_json({"event": "ready", **values, **({"metrics": metrics} if metrics else {})})
     else:
         say(f"Pool ready at {address}")
+        if metrics:
+            say(f"Figures at http://{metrics}/metrics")
 
 
 def _hint(text: str, json_output: bool) -> None:

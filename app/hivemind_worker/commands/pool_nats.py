@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,13 @@ def credential_file() -> Path:
     return home_places().pool_credential
 
 
+def for_owner(problem: Problem) -> Problem:
+    """What the pool's owner is told where a worker would be told of its pool."""
+    if problem.code is FaultCode.POOL_UNREACHABLE:
+        return replace(problem, code=FaultCode.SERVER_UNREACHABLE)
+    return problem
+
+
 def _authority() -> Authority | Problem:
     from hivemind_worker.pool.nats.authority import open_authority
 
@@ -173,7 +181,7 @@ def invite_worker(args: argparse.Namespace) -> int:
         host(authority, args.name, args.minutes * 60, lambda given: _show(given, args), args.account)
     )
     if isinstance(told, Problem):
-        return fail(told, args.json)
+        return fail(for_owner(told), args.json)
     if args.json:
         say_json({"event": "joined", "name": told.name, "account": told.owner, "key": told.public})
     else:
@@ -284,7 +292,7 @@ def revoke_worker(args: argparse.Namespace) -> int:
     if untold is not None:
         if not args.json:
             print(plain(NOT_HEARD), file=sys.stderr, flush=True)
-        return fail(untold, args.json)
+        return fail(for_owner(untold), args.json)
     if args.json:
         say_json({"name": gone.name, "key": gone.public, "revoked_at": gone.revoked_at_s})
     else:

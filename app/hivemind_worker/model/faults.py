@@ -83,6 +83,7 @@ class FaultCode(StrEnum):
     NO_FLEET = "no_fleet"
     NO_SUCH_MACHINE = "no_such_machine"
     NO_STREAMS = "no_streams"
+    SERVER_UNREACHABLE = "server_unreachable"
     NATS_IN_THE_OPEN = "nats_in_the_open"
     # the pool's network
     BAD_PROFILE = "bad_profile"
@@ -372,6 +373,11 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.NATS_IN_THE_OPEN: _owner(
         "{about} is on another computer: without TLS everybody in between could read along.",
         "Use an address that begins with tls://, and a credential.",
+    ),
+    FaultCode.SERVER_UNREACHABLE: _owner(
+        "The pool's NATS server cannot be reached: {about}.",
+        "See that it runs (nats-server -c FILE, as pool nats-config said), then try again.",
+        exit_code=4,
     ),
     FaultCode.NO_STREAMS: _owner(
         "The NATS server does not keep what the pool needs: {about}.",

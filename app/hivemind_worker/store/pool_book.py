@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
     Moved,
     PoolAccount,
@@ -42,6 +43,7 @@ class SqlitePoolBook:
         self._thread = NamedThread("pool-book")
         self._tables: PoolTables | None = None
         self._claim: sqlite3.Connection | None = None
+        self.counts = PoolCounts()
 
     async def open(self) -> Problem | None:
         """Open (or make) the book. BAD_JOURNAL: the old one was set aside and a new one is in use.
@@ -142,7 +144,9 @@ class SqlitePoolBook:
 
     async def charge(self, key: TaskKey, receiver: str, amount: int) -> Moved:
         """Move a minute's pay from the task's owner and count the minute."""
-        return await self._call(PoolTables.charge, key, receiver, amount)
+        moved = await self._call(PoolTables.charge, key, receiver, amount)
+        self.counts.note_charge(moved, amount)
+        return moved
 
     async def put_node(self, node: PoolNode) -> None:
         """Keep a node's latest registration."""
@@ -194,11 +198,15 @@ class SqlitePoolBook:
 
     async def begin(self, key: TaskKey, node_id: str, at_s: float) -> PoolTask:
         """A node took the task."""
-        return await self._call(PoolTables.begin, key, node_id, at_s)
+        now = await self._call(PoolTables.begin, key, node_id, at_s)
+        self.counts.note_begin(now, at_s)
+        return now
 
     async def end(self, key: TaskKey, state: PoolTaskState, message: str, at_s: float) -> bool:
         """An open task ends without a result."""
-        return await self._call(PoolTables.end, key, state, message, at_s)
+        done = await self._call(PoolTables.end, key, state, message, at_s)
+        self.counts.note_end(state, done)
+        return done
 
     async def told(self, key: TaskKey) -> None:
         """The node heard of the stop."""
@@ -206,7 +214,9 @@ class SqlitePoolBook:
 
     async def finish(self, result: PoolResult) -> PoolTask:
         """Keep the one result of a task, with its reward; a second one changes nothing."""
-        return await self._call(PoolTables.finish, result)
+        now = await self._call(PoolTables.finish, result)
+        self.counts.note_finish(now, result)
+        return now
 
     async def append_log(self, key: TaskKey, texts: Sequence[str], keep_bytes: int) -> None:
         """Append texts in order, keeping the last `keep_bytes`."""

@@ -18,7 +18,8 @@ from hivemind_worker.presentation.status import bare_health, health_report, pool
 from hivemind_worker.web.answers import Refusal, answer, refusal, refuse
 from hivemind_worker.web.document import Choice, Doc, Text, Whole, good, openapi
 from hivemind_worker.web.live import Live
-from hivemind_worker.web.openmetrics import CONTENT_TYPE, Figures, exposition
+from hivemind_worker.web.metric_text import CONTENT_TYPE
+from hivemind_worker.web.openmetrics import Figures, exposition
 from hivemind_worker.web.routes import Route, Table
 from hivemind_worker.web.schemas import COMPONENTS, HISTORY, LOG, STATE, listed, record, ref
 from hivemind_worker.web.tally import Tally

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.model.task import TaskState
+from hivemind_worker.web.metric_text import END, Row, family, gauge, states
 from hivemind_worker.web.schemas import STATUS
 from hivemind_worker.web.tally import BOUNDS_S, Tally
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import Sample
 
-CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 GIB = 1024**3
-Labels = Mapping[str, str]
-Row = tuple[str, Labels, float]
-"""A suffix of the family's name, labels, value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,37 +36,7 @@ class Figures:
 def exposition(figures: Figures) -> bytes:
     """The whole text, with its end mark."""
     families = (*_node(figures), *_tasks(figures), *_resources(figures), *_pool(figures), *_process(figures))
-    return "".join([*families, "# EOF\n"]).encode()
-
-
-def _family(name: str, kind: str, about: str, rows: Iterable[Row], unit: str = "") -> str:
-    head = (
-        f"# TYPE {name} {kind}\n" + (f"# UNIT {name} {unit}\n" if unit else "") + f"# HELP {name} {about}\n"
-    )
-    return head + "".join(_line(name + suffix, labels, value) for suffix, labels, value in rows)
-
-
-def _line(name: str, labels: Labels, value: float) -> str:
-    inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return f"{name}{'{' + inside + '}' if inside else ''} {_number(value)}\n"
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
-
-
-def _escaped(text: str) -> str:
-    plain = text.encode("utf-8", "replace").decode()
-    return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _gauge(name: str, about: str, value: float | None, unit: str = "") -> str:
-    return "" if value is None else _family(name, "gauge", about, [("", {}, value)], unit)
-
-
-def _states(name: str, about: str, known: Iterable[str], now: str) -> str:
-    rows: list[Row] = [("", {name: word}, float(word == now)) for word in known]
-    return _family(name, "stateset", about, rows)
+    return "".join([*families, END]).encode()
 
 
 def _node(figures: Figures) -> tuple[str, ...]:
@@ -81,11 +48,11 @@ def _node(figures: Figures) -> tuple[str, ...]:
         if status != "not_required"
     ]
     return (
-        _family("hivemind_worker", "info", "The worker.", [("_info", about, 1)]),
-        _states("hivemind_worker_status", "What the worker does.", STATUS, figures.status),
-        _family("hivemind_check_healthy", "gauge", "Whether a part that is needed works.", checks),
-        _gauge("hivemind_trust_score", "The trust score.", snapshot.node.trust_score),
-        _gauge("hivemind_sandbox_ready", "Whether tasks can be run.", float(snapshot.runtime.ready)),
+        family("hivemind_worker", "info", "The worker.", [("_info", about, 1)]),
+        states("hivemind_worker_status", "What the worker does.", STATUS, figures.status),
+        family("hivemind_check_healthy", "gauge", "Whether a part that is needed works.", checks),
+        gauge("hivemind_trust_score", "The trust score.", snapshot.node.trust_score),
+        gauge("hivemind_sandbox_ready", "Whether tasks can be run.", float(snapshot.runtime.ready)),
     )
 
 
@@ -96,14 +63,14 @@ def _tasks(figures: Figures) -> tuple[str, ...]:
     now: list[Row] = [("", {"state": state.lower()}, count) for state, count in counts.items()]
     ended: list[Row] = [("_total", {"outcome": state.lower()}, n) for state, n in tally.ended.items()]
     return (
-        _family("hivemind_tasks", "gauge", "Tasks that have not ended, by state.", now),
-        _gauge("hivemind_tasks_most", "Tasks at once at most.", snapshot.max_tasks),
-        _family("hivemind_tasks_ended", "counter", "Tasks that ended since the worker started.", ended),
-        _family(
+        family("hivemind_tasks", "gauge", "Tasks that have not ended, by state.", now),
+        gauge("hivemind_tasks_most", "Tasks at once at most.", snapshot.max_tasks),
+        family("hivemind_tasks_ended", "counter", "Tasks that ended since the worker started.", ended),
+        family(
             "hivemind_task_duration_seconds", "histogram", "Time from start to end of a task.",
             _histogram(tally), "seconds",
         ),
-        _gauge("hivemind_outbox_results", "Results that the pool has still to take.", snapshot.owed_results),
+        gauge("hivemind_outbox_results", "Results that the pool has still to take.", snapshot.owed_results),
     )  # fmt: skip
 
 
@@ -121,33 +88,33 @@ def _resources(figures: Figures) -> tuple[str, ...]:
     memory_bytes = sample.memory_available_gb * GIB
     gpu = None if sample.gpu_percent is None else sample.gpu_percent / 100
     return (
-        _gauge("hivemind_lent_cores", "Processor cores lent.", total.cpu / CPU_SCORE_PER_CORE, "cores"),
-        _gauge("hivemind_free_cores", "Of these, not in use.", free.cpu / CPU_SCORE_PER_CORE, "cores"),
-        _gauge("hivemind_lent_memory_bytes", "Memory lent.", total.memory_gb * GIB, "bytes"),
-        _gauge("hivemind_free_memory_bytes", "Of this, not in use.", free.memory_gb * GIB, "bytes"),
-        _gauge("hivemind_host_cpu_ratio", "Use of all processors.", sample.cpu_percent / 100, "ratio"),
-        _gauge("hivemind_host_memory_ratio", "Use of the memory.", sample.memory_percent / 100, "ratio"),
-        _gauge("hivemind_host_memory_available_bytes", "Memory that is free.", memory_bytes, "bytes"),
-        _gauge("hivemind_host_disk_available_bytes", "Disk that is free where the worker keeps its data.",
+        gauge("hivemind_lent_cores", "Processor cores lent.", total.cpu / CPU_SCORE_PER_CORE, "cores"),
+        gauge("hivemind_free_cores", "Of these, not in use.", free.cpu / CPU_SCORE_PER_CORE, "cores"),
+        gauge("hivemind_lent_memory_bytes", "Memory lent.", total.memory_gb * GIB, "bytes"),
+        gauge("hivemind_free_memory_bytes", "Of this, not in use.", free.memory_gb * GIB, "bytes"),
+        gauge("hivemind_host_cpu_ratio", "Use of all processors.", sample.cpu_percent / 100, "ratio"),
+        gauge("hivemind_host_memory_ratio", "Use of the memory.", sample.memory_percent / 100, "ratio"),
+        gauge("hivemind_host_memory_available_bytes", "Memory that is free.", memory_bytes, "bytes"),
+        gauge("hivemind_host_disk_available_bytes", "Disk that is free where the worker keeps its data.",
                sample.disk_available_gb * GIB, "bytes"),
-        _gauge("hivemind_host_gpu_ratio", "Use of the graphics processor.", gpu, "ratio"),
+        gauge("hivemind_host_gpu_ratio", "Use of the graphics processor.", gpu, "ratio"),
     )  # fmt: skip
 
 
 def _pool(figures: Figures) -> tuple[str, ...]:
     pool = figures.snapshot.pool
     return (
-        _states("hivemind_pool_link", "How things stand with the pool.", LinkState, pool.link),
-        _gauge("hivemind_pool_heard_timestamp_seconds", "When the pool last answered.", pool.last_heard_s,
+        states("hivemind_pool_link", "How things stand with the pool.", LinkState, pool.link),
+        gauge("hivemind_pool_heard_timestamp_seconds", "When the pool last answered.", pool.last_heard_s,
                "seconds"),
-        _gauge("hivemind_pool_balance_credits", "Balance at the pool.", pool.balance, "credits"),
+        gauge("hivemind_pool_balance_credits", "Balance at the pool.", pool.balance, "credits"),
     )  # fmt: skip
 
 
 def _process(figures: Figures) -> tuple[str, ...]:
     return (
-        _family("process_cpu_seconds", "counter", "Processor time of the worker itself.",
+        family("process_cpu_seconds", "counter", "Processor time of the worker itself.",
                 [("_total", {}, figures.process_cpu_s)], "seconds"),
-        _gauge("process_start_time_seconds", "When the worker started.", figures.started_at_s, "seconds"),
-        _gauge("hivemind_event_readers", "Readers of the live events.", figures.event_readers),
+        gauge("process_start_time_seconds", "When the worker started.", figures.started_at_s, "seconds"),
+        gauge("hivemind_event_readers", "Readers of the live events.", figures.event_readers),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
     Moved,
     PoolAccount,
@@ -24,6 +25,11 @@ from hivemind_worker.model.task import TaskKey
 
 class PoolBook(Protocol):
     """Accounts, nodes, tasks and their logs."""
+
+    @property
+    def counts(self) -> PoolCounts:
+        """What was done with tasks through this book since it was made."""
+        ...
 
     def listen(self, heard: Callable[[PoolNode], None], changed: Callable[[], None]) -> None:
         """Tell of what other pool processes write to the same book; never called where there are none."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
     Moved,
     PoolAccount,
@@ -33,7 +34,6 @@ from hivemind_worker.pool.nats.layout import (
     AccountRecord,
     TaskRecord,
     account_record,
-    account_subject,
     claim_subject,
     list_subject,
     node_of,
@@ -67,6 +67,7 @@ class NatsPoolBook:
         self._changed: list[Callable[[], None]] = []
         self._watching: list[Callable[[TaskRecord], None]] = []
         self._accounts_seen: set[str] = set()
+        self.counts = PoolCounts()
         self._earned: list[Callable[[str, int], Awaitable[None]]] = []
 
     async def open(self) -> Problem | None:
@@ -137,7 +138,7 @@ class NatsPoolBook:
 
     async def _accounts(self) -> list[AccountRecord]:
         return [
-            account_record(kept.data) for kept in await self._engine.all_of(ACCOUNTS, account_subject("*"))
+            account_record(kept.data) for kept in await self._engine.all_of(ACCOUNTS, ACCOUNTS.subjects[0])
         ]
 
     async def accounts(self) -> tuple[PoolAccount, ...]:
@@ -163,9 +164,11 @@ class NatsPoolBook:
             if await self._count(key, minute):
                 await self._tell_earned(task.node_id, amount)
 
-        return await self._payments.move(
+        moved = await self._payments.move(
             f"{key}:{minute}", task.owner, receiver, amount, is_done=is_paid, noted=count
         )
+        self.counts.note_charge(moved, amount)
+        return moved
 
     async def _count(self, key: TaskKey, minute: int) -> bool:
         def counted(record: TaskRecord) -> TaskRecord | None:
@@ -345,6 +348,7 @@ class NatsPoolBook:
             return _with(record, node_id=node_id, started_at_s=started, state=state)
 
         record, _ = await self._change(key, begun)
+        self.counts.note_begin(record.task, at_s)
         await self._unclaim(key)
         return record.task
 
@@ -354,6 +358,7 @@ class NatsPoolBook:
             key, lambda record: None if record.task.state.has_ended
             else _with(record, state=state, message=message, ended_at_s=at_s),
         )  # fmt: skip
+        self.counts.note_end(state, done)
         return done
 
     async def told(self, key: TaskKey) -> None:
@@ -367,6 +372,7 @@ class NatsPoolBook:
             return None if record.task.has_result else _finished(record, result)
 
         record, _ = await self._change(result.key, finished)
+        self.counts.note_finish(record.task, result)
         await self._reward(record)
         return record.task
 
@@ -392,6 +398,7 @@ class NatsPoolBook:
                 if not (waiting.offered and await self._is_claimed(key)):
                     record, done = await self._change(key, taken)
                     if done:
+                        self.counts.handed_out["asked"] += 1
                         return record
         finally:
             for key in passed_over:
@@ -423,7 +430,13 @@ class NatsPoolBook:
             return _with(after, state=PoolTaskState.FAILED, message=message, ended_at_s=at_s)
 
         record, done = await self._change(key, back)
-        return record if done else None
+        if not done:
+            return None
+        if record.task.state is PoolTaskState.FAILED:
+            self.counts.note_end(record.task.state, done)
+        else:
+            self.counts.taken_back["lost" if lost else "given_back"] += 1
+        return record
 
     def known(self, key: TaskKey) -> TaskRecord | None:
         """An open task as this process last heard of it; None when it has not."""

@@ -21,6 +21,7 @@ from nats.js.api import DeliverPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.pool_figures import StreamFigures
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.nats.layout import STREAMS, Stream
 
@@ -165,6 +166,23 @@ class Engine:
         """Remove all of a subject (`*` included), or what is older than a sequence."""
         async with self._alive():
             await self._jetstream().purge_stream(stream.name, seq=before, subject=subject)
+
+    async def stream_figures(self, stream: Stream) -> StreamFigures:
+        """How full a stream is."""
+        async with self._alive():
+            found = await self._jetstream().stream_info(stream.name)
+        most = found.config.max_bytes
+        return StreamFigures(
+            name=stream.name, held_bytes=found.state.bytes, messages=found.state.messages,
+            limit_bytes=most if most is not None and most > 0 else None,
+        )  # fmt: skip
+
+    async def room(self) -> tuple[int, int | None]:
+        """Bytes that the account keeps on disk, and the most it may; None without a limit of its own."""
+        async with self._alive():
+            found = await self._jetstream().account_info()
+        most = found.limits.max_storage
+        return found.storage, most if most is not None and most > 0 else None
 
     async def all_of(self, stream: Stream, subject: str) -> list[Kept]:
         """All records of a subject (`*` included) as of now, oldest first."""
