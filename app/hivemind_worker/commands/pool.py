@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hivemind_worker.commands import pool_nats_config
 from hivemind_worker.commands.layout import aligned
 from hivemind_worker.commands.login import read_password
 from hivemind_worker.commands.pool_nats import add_parsers, for_owner, pool_credential_file
@@ -65,6 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(func=run_pool)
     parts = parser.add_subparsers(metavar="user|worker|nats-config", title="accounts and workers")
+    pool_nats_config.add_parser(parts)
     add_parsers(parts)
     user = parts.add_parser("user", help="accounts")
     verbs = user.add_subparsers(metavar="add|list", required=True)

@@ -1,11 +1,10 @@
-"""`pool nats-config` and `pool worker`: the keys of a pool on a NATS server, and who may connect."""
+"""`pool worker`: who may connect to a pool on NATS. The configuration of its servers: `pool_nats_config`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import getpass
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
     from hivemind_worker.pool.nats.authority import Authority
     from hivemind_worker.pool.nats.credential import Credential
 
-PORT = 4222
 MINUTES, MOST_MINUTES = 10, 24 * 60
-KEEP_GB, MOST_GB = 50, 1_000_000
 INVITED = (
     "Send this to the owner of {name}, by a way that nobody else reads. It lets one computer in, "
     "within {minutes} minutes and while this command runs:\n\n{invitation}\n\n"
@@ -38,18 +35,7 @@ NOT_HEARD = (
 
 
 def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare `pool nats-config` and `pool worker invite|join|list|revoke`."""
-    config = verbs.add_parser("nats-config", help="make the keys and the configuration of a NATS server")
-    config.add_argument(
-        "--host", action="append", default=[], metavar="NAME",
-        help="by which workers reach the server, once for each name or address (default: this computer only)",
-    )  # fmt: skip
-    config.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
-    config.add_argument(
-        "--keep-gb", type=int, default=KEEP_GB, help=f"most that its streams may keep (default: {KEEP_GB})"
-    )
-    config.add_argument("--json", action="store_true")
-    config.set_defaults(func=_guarded(write_config))
+    """Declare `pool worker invite|join|list|revoke`."""
     _add_worker_parsers(verbs.add_parser("worker", help="let workers in by invitation, shut one out"))
 
 
@@ -64,21 +50,21 @@ def _add_worker_parsers(parser: argparse.ArgumentParser) -> None:
     invite.add_argument(
         "--minutes", type=int, default=MINUTES, help=f"how long it is good (default: {MINUTES})"
     )
-    invite.set_defaults(func=_guarded(invite_worker))
+    invite.set_defaults(func=guarded(invite_worker))
     join = verbs.add_parser("join", help="take up an invitation on the worker's computer")
     join.add_argument("--invitation-file", metavar="FILE", help="file with it; - reads standard input")
     join.add_argument("--replace", action="store_true", help="give up the credential that is kept here")
-    join.set_defaults(func=_guarded(join_pool))
+    join.set_defaults(func=guarded(join_pool))
     listing = verbs.add_parser("list", help="all workers that were let in")
-    listing.set_defaults(func=_guarded(list_workers))
+    listing.set_defaults(func=guarded(list_workers))
     revoke = verbs.add_parser("revoke", help="shut a worker out: ends its connection at once")
     revoke.add_argument("name", metavar="NAME")
-    revoke.set_defaults(func=_guarded(revoke_worker))
+    revoke.set_defaults(func=guarded(revoke_worker))
     for each in (invite, join, listing, revoke):
         each.add_argument("--json", action="store_true")
 
 
-def _guarded(verb: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+def guarded(verb: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     """A file that cannot be written or read ends the verb with its reason."""
 
     def run(args: argparse.Namespace) -> int:
@@ -119,52 +105,6 @@ def _authority() -> Authority | Problem:
     from hivemind_worker.pool.nats.authority import open_authority
 
     return open_authority(authority_folder(), time.time)
-
-
-def write_config(args: argparse.Namespace) -> int:
-    """Write the server's configuration; keys that are there stay."""
-    from hivemind_worker.pool.nats.authority import SERVER, make_authority
-    from hivemind_worker.pool.nats.credential import keep
-    from hivemind_worker.pool.nats.server_config import GIB, ServerPlan
-
-    problem = _misfit(args)
-    if problem is not None:
-        return fail(problem, args.json)
-    folder, hosts = authority_folder(), args.host or ["127.0.0.1"]
-    made = make_authority(folder, [f"tls://{_in_address(each)}:{args.port}" for each in hosts], time.time)
-    if isinstance(made, Problem):
-        return fail(made, args.json)
-    plan = ServerPlan(
-        name=socket.gethostname() or "pool", host="0.0.0.0" if args.host else "127.0.0.1",  # noqa: S104 - asked for
-        port=args.port, folder=folder / SERVER, keep_bytes=args.keep_gb * GIB,
-    )  # fmt: skip
-    config = made.write_server(plan, [*hosts, "localhost", "127.0.0.1", "::1"])
-    keep(pool_credential_file(), made.for_pool())
-    if args.json:
-        say_json({"config": str(config), "servers": list(made.servers)})
-    else:
-        say(f"Written: {config}\nWorkers will reach it at {', '.join(made.servers)}")
-        say(f"Start the server with: nats-server -c {config}")
-        say(f"Start the pool with: hivemind-worker pool --engine {made.servers[0]}")
-        say(f"Keep {folder} to yourself and make copies: whoever has it can let workers in.")
-    return 0
-
-
-def _in_address(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _misfit(args: argparse.Namespace) -> Problem | None:
-    from hivemind_worker.pool.local.limits import HOST
-
-    wrong = [each for each in args.host if not HOST.fullmatch(each)]
-    if wrong:
-        return Problem(code=FaultCode.BAD_ADDRESS, about=wrong[0])
-    if not 1 <= args.port <= 65535:
-        return Problem(code=FaultCode.BAD_USAGE, about="--port is a number from 1 to 65535.")
-    if not 1 <= args.keep_gb <= MOST_GB:
-        return Problem(code=FaultCode.BAD_USAGE, about=f"--keep-gb is a number from 1 to {MOST_GB}.")
-    return None
 
 
 def invite_worker(args: argparse.Namespace) -> int:

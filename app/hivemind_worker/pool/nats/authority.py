@@ -25,7 +25,15 @@ from hivemind_worker.pool.nats.claims import (
 )
 from hivemind_worker.pool.nats.credential import Credential
 from hivemind_worker.pool.nats.nkeys import KeyPair, Kind, from_seed, is_public, new_key
-from hivemind_worker.pool.nats.server_config import ACCOUNTS, ServerPlan, Trust, server_config
+from hivemind_worker.pool.nats.server_config import (
+    ACCOUNTS,
+    AUTHORITY,
+    CERTIFICATE,
+    KEY,
+    ServerPlan,
+    Trust,
+    server_config,
+)
 from hivemind_worker.pool.nats.subjects import (
     EVERYTHING,
     WORKER_NAME,
@@ -94,8 +102,10 @@ class Authority:
         """
         authority = Certified(certificate=self._keys.certificate, key=self._keys.certificate_key)
         made = new_server(authority, names, datetime.datetime.fromtimestamp(self._clock(), datetime.UTC))
-        write_owned(plan.folder / "server.key", made.key.encode())
-        write_owned(plan.folder / "server.pem", made.certificate.encode())
+        plan.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_owned(plan.folder / KEY, made.key.encode())
+        write_owned(plan.folder / CERTIFICATE, made.certificate.encode())
+        write_owned(plan.folder / AUTHORITY, self._keys.certificate.encode())
         accounts = plan.folder / ACCOUNTS
         accounts.mkdir(mode=0o700, exist_ok=True)
         write_owned(accounts / f"{self._account.public}.jwt", self.account().encode())
