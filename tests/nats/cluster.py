@@ -1,10 +1,11 @@
-"""Three servers on loopback that keep the same, with the configuration that `pool nats-config --cluster` writes."""
+"""Three servers on loopback that keep the same, as `pool nats-config --cluster` configures them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ async def cluster(home: Path) -> AsyncIterator[ClusterServers]:
     code, out, err = await command(home, "pool", "nats-config", "--cluster", "hive", *hosts, *words)
     assert code == 0, err
     told = json.loads(out)
-    authority = open_authority(home / "pool" / "nats", lambda: 0.0)
+    authority = open_authority(home / "pool" / "nats", time.time)
     assert isinstance(authority, Authority)
     made = ClusterServers(home, told["servers"], [Path(each) for each in told["configs"]], authority, [])
     try:

@@ -21,9 +21,7 @@ from hivemind_worker.model.effects import Accepted, Reply
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskKey
 from hivemind_worker.nursery import NamedThread, Nursery
-from hivemind_worker.pool.nats.entrances import entrance
-from hivemind_worker.pool.nats.pull_client import PullClient, Way
-from hivemind_worker.pool.nats.subjects import WorkerId
+from hivemind_worker.pool.nats.pull_client import PullClient, Way, way_of_worker
 from tests.contract.link import ANNOUNCED
 
 ROOM = replace(ANNOUNCED, cpu_cores=1, cpu_score=100, memory_gb=2)
@@ -85,16 +83,13 @@ class Crowd:
         self._files, self._nursery = NamedThread("files"), Nursery("crowd")
         self._alive: list[tuple[Pretender, Nursery]] = []
         self._here = asyncio.Event()
-        self._account = "crowd"
 
     def add(self, name: str) -> None:
         nursery = Nursery(name)
         worker = Pretender(name, self._folder, self._nursery, self._say, self._lasts_s)
 
         async def way(address: str) -> Way | Problem:
-            found = entrance(address, self._folder / f"{name}.json", name)
-            me = WorkerId(name=name, account=self._account)
-            return found if isinstance(found, Problem) else Way(connect=found, worker=me)
+            return way_of_worker(address, self._folder / f"{name}.json", name, "")
 
         def changed(view: PoolView) -> None:
             if view.link is LinkState.REGISTERED:

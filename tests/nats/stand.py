@@ -17,12 +17,15 @@ from pathlib import Path
 import psutil
 
 from hivemind_worker.model.pool_records import PoolTask, PoolTaskState
-from hivemind_worker.model.task import TaskId, key_of
-from hivemind_worker.nursery import NamedThread
+from hivemind_worker.model.task import Problem, TaskId, key_of
+from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.nats.archives import NatsArchives
+from hivemind_worker.pool.nats.authority import Authority
 from hivemind_worker.pool.nats.book import NatsPoolBook
-from hivemind_worker.pool.nats.connection import connect_here
+from hivemind_worker.pool.nats.credential import keep
 from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.entrances import entrance
+from hivemind_worker.pool.nats.subjects import WorkerId, inbox_of, of_worker
 from tests.contract.local_pool import zipped
 
 ROOT = Path(__file__).parents[2]
@@ -119,19 +122,19 @@ async def crowds() -> AsyncIterator[Crowds]:
 
 
 @asynccontextmanager
-async def filling(engine: str, folder: Path) -> AsyncIterator[Filling]:
+async def filling(engine: str, folder: Path, credential: Path | None = None) -> AsyncIterator[Filling]:
     """A hand that puts tasks into a pool's book, as an upload does."""
-
-    async def connected(ended: Callable[[], None]) -> object:
-        return await connect_here(engine, on_close=ended)
-
-    files = NamedThread("files")
-    book = NatsPoolBook(Engine(connected))  # type: ignore[arg-type]
+    connect = entrance(engine, credential or folder / "none")
+    assert not isinstance(connect, Problem), connect
+    files, nursery = NamedThread("files"), Nursery("filling")
+    book = NatsPoolBook(Engine(connect))
     problem = await book.open()
     assert problem is None, problem
+    nursery.start("engine", book._engine.run())
     try:
         yield Filling(book, NatsArchives(book._engine, book, folder, files))
     finally:
+        await nursery.close()
         await book.close()
         files.close()
 
@@ -151,6 +154,15 @@ class Filling:
                 assert await self.book.add_task(task)
 
         await asyncio.gather(*(one(name) for name in names))
+
+
+def sign_for(authority: Authority, names: list[str], folder: Path) -> None:
+    """Credentials of workers, where `tests.nats.crowd` looks for them; nobody is noted as a member."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        who = WorkerId(name=name, account="crowd")
+        made = authority._credential(authority._account, name, of_worker(who), inbox=inbox_of(name))
+        keep(folder / f"{name}.json", made)
 
 
 def waiting(name: str) -> PoolTask:

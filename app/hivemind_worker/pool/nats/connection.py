@@ -9,6 +9,7 @@ import asyncio
 import base64
 import contextlib
 import logging
+import random
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -51,7 +52,7 @@ async def connect(
     `on_close` that it has ended, by whomever.
     """
     problem = Problem(code=FaultCode.POOL_UNREACHABLE, about=", ".join(credential.servers))
-    for server in credential.servers:
+    for server in random.sample(credential.servers, len(credential.servers)):  # a cluster's share the load
         proof = {"inbox_prefix": credential.inbox.encode(), **_proof(credential)}
         found = await _try(server, proof, on_error, on_close)
         if isinstance(found, Client):

@@ -36,6 +36,8 @@ from hivemind_worker.pool.nats.waiters import Waiters
 log = logging.getLogger(__name__)
 PROCESSES = "pool"
 LOOK_S = 1.0
+ANSWER_S = 10.0
+"""So long an answer waits for a connection that ended meanwhile."""
 WAIT_S = 4.0
 """A request for a task is answered after so long at the latest."""
 SILENT_S = 30.0
@@ -120,6 +122,7 @@ class Desk:
             await self._say(message, json.dumps(answer).encode())
 
     async def _say(self, message: Msg, data: bytes, headers: dict[str, str] | None = None) -> None:
+        await self._engine.ready(ANSWER_S)
         try:
             await self._engine.client.publish(message.reply, data, headers=headers)
         except (Error, OSError) as error:

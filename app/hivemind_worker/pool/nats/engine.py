@@ -9,26 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
-from nats.js.api import DeliverPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, NotFoundError
+from nats.js.api import DeliverPolicy, PubAck, RawStreamMsg, StorageType, StreamConfig
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_figures import StreamFigures
 from hivemind_worker.model.task import Problem
-from hivemind_worker.pool.nats.layout import STREAMS, Stream
+from hivemind_worker.pool.nats.layout import STREAMS, Stream, stream_of
 
 log = logging.getLogger(__name__)
-ANSWER_S = 10.0
+Answer = TypeVar("Answer")
+ANSWERS_S = (3.0, *[1.0] * 9)
+"""Of each try: who led a stream of a cluster may be gone, and the next leads after 4 to 9 s."""
+FOLLOW_S, FIRST_S = 5.0, 30.0
 LONGEST_S = 60.0
 BACK_S, LONGEST_BACK_S = 0.2, 5.0
+LOOK_S, LOOK_ANSWER_S, LOST_LOOKS = 2.0, 3.0, 2
 WRONG_SEQUENCE = (10071, 10164)
 NOTHING_YET = b""
 
@@ -53,38 +60,44 @@ class Engine:
         self._connect, self._replicas = connect, replicas
         self._client: Client | None = None
         self._ended = asyncio.Event()
+        self._there = asyncio.Event()
         self._limits: set[asyncio.Timeout] = set()
         self._on_open: list[Callable[[Client], Awaitable[None]]] = []
+        self._followed: list[JetStreamContext.PushSubscription] = []
+        self._lost_looks = 0
 
     async def open(self) -> Problem | None:
         """Connect and make the streams that are not there yet; why not, otherwise."""
         self._ended.clear()
+        self._followed.clear()
         client = await self._connect(self._end)
         if isinstance(client, Problem):
             return client
         try:
             async with self._alive():
                 for stream in STREAMS:
-                    await self._ensure(client.jetstream(timeout=ANSWER_S), stream)
+                    await self._ensure(client, stream)
                 self._client = client
+                self._there.set()
                 for furnish in self._on_open:
                     await furnish(client)
         except OSError as error:
             self._client = None
+            self._there.clear()
             await _shut(client)
             return Problem(code=FaultCode.NO_STREAMS, about=str(error))
         return None
 
-    async def _ensure(self, jetstream: JetStreamContext, stream: Stream) -> None:
+    async def _ensure(self, client: Client, stream: Stream) -> None:
+        config = StreamConfig(
+            name=stream.name, subjects=list(stream.subjects), max_msgs_per_subject=stream.each,
+            max_age=stream.age_s, storage=StorageType.FILE, num_replicas=self._replicas,
+            allow_direct=True,
+        )  # fmt: skip
         try:
-            await jetstream.stream_info(stream.name)
-        except NotFoundError:
-            config = StreamConfig(
-                name=stream.name, subjects=list(stream.subjects), max_msgs_per_subject=stream.each,
-                max_age=stream.age_s, storage=StorageType.FILE, num_replicas=self._replicas,
-                allow_direct=True,
-            )  # fmt: skip
-            await jetstream.add_stream(config)  # twice with the same configuration is harmless
+            await _insist(client, lambda jetstream: jetstream.stream_info(stream.name))
+        except NotFoundError:  # twice with the same configuration is harmless
+            await _insist(client, lambda jetstream: jetstream.add_stream(config))
 
     async def furnish(self, furnish: Callable[[Client], Awaitable[None]]) -> None:
         """Have subscriptions made now and again with each later connection."""
@@ -97,7 +110,7 @@ class Engine:
         """Come back whenever the connection has ended, until cancelled."""
         pause_s = BACK_S
         while True:
-            await self._ended.wait()
+            await self._until_ended()
             await self._let_go()
             problem = await self.open()
             if problem is None:
@@ -108,6 +121,28 @@ class Engine:
             self._ended.set()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_BACK_S)
+
+    async def _until_ended(self) -> None:
+        while not self._ended.is_set():
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._ended.wait()
+            except TimeoutError:
+                await self._look()
+
+    async def _look(self) -> None:
+        """Whether what is followed is still told: of a cluster that server may be gone, and ours there."""
+        try:
+            async with asyncio.timeout(LOOK_ANSWER_S):
+                for each in self._followed:
+                    await each.consumer_info()
+            self._lost_looks = 0
+        except (Error, OSError, TimeoutError) as error:
+            self._lost_looks += 1
+            log.info("what is followed was not told: %s", error or type(error).__name__)
+        if self._lost_looks >= LOST_LOOKS:
+            self._lost_looks = 0
+            self._end()
 
     async def close(self) -> None:
         """End the connection."""
@@ -129,14 +164,11 @@ class Engine:
             raise OSError("the pool's NATS server is away")
         return self._client
 
-    def _jetstream(self) -> JetStreamContext:
-        return self.client.jetstream(timeout=ANSWER_S)
-
     async def read(self, stream: Stream, subject: str) -> Kept | None:
         """The last record of a subject, from the stream's leader; None when there is none."""
         async with self._alive():
             try:
-                found = await self._jetstream().get_last_msg(stream.name, subject)
+                found = await _insist(self.client, _last(stream, subject))
             except NotFoundError:
                 return None
         return Kept(
@@ -154,18 +186,34 @@ class Engine:
         told = dict(headers or {})
         if over is not None:
             told["Nats-Expected-Last-Subject-Sequence"] = str(over)
+        tries = 0
+
+        async def publish(jetstream: JetStreamContext) -> PubAck:
+            nonlocal tries
+            tries += 1
+            return await jetstream.publish(subject, data, headers=told or None)
+
         async with self._alive():
             try:
-                return (await self._jetstream().publish(subject, data, headers=told or None)).seq
+                return (await _insist(self.client, publish)).seq
             except APIError as error:
-                if error.err_code in WRONG_SEQUENCE:
-                    return None
-                raise
+                if error.err_code not in WRONG_SEQUENCE:
+                    raise
+        return await self._ours(subject, data, headers or {}) if tries > 1 else None
+
+    async def _ours(self, subject: str, data: bytes, headers: Mapping[str, str]) -> int | None:
+        """The sequence of what lies there, if an earlier try whose answer was lost has put it there."""
+        last = await self.read(stream_of(subject), subject)
+        is_same = last is not None and last.data == data and headers.items() <= last.headers.items()
+        return last.revision if last is not None and is_same else None
 
     async def remove(self, stream: Stream, subject: str, *, before: int | None = None) -> None:
         """Remove all of a subject (`*` included), or what is older than a sequence."""
         async with self._alive():
-            await self._jetstream().purge_stream(stream.name, seq=before, subject=subject)
+            await _insist(
+                self.client,
+                lambda jetstream: jetstream.purge_stream(stream.name, seq=before, subject=subject),
+            )  # fmt: skip
 
     async def stream_figures(self, stream: Stream) -> StreamFigures:
         """How full a stream is."""
@@ -189,12 +237,12 @@ class Engine:
         found: list[Kept] = []
         async with self._alive():
             try:
-                last = await self._jetstream().get_last_msg(stream.name, subject)
+                last = await _insist(self.client, _last(stream, subject))
             except NotFoundError:
                 return found
             async with self._following(stream, subject, DeliverPolicy.ALL) as subscription:
                 while not found or found[-1].revision < (last.seq or 0):
-                    found.append(_kept(await subscription.next_msg(timeout=ANSWER_S)))
+                    found.append(_kept(await subscription.next_msg(timeout=sum(ANSWERS_S))))
         return found
 
     @asynccontextmanager
@@ -213,7 +261,14 @@ class Engine:
         finally:
             self._limits.discard(limit)
 
+    async def ready(self, limit_s: float) -> None:
+        """Wait until there is a connection, so long at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._there.wait()
+
     def _end(self) -> None:
+        self._there.clear()
         self._ended.set()
         for limit in self._limits:
             if limit.when() is not None and not limit.expired():
@@ -223,7 +278,7 @@ class Engine:
     async def _following(
         self, stream: Stream, subject: str, policy: DeliverPolicy
     ) -> AsyncIterator[JetStreamContext.PushSubscription]:
-        subscription = await self._jetstream().subscribe(
+        subscription = await self.client.jetstream(timeout=sum(ANSWERS_S)).subscribe(
             subject, stream=stream.name, ordered_consumer=True, deliver_policy=policy
         )
         try:
@@ -239,7 +294,7 @@ class Engine:
         """
 
         async def furnish(client: Client) -> None:
-            jetstream, caught_up = client.jetstream(timeout=ANSWER_S), asyncio.Event()
+            jetstream, caught_up = client.jetstream(timeout=FOLLOW_S), asyncio.Event()
 
             async def heard(message: Msg) -> None:
                 took(_kept(message))
@@ -250,12 +305,28 @@ class Engine:
                 subject, stream=stream.name, ordered_consumer=True, cb=heard,
                 deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
             )  # fmt: skip
+            self._followed.append(found)
             info = await found.consumer_info()
             if info.num_pending or (info.delivered and info.delivered.consumer_seq):
-                async with asyncio.timeout(ANSWER_S * 3):
+                async with asyncio.timeout(FIRST_S):
                     await caught_up.wait()
 
         await self.furnish(furnish)
+
+
+def _last(stream: Stream, subject: str) -> Callable[[JetStreamContext], Awaitable[RawStreamMsg]]:
+    return lambda jetstream: jetstream.get_last_msg(stream.name, subject)
+
+
+async def _insist(client: Client, ask: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
+    """Ask until there is an answer, each time the same: it must do no harm twice."""
+    for answer_s in ANSWERS_S[:-1]:
+        begun = time.monotonic()
+        try:
+            return await ask(client.jetstream(timeout=answer_s))
+        except (nats.errors.TimeoutError, NoStreamResponseError, ServiceUnavailableError):
+            await asyncio.sleep(max(0.0, min(answer_s, 1.0) - (time.monotonic() - begun)))
+    return await ask(client.jetstream(timeout=ANSWERS_S[-1]))
 
 
 def _kept(message: Msg) -> Kept:

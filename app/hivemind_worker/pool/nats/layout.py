@@ -50,6 +50,13 @@ FLEET = Stream(name="HIVEMIND_FLEET", subjects=(f"{ROOT}.machine.*", f"{ROOT}.wa
 ACCOUNTS = Stream(name="HIVEMIND_ACCOUNTS", subjects=(f"{ROOT}.account.*", f"{ROOT}.pool.*"))
 STREAMS = (TASKS, CLAIMS, LISTS, LOGS, ARCHIVES, NODES, FLEET, ACCOUNTS)
 
+
+def stream_of(subject: str) -> Stream:
+    """The stream that keeps a subject."""
+    kind = subject.split(".")[1]
+    return next(each for each in STREAMS if kind in {own.split(".")[1] for own in each.subjects})
+
+
 SIGNING_KEY = f"{ROOT}.pool.signing-key"
 LAST_USER_ID = f"{ROOT}.pool.last-user-id"
 
