@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.benchmarks.report import Report
 
-ALL = ("tasks", "worker", "web", "pages", "core", "docker", "rules", "ui", "package")
+ALL = ("tasks", "worker", "web", "pages", "core", "docker", "rules", "ui", "package", "nats")
 
 
 async def main(words: list[str]) -> int:

@@ -115,7 +115,7 @@ class Crowd:
             worker.has.clear()
             client: Any = worker.client._client
             if client is not None:
-                client._transport._transport.abort()
+                client._transport._io_writer.transport.abort()
             await nursery.close()
 
     async def close(self) -> None:

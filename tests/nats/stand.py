@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ from tests.contract.local_pool import zipped
 
 ROOT = Path(__file__).parents[2]
 READY_S = 60.0
-FILLING = 64
+FILLING, AGAIN_S = 64, 0.5
 ARCHIVE = zipped(main_py="print(1)")
 
 
@@ -40,8 +41,16 @@ def cpu_s(pid: int) -> float:
     return times.user + times.system
 
 
+@dataclass(frozen=True)
+class PoolProcess:
+    """A running one, and where requesters reach it."""
+
+    pid: int
+    address: str
+
+
 @asynccontextmanager
-async def pool_process(home: Path, engine: str, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def pool_process(home: Path, engine: str, *words: str) -> AsyncIterator[PoolProcess]:
     """`hivemind-worker pool --engine`, ready."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "hivemind_worker", "pool", "--engine", engine, "--listen", "127.0.0.1:0",
@@ -50,8 +59,8 @@ async def pool_process(home: Path, engine: str, *words: str) -> AsyncIterator[as
     )  # fmt: skip
     assert process.stdout
     try:
-        json.loads(await asyncio.wait_for(process.stdout.readline(), READY_S))
-        yield process
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), READY_S))
+        yield PoolProcess(process.pid, ready["address"])
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -144,16 +153,48 @@ class Filling:
     book: NatsPoolBook
     archives: NatsArchives
 
-    async def put(self, names: list[str]) -> None:
+    async def put(self, names: list[str], archive: bytes = ARCHIVE) -> None:
         gate = asyncio.Semaphore(FILLING)
 
         async def one(name: str) -> None:
             async with gate:
-                task = waiting(name)
-                await self.archives.keep_task(task.key, memoryview(ARCHIVE))
+                task = waiting(name, len(archive))
+                await self.archives.keep_task(task.key, memoryview(archive))
                 assert await self.book.add_task(task)
 
         await asyncio.gather(*(one(name) for name in names))
+
+    async def all_done(self) -> None:
+        """Wait until no task waits or runs."""
+        news = asyncio.Event()
+        self.book.watch(lambda _: news.set())
+        while any(
+            [await self.book.tasks_in(state) for state in (PoolTaskState.PENDING, PoolTaskState.RUNNING)]
+        ):
+            news.clear()
+            await news.wait()
+
+    async def ended(self, names: list[str]) -> list[PoolTask]:
+        """Wait until each has ended: what the server has of them, however often it was away meanwhile."""
+        while True:
+            await self.all_done()
+            with contextlib.suppress(OSError, LookupError):
+                found = await self._records(names)
+                if all(task.state.has_ended for task in found):
+                    return found
+            await asyncio.sleep(AGAIN_S)
+
+    async def _records(self, names: list[str]) -> list[PoolTask]:
+        gate = asyncio.Semaphore(FILLING)
+
+        async def one(name: str) -> PoolTask:
+            async with gate:
+                found = await self.book.task(key_of(TaskId(name)))
+                if found is None:
+                    raise LookupError(name)
+                return found
+
+        return await asyncio.gather(*(one(name) for name in names))
 
 
 def sign_for(authority: Authority, names: list[str], folder: Path) -> None:
@@ -165,10 +206,10 @@ def sign_for(authority: Authority, names: list[str], folder: Path) -> None:
         keep(folder / f"{name}.json", made)
 
 
-def waiting(name: str) -> PoolTask:
+def waiting(name: str, archive_bytes: int) -> PoolTask:
     """A small task that was uploaded just now."""
     return PoolTask(
         key=key_of(TaskId(name)), task_id=TaskId(name), owner="ada", state=PoolTaskState.PENDING,
-        archive_bytes=len(ARCHIVE), cpu_score=100, memory_gb=1, gpu_score=0, gpu_memory_gb=0, gpu_name="",
+        archive_bytes=archive_bytes, cpu_score=100, memory_gb=1, gpu_score=0, gpu_memory_gb=0, gpu_name="",
         location="", uploaded_at_s=time.time(),
     )  # fmt: skip

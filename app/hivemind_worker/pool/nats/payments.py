@@ -7,7 +7,9 @@ from being added twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from hivemind_worker.model.pool_records import MOST_TOKENS, Moved
 from hivemind_worker.pool.nats.engine import Engine
@@ -19,6 +21,7 @@ class Payments:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def read(self, name: str) -> tuple[AccountRecord, int] | None:
         """An account and the sequence of its record."""
@@ -32,13 +35,27 @@ class Payments:
 
     async def change(self, name: str, change: Callable[[AccountRecord], AccountRecord]) -> bool:
         """Change an account, whoever else changes it meanwhile; False when there is none."""
-        while True:
-            found = await self.read(name)
-            if found is None:
-                return False
-            after = change(found[0])
-            if after == found[0] or await self.write(after, found[1]):
-                return True
+        async with self._turn(name):  # thousand machines may earn for one account
+            while True:
+                found = await self.read(name)
+                if found is None:
+                    return False
+                after = change(found[0])
+                if after == found[0] or await self.write(after, found[1]):
+                    return True
+
+    @asynccontextmanager
+    async def _turn(self, name: str) -> AsyncIterator[None]:
+        """Changes of one account by this process come one after the other: they would refuse one another."""
+        lock, waiting = self._turns.get(name, (asyncio.Lock(), 0))
+        self._turns[name] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            _, waiting = self._turns.pop(name)
+            if waiting > 1:
+                self._turns[name] = (lock, waiting - 1)
 
     async def move(
         self, payment: str, sender: str, receiver: str, amount: int, *,
