@@ -69,6 +69,8 @@ class NatsPoolBook:
         self._accounts_seen: set[str] = set()
         self.counts = PoolCounts()
         self._earned: list[Callable[[str, int], Awaitable[None]]] = []
+        self._paying: set[TaskKey] = set()
+        self._stumbled: set[TaskKey] = set()
 
     async def open(self) -> Problem | None:
         """Take in what is open, and hear of every change from now on."""
@@ -76,7 +78,6 @@ class NatsPoolBook:
         if problem is None:
             await self._engine.follow(NODES, NODES.subjects[0], self._take_node)
             await self._engine.follow(TASKS, TASKS.subjects[0], self._take_task)
-            await self._finish_payments()
         return problem
 
     async def close(self) -> None:
@@ -181,29 +182,55 @@ class NatsPoolBook:
         for earned in self._earned:
             await earned(node_id, amount)
 
-    async def _finish_payments(self) -> None:
-        """Go on with what a process left in the middle when it died."""
-        for account in await self._accounts():
-            for payment in account.leaving:
-                key, _, minute = payment.partition(":")
-                if minute:
-                    await self._count(TaskKey(key), int(minute))
-                await self._payments.arrive(payment, account.account.name)
-        for record in self._open.all():
-            await self._reward(record)
+    # payments that were left in the middle (`arrears`)
+
+    def stumbled(self) -> list[TaskKey]:
+        """Tasks whose reward this process began to pay and could not."""
+        return list(self._stumbled)
+
+    def owed(self) -> list[TaskKey]:
+        """Tasks whose reward is not paid yet, whoever is at it."""
+        ended = self._open.in_state(PoolTaskState.COMPLETED)
+        return [record.task.key for record in ended if record.owed and record.task.key not in self._paying]
+
+    async def pay(self, key: TaskKey) -> None:
+        """Pay what a task earned, if it is not paid by now."""
+        kept = await self._engine.read(TASKS, task_subject(key))
+        if kept is not None:
+            await self._reward(task_record(kept.data))
+        else:
+            self._stumbled.discard(key)
+
+    async def leaving(self) -> dict[str, str]:
+        """Payments that were taken off and have not arrived, each with the account that they leave."""
+        return {payment: each.account.name for each in await self._accounts() for payment in each.leaving}
+
+    async def go_on(self, payment: str, sender: str) -> None:
+        """Finish one of them."""
+        key, _, minute = payment.partition(":")
+        if minute:
+            await self._count(TaskKey(key), int(minute))
+        await self._payments.arrive(payment, sender)
 
     async def _reward(self, record: TaskRecord) -> None:
         """Pay what a task earned, once."""
+        key = record.task.key
         if record.owed is None:
+            self._stumbled.discard(key)
+        if record.owed is None or key in self._paying:
             return
-        payment, (account, amount) = f"{record.task.key}:reward", record.owed
-        await self._payments.credit(payment, account, amount)
-        _, done = await self._change(
-            record.task.key, lambda now: replace(now, owed=None) if now.owed else None
-        )
-        await self._payments.forget(payment, account)
-        if done:
-            await self._tell_earned(record.task.node_id, amount)
+        self._paying.add(key)
+        self._stumbled.add(key)  # until it is done
+        try:
+            payment, (account, amount) = f"{key}:reward", record.owed
+            await self._payments.credit(payment, account, amount)
+            _, done = await self._change(key, lambda now: replace(now, owed=None) if now.owed else None)
+            await self._payments.forget(payment, account)
+            if done:
+                await self._tell_earned(record.task.node_id, amount)
+            self._stumbled.discard(key)
+        finally:
+            self._paying.discard(key)
 
     # nodes
 

@@ -26,6 +26,7 @@ from hivemind_worker.pool.local.placing import load_of
 from hivemind_worker.pool.local.task_log import TaskLog
 from hivemind_worker.pool.local.workers import MESSAGES
 from hivemind_worker.pool.nats.archives import COUNT, NatsArchives
+from hivemind_worker.pool.nats.arrears import Arrears
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.fleet import FleetDesk
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 PROCESSES = "pool"
 LOOK_S = 1.0
 ANSWER_S = 10.0
-"""So long an answer waits for a connection that ended meanwhile."""
+"""For so long an answer waits for a new connection."""
 WAIT_S = 4.0
 """A request for a task is answered after so long at the latest."""
 SILENT_S = 30.0
@@ -67,7 +68,7 @@ class Desk:
         self._log = TaskLog(book, clock)
         self.fleet = FleetDesk(engine, book, clock)
         self._heard: dict[str, float] = {}
-        self._waiters = Waiters()
+        self._waiters, self._arrears = Waiters(), Arrears(book)
         self._begun = monotonic()
         self._nursery, self._serving, self._charges = nursery, 0, charges
         self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
@@ -294,6 +295,7 @@ class Desk:
             await asyncio.sleep(LOOK_S)
             try:
                 await self.look()
+                await self._arrears.look(self._monotonic())
             except (OSError, Error) as error:
                 log.warning("running tasks were not looked at: %s", error)
 

@@ -8,12 +8,14 @@ from being added twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from hivemind_worker.model.pool_records import MOST_TOKENS, Moved
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import ACCOUNTS, AccountRecord, account_record, account_subject
+
+Change = Callable[[AccountRecord], AccountRecord]
+Wanted = tuple[Change, "asyncio.Future[bool]"]
 
 
 class Payments:
@@ -21,7 +23,7 @@ class Payments:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._wanted: dict[str, list[Wanted]] = {}
 
     async def read(self, name: str) -> tuple[AccountRecord, int] | None:
         """An account and the sequence of its record."""
@@ -33,29 +35,37 @@ class Payments:
         subject = account_subject(record.account.name)
         return await self._engine.write(subject, record.to_json(), over=revision) is not None
 
-    async def change(self, name: str, change: Callable[[AccountRecord], AccountRecord]) -> bool:
-        """Change an account, whoever else changes it meanwhile; False when there is none."""
-        async with self._turn(name):  # thousand machines may earn for one account
-            while True:
-                found = await self.read(name)
-                if found is None:
-                    return False
-                after = change(found[0])
-                if after == found[0] or await self.write(after, found[1]):
-                    return True
+    async def change(self, name: str, change: Change) -> bool:
+        """Change an account, whoever else changes it meanwhile; False when there is none.
 
-    @asynccontextmanager
-    async def _turn(self, name: str) -> AsyncIterator[None]:
-        """Changes of one account by this process come one after the other: they would refuse one another."""
-        lock, waiting = self._turns.get(name, (asyncio.Lock(), 0))
-        self._turns[name] = (lock, waiting + 1)
+        What this process wants of one account meanwhile is written at once: thousands may earn for it.
+        """
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if name in self._wanted:
+            self._wanted[name].append((change, done))
+            return await done
+        self._wanted[name] = [(change, done)]
         try:
-            async with lock:
-                yield
+            while batch := self._wanted[name]:
+                self._wanted[name] = []
+                _settle(batch, await self._apply(name, [each for each, _ in batch]))
+        except BaseException:
+            _give_up([*batch, *self._wanted[name]])
+            raise
         finally:
-            _, waiting = self._turns.pop(name)
-            if waiting > 1:
-                self._turns[name] = (lock, waiting - 1)
+            del self._wanted[name]
+        return done.result()
+
+    async def _apply(self, name: str, changes: list[Change]) -> bool:
+        while True:
+            found = await self.read(name)
+            if found is None:
+                return False
+            after = found[0]
+            for change in changes:
+                after = change(after)
+            if after == found[0] or await self.write(after, found[1]):
+                return True
 
     async def move(
         self, payment: str, sender: str, receiver: str, amount: int, *,
@@ -119,6 +129,19 @@ class Payments:
             return taker.with_balance(taker.account.balance, arrived=arrived)
 
         await self.change(name, without)
+
+
+def _settle(batch: list[Wanted], is_there: bool) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_result(is_there)
+
+
+def _give_up(batch: list[Wanted]) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(OSError("the account was not changed"))
+            done.exception()  # whose caller has gone is not told
 
 
 def _without_leaving(giver: AccountRecord, payment: str) -> AccountRecord:
