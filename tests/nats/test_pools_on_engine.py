@@ -19,6 +19,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_records import PoolTaskState
 from hivemind_worker.model.task import Problem, TaskId, key_of
 from hivemind_worker.pool.local.limits import LOG_BYTES
+from hivemind_worker.pool.nats.arrears import DEAD_S
 from hivemind_worker.pool.nats.connection import connect_here
 from hivemind_worker.pool.nats.entrances import entrance
 from hivemind_worker.pool.nats.layout import LOG_SLACK_BYTES
@@ -236,24 +237,26 @@ async def test_of_two_pool_processes_one_may_be_killed_in_the_middle(here: Here,
         await worker.server.stop(None)
 
 
-async def test_accounts_are_listed_and_a_payment_left_in_the_middle_arrives_at_the_next_start(
+async def balances(pool: PoolOnEngine) -> list[tuple[str, int]]:
+    return [(each.name, each.balance) for each in await pool.book.accounts()]
+
+
+async def test_accounts_are_listed_and_a_payment_left_in_the_middle_arrives_once_its_process_must_be_dead(
     here: Here, tmp_path: Path
 ) -> None:
     async with pool_on_engine(tmp_path / "a", here) as pool:
         await pool.account("ada", 70)
         await pool.account("wim", 10)
-        assert [(each.name, each.balance) for each in await pool.book.accounts()] == [
-            ("ada", 70),
-            ("wim", 10),
-        ]
+        assert await balances(pool) == [("ada", 70), ("wim", 10)]
         found = await pool.book._payments.read("ada")
         assert found is not None
         taken_off = found[0].with_balance(60, leaving={"0123456789abcdef": ("wim", 10)})
         assert await pool.book._payments.write(taken_off, found[1])  # and the process dies here
     async with pool_on_engine(tmp_path / "b", here) as pool:
-        assert [(each.name, each.balance) for each in await pool.book.accounts()] == [
-            ("ada", 60),
-            ("wim", 20),
-        ]
+        arrears = pool.engine_pool.desk._arrears
+        await arrears.look(1_000.0)
+        assert await balances(pool) == [("ada", 60), ("wim", 10)]
+        await arrears.look(1_000.0 + DEAD_S)
+        assert await balances(pool) == [("ada", 60), ("wim", 20)]
         again = await pool.book._payments.read("ada")
         assert again is not None and not again[0].leaving

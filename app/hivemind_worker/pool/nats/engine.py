@@ -218,7 +218,7 @@ class Engine:
     async def stream_figures(self, stream: Stream) -> StreamFigures:
         """How full a stream is."""
         async with self._alive():
-            found = await self._jetstream().stream_info(stream.name)
+            found = await _insist(self.client, lambda jetstream: jetstream.stream_info(stream.name))
         most = found.config.max_bytes
         return StreamFigures(
             name=stream.name, held_bytes=found.state.bytes, messages=found.state.messages,
@@ -228,7 +228,7 @@ class Engine:
     async def room(self) -> tuple[int, int | None]:
         """Bytes that the account keeps on disk, and the most it may; None without a limit of its own."""
         async with self._alive():
-            found = await self._jetstream().account_info()
+            found = await _insist(self.client, lambda jetstream: jetstream.account_info())
         most = found.limits.max_storage
         return found.storage, most if most is not None and most > 0 else None
 
