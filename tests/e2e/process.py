@@ -104,8 +104,10 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def worker(home: Path, pool: str, **more: str) -> AsyncIterator[WorkerProcess]:
-    """A worker for this pool, ready to be offered tasks; killed at the end if it still runs."""
+async def worker(
+    home: Path, pool: str, *, says: str = "sandbox ready", **more: str
+) -> AsyncIterator[WorkerProcess]:  # fmt: skip
+    """A worker for this pool, ready to be offered tasks (it `says` so); killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         *PROGRAM, "run", env=environment(home, MASTER_ADDRESS=pool, **more), stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -113,7 +115,7 @@ async def worker(home: Path, pool: str, **more: str) -> AsyncIterator[WorkerProc
     made = WorkerProcess(home, process)
     reader = asyncio.ensure_future(_read(made))
     try:
-        await made.said("sandbox ready")
+        await made.said(says)
         yield made
     finally:
         await made.kill()

@@ -186,6 +186,13 @@ class FakePools:
             self.rows = [*others, KeptPool(address=address, user=user, signed_in=True, active=active)]
         return self._answer("sign in", address, user, password, plain, keep)
 
+    async def join(self, address: str, proof: str, *, give_up: bool = False) -> str | Problem:
+        name = address or "tls://pool.example:4222"
+        problem = self._answer("join", address, proof, give_up)
+        if problem is None:
+            self.rows.append(KeptPool(address=name, user="larch", signed_in=True))
+        return problem or name
+
     async def sign_out(self, address: str) -> None:
         self.rows = [replace(row, signed_in=row.signed_in and row.address != address) for row in self.rows]
         self._answer("sign out", address)

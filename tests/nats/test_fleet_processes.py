@@ -19,6 +19,7 @@ from tests.nats.server import enrolled, running_server
 
 pytestmark = pytest.mark.release
 LIMIT_S = 90.0  # under load; it takes a moment otherwise
+UP = " is up: "  # its sandbox may still be made: what is waited for says when it is
 MACHINES = (("larch", "anna"), ("attic", "anna"), ("birch", "bert"))
 
 
@@ -46,7 +47,7 @@ async def test_an_owners_machines_are_listed_and_told_from_each_other_and_nobody
         homes = {name: tmp_path / name for name, _ in MACHINES}
         for name, account in MACHINES:
             await joined(homes[name], address, await enrolled(server, name, account))
-            await stack.enter_async_context(worker(homes[name], address))
+            await stack.enter_async_context(worker(homes[name], address, says=UP))
         larch, attic, birch = homes["larch"], homes["attic"], homes["birch"]
         for home in homes.values():
             await stands(home, "waiting_for_work")
@@ -80,3 +81,18 @@ async def joined(home: Path, address: str, credential: Credential) -> None:
     await asyncio.to_thread(places.make)
     keep(places.pool_credential, credential)
     assert settings_file.save(places.settings_file, {"master_address": address}) is None
+
+
+async def test_a_running_worker_goes_to_the_pool_of_a_new_login_at_once(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "keys") as server, AsyncExitStack() as stack:
+        keep(tmp_path / "process.json", server.authority.for_pool())
+        address = server.authority.servers[0]
+        await stack.enter_async_context(secure_pool(tmp_path / "pool", address, tmp_path / "process.json"))
+        home = tmp_path / "larch"
+        await joined(home, "127.0.0.1:1", await enrolled(server, "larch", "anna"))
+        await stack.enter_async_context(worker(home, "", says=UP))
+        assert (await told(home, "status"))[1]["pool"]["address"] == "127.0.0.1:1"
+        code, _ = await told(home, "login", "--pool", address)
+        assert code == 0
+        await stands(home, "waiting_for_work")
+        assert (await told(home, "status"))[1]["pool"]["address"] == address

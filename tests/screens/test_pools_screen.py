@@ -245,3 +245,31 @@ def test_a_first_start_has_no_empty_lists(tmp_path: Path) -> None:
         assert stand.says("No other pool is kept.")
         assert not stand.says("Sent before")
         assert stand.says("Try it on this computer")
+
+
+def test_a_pool_that_is_asked_wants_an_invitation_and_no_password(tmp_path: Path, node: FakeNode) -> None:
+    with standing(tmp_path, "pools", node) as stand:
+        stand.press("Add a pool…")
+        dialog = stand.screen.dialog  # type: ignore[attr-defined]
+        assert isinstance(dialog, SignIn)
+        assert dialog.password.isVisible() and not dialog.invited.isVisible()
+        dialog.address.setText("tls://pool.example:4222")
+        stand.look()
+        assert dialog.invited.isVisible() and not dialog.password.isVisible()
+        assert "no VPN and no open port" in dialog.invited.note.text()
+        dialog.address.setText("10.0.0.1:50051")
+        stand.look()
+        assert dialog.password.isVisible() and not dialog.invited.isVisible()
+        dialog.address.setText("hivemind-invitation-abc")  # pasted where the address belongs
+        assert (dialog.address.text(), dialog.invited.proof.text()) == ("", "hivemind-invitation-abc")
+        node.pools.refuse_with = Problem(code=FaultCode.CREDENTIAL_KEPT, about="larch, tls://old:4222")
+        dialog.try_it()
+        stand.look()
+        assert dialog.invited.give_up.isVisible() and "as larch" in dialog.refused.text()
+        node.pools.refuse_with = None
+        dialog.invited.give_up.setChecked(True)
+        dialog.try_it()
+        assert node.pools.asked[-1] == ("join", "", "hivemind-invitation-abc", True)
+        stand.look()
+        assert question(stand).windowTitle() == "Switch to tls://pool.example:4222?"
+        question(stand).reject()

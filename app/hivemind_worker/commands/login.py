@@ -91,7 +91,7 @@ def log_in(args: argparse.Namespace) -> int:
         kept_in = login_store(resolved.places).file
         if kept_in is not None:
             say(f"The password is kept in {kept_in}, which only you can read; logout removes it.")
-        say("A running worker takes this up at once; start one with: hivemind-worker run")
+        say("A running worker takes this up by itself; start one with: hivemind-worker run")
     return 0
 
 
@@ -109,7 +109,7 @@ def _join_with_credential(args: argparse.Namespace, pool: str) -> int:
         say_json({"pool": pool, "user": name, "balance": None})
     else:
         say(f"{pool} knows this worker as {name}. Nothing needs to reach this computer: no port, no VPN.")
-        say("Start the worker with: hivemind-worker run (one that runs is to be started again)")
+        say("A running worker goes there when its tasks have ended; start one with: hivemind-worker run")
     return 0
 
 

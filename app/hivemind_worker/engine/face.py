@@ -98,6 +98,14 @@ class PoolsFace(Protocol):
         """Try the login at the pool and keep it, or not longer than this process; taken up at once."""
         ...
 
+    async def join(self, address: str, proof: str, *, give_up: bool = False) -> str | Problem:
+        """Be let in by a pool that the worker asks over TLS; its address ("": the one that the proof names).
+
+        `proof`: an invitation, the path of a credential file, or "" for the credential that is kept here;
+        `give_up`: another one takes the place of that.
+        """
+        ...
+
     async def sign_out(self, address: str) -> None:
         """Forget the password; the pool stays on the list."""
         ...

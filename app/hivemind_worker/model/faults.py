@@ -75,6 +75,7 @@ class FaultCode(StrEnum):
     NO_AUTHORITY = "no_authority"
     BAD_CREDENTIAL = "bad_credential"
     BAD_INVITATION = "bad_invitation"
+    CREDENTIAL_KEPT = "credential_kept"
     INVITATION_OVER = "invitation_over"
     CREDENTIAL_REFUSED = "credential_refused"
     NOT_THE_POOL = "not_the_pool"
@@ -373,6 +374,11 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.NATS_IN_THE_OPEN: _owner(
         "{about} is on another computer: without TLS everybody in between could read along.",
         "Use an address that begins with tls://, and a credential.",
+    ),
+    FaultCode.CREDENTIAL_KEPT: _owner(
+        "This computer is in a pool already, as {about}.",
+        "Use that one without an invitation, or say that it is given up.",
+        exit_code=4,
     ),
     FaultCode.SERVER_UNREACHABLE: _owner(
         "The pool's NATS server cannot be reached: {about}.",

@@ -64,6 +64,7 @@ class Settings:
         "10.0.0.1:50051",
         "Address of the pool, HOST:PORT; tls://HOST:PORT for one that is asked over NATS.",
         env="MASTER_ADDRESS",
+        restart=False,
     )
     node_port: int = setting(
         50053, "Port on which the pool reaches this worker.", env="NODE_PORT", low=0, high=65535

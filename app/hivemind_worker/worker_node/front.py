@@ -112,6 +112,13 @@ class Front:
 
     def reconnect(self) -> None:
         self.parts.link.wake()
+        self.parts.nursery.start("look at the settings", self._follow_file())
+
+    async def _follow_file(self) -> None:
+        """`login` may have written another pool's address."""
+        kept = await self.kept_settings()
+        if not isinstance(kept, Problem) and isinstance(kept.get("master_address"), str):
+            await self.pools.follow(str(kept["master_address"]))
 
     def fetch_image(self) -> None:
         if self.parts.docker is not None:
@@ -151,6 +158,8 @@ class Front:
             problems = await self.parts.files.call(change_settings_file, file, untrusted_values)
         if not problems:
             self._take_live(untrusted_values)
+            if "master_address" in untrusted_values:
+                await self.pools.follow(self.settings.master_address)
         return problems
 
     def _take_live(self, values: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from hivemind_worker.machine.interfaces import ipv4_addresses
@@ -71,6 +71,7 @@ class Pools:
             found[login.pool] = replace(
                 found.get(login.pool, KeptPool(address=login.pool)), user=login.user, signed_in=True
             )
+        found.update(await self._let_in(found))
         active = self._parts.pool_address
         if active in found:
             found[active] = replace(found[active], active=True)
@@ -78,6 +79,17 @@ class Pools:
             user = self._demo.credentials.user
             found[active] = KeptPool(address=active, user=user, signed_in=True, active=True, built_in=True)
         return tuple(sorted(found.values(), key=lambda pool: (not pool.active, -pool.used_until_s)))
+
+    async def _let_in(self, rows: Mapping[str, KeptPool]) -> dict[str, KeptPool]:
+        """Those of the pools that know this worker by its credential."""
+        asked = [row for address, row in rows.items() if address.startswith("tls://")]
+        if not asked:
+            return {}
+        from hivemind_worker.pool.nats.credential import Credential, load  # noqa: PLC0415
+
+        kept = await self._parts.files.call(load, self._parts.places.pool_credential)
+        names = {row.address: row for row in asked if isinstance(kept, Credential) and row.user == kept.name}
+        return {address: replace(row, signed_in=True) for address, row in names.items()}
 
     async def balances(self, address: str, user: str, from_s: float) -> tuple[Balance, ...]:
         """An account's balance from a moment on, oldest first."""
@@ -110,6 +122,33 @@ class Pools:
         self._parts.link.wake()
         self._changed()
         return None
+
+    async def join(self, address: str, proof: str, *, give_up: bool = False) -> str | Problem:
+        """Be let in by a pool that the worker asks over TLS; the address of the pool."""
+        from hivemind_worker.pool.nats.joining import join  # noqa: PLC0415 - for who needs it
+
+        parsed = parse_address(address) if address else None
+        if isinstance(parsed, Problem):
+            return parsed
+        found = await join(proof.strip(), self._parts.places.pool_credential, give_up=give_up)
+        if isinstance(found, Problem):
+            return found
+        name = str(parsed) if parsed else found.servers[0]
+        await self._parts.probe.call(self._list.note, name, found.name, 0.0)
+        self._parts.link.wake()
+        self._changed()
+        return name
+
+    async def follow(self, address: str) -> None:
+        """The settings name this pool: go there in order; from the built-in one when that ends."""
+        parsed = parse_address(address)
+        if isinstance(parsed, Problem) or self._parts.sources.get("master_address") in OVERRULING:
+            return
+        if self._demo is not None:
+            self._before_demo = str(parsed)
+        elif str(parsed) not in (self._parts.pool_address, self.switching_to):
+            await self.cancel_switch()
+            self._begin(str(parsed), Leaving.FINISH)
 
     async def _why_not_in(self, name: str, user: str, password: str, *, plain: bool) -> Problem | None:
         """Try the login; at a pool that is asked over TLS, the credential that `pool worker join` kept."""

@@ -13,10 +13,12 @@ from PySide6.QtWidgets import (
     QRadioButton,
     QSlider,
     QVBoxLayout,
+    QWidget,
 )
 
 from hivemind_worker.model.checkup import Check
 from hivemind_worker.model.machine import Sample
+from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.rules import PRESETS as RULE_PRESETS
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _, language_in_use
@@ -24,6 +26,7 @@ from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.setup_words import PRESETS, PROMISES, check_look, share_of, stays_yours
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import say_problem
+from hivemind_worker.ui.invited import Invited
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, row
 from hivemind_worker.ui.parts.step import Step
@@ -225,22 +228,26 @@ class Join(Step):
         first, second = Panel(), Panel()
         calm = _("Needs no account and no network; nothing leaves this computer.")
         first.body.addLayout(self._card(self.demo, calm))
-        inside = self._card(self.pool, _("Its address, and the name and password you have there."))
-        for name, field in (
-            (_("Address"), self.address), (_("Name"), self.user), (_("Password"), self.password),
-        ):  # fmt: skip
-            field.setAccessibleName(name)
-            field.textChanged.connect(lambda _text: self.changed.emit())
-            line, label = row(12), Label(name, "second")
-            label.setMinimumWidth(round(90 * theme().scale))
-            line.addWidget(label)
-            line.addWidget(field, 1)
-            inside.addLayout(line)
-        self.address.setPlaceholderText("10.0.0.1:50051")
+        inside = self._card(
+            self.pool, _("Its address, and what it gave you: a name and password, or an invitation.")
+        )
+        self.invited = Invited(self.bridge, self.address)
+        inside.addWidget(self._field(_("Address"), self.address))
+        inside.addWidget(self.invited)
+        self._plain_parts = (
+            self._field(_("Name"), self.user), self._field(_("Password"), self.password),
+        )  # fmt: skip
+        for part in self._plain_parts:
+            inside.addWidget(part)
+        self.address.setPlaceholderText("10.0.0.1:50051, tls://pool.example.org:4222")
         self.keep = KeepSignedIn(self.bridge)
         inside.addWidget(self.keep)
         sent = _("It sent me a VPN profile: set that up first…")
-        inside.addWidget(Button(sent, kind="link", pressed=self._set_up_vpn))
+        self.has_profile = Button(sent, kind="link", pressed=self._set_up_vpn)
+        self.has_invitation = Button(_("I have an invitation…"), kind="link", pressed=self._invited)
+        inside.addWidget(self.has_profile)
+        inside.addWidget(self.has_invitation)
+        self.invited.changed.connect(self._chosen)
         second.body.addLayout(inside)
         self.body.addWidget(first)
         self.body.addWidget(second)
@@ -250,6 +257,20 @@ class Join(Step):
             group.addButton(button)
             button.toggled.connect(lambda _on: self._chosen())
         self._chosen()
+
+    def _field(self, name: str, field: QLineEdit) -> QWidget:
+        field.setAccessibleName(name)
+        field.textChanged.connect(lambda _text: self.changed.emit())
+        whole, line, label = QWidget(), row(12), Label(name, "second")
+        label.setMinimumWidth(round(90 * theme().scale))
+        line.addWidget(label)
+        line.addWidget(field, 1)
+        whole.setLayout(line)
+        return whole
+
+    def _invited(self) -> None:
+        self.pool.setChecked(True)
+        self.invited.show_it()
 
     def _set_up_vpn(self) -> None:
         VpnSetup(self.bridge, self.window()).open()
@@ -261,15 +282,21 @@ class Join(Step):
         return inside
 
     def _chosen(self) -> None:
-        for field in (self.address, self.user, self.password, self.keep):
+        for field in (self.address, self.user, self.password, self.keep, self.invited):
             field.setEnabled(self.pool.isChecked())
+        for part in (*self._plain_parts, self.keep, self.has_profile, self.has_invitation):
+            part.setVisible(not self.invited.wanted)
         self.changed.emit()
 
     def ready(self) -> bool:
         if self._asking:
             return False
-        given = all(field.text().strip() for field in (self.address, self.user, self.password))
-        return self.demo.isChecked() or given
+        if self.demo.isChecked():
+            return True
+        if self.invited.wanted:
+            return self.invited.ready
+        password = is_asked(self.address.text()) or bool(self.password.text())  # of a trial on this computer
+        return password and bool(self.address.text().strip() and self.user.text().strip())
 
     def next_words(self) -> str:
         return _("Next") if self.demo.isChecked() else _("Sign in")
@@ -277,14 +304,22 @@ class Join(Step):
     def take(self) -> bool:
         if self.demo.isChecked():
             return True
-        address, user, password = self.address.text().strip(), self.user.text().strip(), self.password.text()
         self._asking = True
         self.changed.emit()
+        if self.invited.wanted:
+            self.invited.join(self._joined)
+            return False
+        address, user, password = self.address.text().strip(), self.user.text().strip(), self.password.text()
         keep = self.keep.wanted()
         self.bridge.query(
             "sign in", lambda node: node.pools.sign_in(address, user, password, keep=keep), self._answered
         )
         return False
+
+    def _joined(self, told: str | Problem) -> None:
+        if not isinstance(told, Problem):
+            self.address.setText(told)
+        self._answered(told if isinstance(told, Problem) else None)
 
     def _answered(self, problem: Problem | None) -> None:
         self._asking = False
