@@ -107,7 +107,7 @@ class WorkerProcess:
 async def worker(
     home: Path, pool: str, *, says: str = "sandbox ready", **more: str
 ) -> AsyncIterator[WorkerProcess]:  # fmt: skip
-    """A worker for this pool, ready to be offered tasks (it `says` so); killed at the end if it still runs."""
+    """A worker for this pool, ready to be offered tasks (it `says` so); killed at the end if it runs."""
     process = await asyncio.create_subprocess_exec(
         *PROGRAM, "run", env=environment(home, MASTER_ADDRESS=pool, **more), stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
