@@ -62,6 +62,7 @@ class Theme:
     sizes: dict[str, int]
     family: str
     _made: dict[str, QColor] = field(default_factory=dict)
+    _fonts: dict[str, QFont] = field(default_factory=dict)
 
     def colour(self, name: str) -> QColor:
         """A colour by its token, e.g. "state-paused-ink"."""
@@ -87,7 +88,13 @@ class Theme:
         return max(self.sizes[name], QFontMetrics(self.font("body")).height() + 10)
 
     def font(self, kind: str) -> QFont:
-        """The font of a kind of type, with tabular figures."""
+        """The font of a kind of type, with tabular figures; made once, and not to be changed."""
+        found = self._fonts.get(kind)
+        if found is None:
+            found = self._fonts[kind] = self._made_font(kind)
+        return found
+
+    def _made_font(self, kind: str) -> QFont:
         font = QFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont) if kind == "mono" else "")
         if kind != "mono":
             font.setFamily(self.family)

@@ -24,6 +24,7 @@ class ActionBar(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._buttons = tuple(buttons)
         self._fitted: tuple[object, ...] = ()
+        self._measured: dict[tuple[object, ...], int] = {}
         inner = row(SPACE, margins=(SIDE, ABOVE, SIDE, ABOVE))
         inner.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         for button in buttons:
@@ -33,7 +34,7 @@ class ActionBar(QFrame):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(
-            self._width([_hint(button, SHORT) for button in self._buttons]), self.sizeHint().height()
+            self._width([self._hint(button, SHORT) for button in self._buttons]), self.sizeHint().height()
         )
 
     def _width(self, widths: list[int]) -> int:
@@ -45,14 +46,27 @@ class ActionBar(QFrame):
         if wanted == self._fitted:
             return
         self._fitted = wanted
-        widths = [_hint(button, FULL) for button in self._buttons]
+        widths = [self._hint(button, FULL) for button in self._buttons]
         for number in reversed(range(len(widths))):
             fits = self._width(widths) <= self.width()
             button = self._buttons[number]
             if not fits:
-                widths[number] = _hint(button, SHORT)
+                widths[number] = self._hint(button, SHORT)
             button.setToolButtonStyle(FULL if fits else SHORT)
             button.setToolTip("" if fits else button.text())
+
+    def _hint(self, button: ToolButton, style: Qt.ToolButtonStyle) -> int:
+        """The width of a button in a style, whichever it has. Measured once: it asks for a new layout, where
+        it would be measured again, without an end."""
+        button.ensurePolished()
+        key = (button.text(), button.font().pixelSize(), button.iconSize().width(), style)
+        width = self._measured.get(key)
+        if width is None:
+            before = button.toolButtonStyle()
+            button.setToolButtonStyle(style)
+            width = self._measured[key] = button.sizeHint().width()
+            button.setToolButtonStyle(before)
+        return width
 
     def event(self, event: QEvent) -> bool:
         if event.type() is QEvent.Type.LayoutRequest:
@@ -62,14 +76,3 @@ class ActionBar(QFrame):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
-
-
-def _hint(button: ToolButton, style: Qt.ToolButtonStyle) -> int:
-    """The width of a button in a style, whichever it has."""
-    before = button.toolButtonStyle()
-    if before is style:
-        return button.sizeHint().width()
-    button.setToolButtonStyle(style)
-    width = button.sizeHint().width()
-    button.setToolButtonStyle(before)
-    return width
