@@ -28,9 +28,21 @@ from tests.fakes.node import FakeNode
 LIMIT_S = 10.0
 
 
+class Loop(qasync.QEventLoop):  # type: ignore[misc]
+    """The app's kind of loop, which a test runs in parts: its fixtures, itself, their ends. After each,
+    qasync's own lets Qt work once more with no loop running: a timer of the open window that is due then
+    would find none."""
+
+    def run_until_complete(self, future: Any) -> Any:
+        part = asyncio.ensure_future(future, loop=self)
+        part.add_done_callback(lambda _part: self.stop())
+        self.run_forever()
+        return part.result()
+
+
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> dict[str, Callable[[], Any]]:
-    """Every test here gets the app's kind of loop."""
-    return {"qt": lambda: qasync.QEventLoop(QApplication.instance())}
+    """Every test here gets it."""
+    return {"qt": lambda: Loop(QApplication.instance())}
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,12 @@ class TaskDelegate(QStyledItemDelegate):
     def __init__(self, model: TaskModel, parent: QObject) -> None:
         super().__init__(parent)
         self._model = model
+        self._last: int | None = None
         self._restyle()
+
+    def columns_changed(self, *_told: object) -> None:
+        """Columns were moved, hidden or shown: another may be the last."""
+        self._last = None
 
     def _restyle(self) -> None:
         self._body, self._mono = theme().font("body"), theme().font("mono")
@@ -64,7 +69,12 @@ class TaskDelegate(QStyledItemDelegate):
         painter.drawText(inside, flag | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _last_shown(self) -> int:
-        """The column at the right edge."""
+        """The column at the right edge; looked for when the columns have changed, not for each cell."""
+        if self._last is None:
+            self._last = self._look_for_last()
+        return self._last
+
+    def _look_for_last(self) -> int:
         table = self.parent()
         assert isinstance(table, QTableView)
         header = table.horizontalHeader()
@@ -149,10 +159,16 @@ class TaskTable(QTableView):
         kept = self._memory.value(self._key)
         if kept is not None:
             header.restoreState(kept)
+        for told in (header.sectionMoved, header.sectionResized, header.sectionCountChanged):
+            told.connect(self._delegate().columns_changed)
 
-    def _restyle(self) -> None:
+    def _delegate(self) -> TaskDelegate:
         delegate = self.itemDelegate()
         assert isinstance(delegate, TaskDelegate)
+        return delegate
+
+    def _restyle(self) -> None:
+        delegate = self._delegate()
         delegate._restyle()
         self.verticalHeader().setDefaultSectionSize(theme().row("table_row"))
         self.viewport().update()
