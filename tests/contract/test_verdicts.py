@@ -129,6 +129,7 @@ def test_a_rule_that_holds_work_back_is_told_first_and_its_action_clears_it(
 WISHES: list[tuple[str, str, events.AnyEvent]] = [
     ("paused", "paused", events.PauseAsked(at_s=NOON_S + 200)),
     ("snoozed", "snoozed", events.PauseAsked(at_s=NOON_S + 200, until_s=NOON_S + 9999)),
+    ("elsewhere", "paused_elsewhere", events.PauseAsked(at_s=NOON_S + 200, by="larch")),
     ("finishing", "finishing", events.FinishAsked(at_s=NOON_S + 200)),
     ("to quit", "finishing", events.FinishAsked(at_s=NOON_S + 200, quit_after=True)),
     ("one task", "task_paused", events.TaskPauseAsked(at_s=NOON_S + 200, key=running(0).key, paused=True)),

@@ -53,6 +53,14 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The screen or page on which the first cause is put right."""
+
+    place: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
     """The trust tile."""
 
@@ -86,6 +94,16 @@ GROUP_WORDS = {"low": mark("Low"), "medium": mark("Medium"), "high": mark("High"
 FINE, NOTE, TROUBLE = ("working", "check"), ("waiting", "info"), ("warning", "warning")
 HELD = ("paused", "tray-paused")
 """What the owner's own rules hold back is no trouble."""
+COMMAND = "hivemind-worker "
+WAYS = {
+    "loopback_only": "network", "vpn_down": "network", "bad_setting": "settings",
+    **dict.fromkeys(("engine_missing", "engine_down", "engine_forbidden", "engine_hung", "engine_unsuitable",
+                     "sandbox_missing", "sandbox_failed", "bad_pack", "no_permission"), "doctor"),
+}  # fmt: skip
+PLACE_NAMES = {
+    "rules": mark("Rules"), "network": mark("Network"), "settings": mark("Settings"),
+    "doctor": mark("Doctor"),
+}  # fmt: skip
 CALM_CODES = frozenset({"working", "waiting_for_work"})
 IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
 PAUSED_CODES = ("paused", "paused_elsewhere", "snoozed")
@@ -127,10 +145,20 @@ def headline(snapshot: Snapshot) -> Cause:
     """The first verdict."""
     first = verdicts(snapshot)[0]
     look = node_look(snapshot)
+    by_button = _can_run_anyway(first) or (way(snapshot) is not None and COMMAND in first.action)
     return Cause(
-        look=look, text=first.text.rstrip(".。"), action=_own_action(first), since_s=first.since_s,
-        ends_at_s=first.ends_at_s, code=_trouble_code(first),
+        look=look, text=first.text.rstrip(".。"), action="" if by_button else _own_action(first),
+        since_s=first.since_s, ends_at_s=first.ends_at_s, code=_trouble_code(first),
     )  # fmt: skip
+
+
+def way(snapshot: Snapshot) -> Way | None:
+    """Where the first cause is put right, if it is anywhere."""
+    code = verdicts(snapshot)[0].code
+    if code in ("not_logged_in", "login_refused"):
+        return Way(place="pools", label=_("Sign in"))
+    place = "rules" if code in set(RuleCode) else WAYS.get(code, "")
+    return Way(place=place, label=_("Open {place}", place=_(PLACE_NAMES[place]))) if place else None
 
 
 def subline(snapshot: Snapshot, last_ended_s: float | None) -> str:
@@ -206,7 +234,7 @@ def _look_of(kind: tuple[str, str]) -> Look:
 
 def _own_action(verdict: Verdict) -> str:
     """The next step in words; where a button does it, the button alone."""
-    has_button = verdict.code in (*PAUSED_CODES, "finishing", "image_held_back") or _can_run_anyway(verdict)
+    has_button = verdict.code in (*PAUSED_CODES, "finishing", "image_held_back")
     return "" if has_button else verdict.action
 
 

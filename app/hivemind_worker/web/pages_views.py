@@ -67,6 +67,7 @@ class Views:
             "headline": page_words.headline(snapshot),
             "subline": page_words.subline(snapshot, _last_end(ended)),
             "buttons": page_words.buttons(snapshot),
+            "way": _way(snapshot),
             "snoozes": [(minutes, _(word)) for minutes, word in SNOOZES],
             "causes": page_words.causes(snapshot, self._node.settings),
             "trust": page_words.trust(snapshot),
@@ -237,6 +238,12 @@ def _slots(snapshot: Snapshot) -> Values:
             "{count} result waits for the pool", "{count} results wait for the pool", snapshot.owed_results
         ) if snapshot.owed_results else _("No result waits for the pool"),
     }  # fmt: skip
+
+
+def _way(snapshot: Snapshot) -> page_words.Way | None:
+    """Where the first cause is put right, where the pages have that place."""
+    found = page_words.way(snapshot)
+    return found if found is not None and found.place in ("rules", "pools", "doctor") else None
 
 
 def _credit(snapshot: Snapshot) -> Values:

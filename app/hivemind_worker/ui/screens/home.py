@@ -19,7 +19,7 @@ from hivemind_worker.presentation.ledger import days
 from hivemind_worker.presentation.moments import when
 from hivemind_worker.presentation.page_tasks import Happening, happenings
 from hivemind_worker.presentation.page_words import Button as ButtonWords
-from hivemind_worker.presentation.page_words import Cause, buttons, causes, headline, subline
+from hivemind_worker.presentation.page_words import Cause, Way, buttons, causes, headline, subline, way
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import show_details
@@ -50,14 +50,16 @@ class Verdicts(Panel):
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
-        self.bridge = bridge
+        self.bridge, self._place = bridge, ""
         self.badge, self.headline = StateBadge(), Label("", "headline", wrap=True)
         self.subline = Label("", "second", wrap=True)
         self.causes = FactRows(left=self.badge.sizeHint().width() + BESIDE_BADGE)
         self._first: Cause | None = None
         self.details = Button(_("Details"), kind="link", pressed=self._show_first)
+        self.way = Button("", pressed=lambda: bridge.place_wanted.emit(self._place))
         self._buttons: dict[str, Button] = {}
         self._at_right = row(12)
+        self._at_right.addWidget(self.way)
         said, words = QWidget(), column(1)
         words.addWidget(self.headline)
         words.addWidget(self.subline)
@@ -80,7 +82,8 @@ class Verdicts(Panel):
         self.details.setVisible(bool(first.code))
         self.badge.show_state(first.look.tone, first.look.icon, first.look.word)
         self.headline.setText(first.text.rstrip("."))
-        said = " ".join(part for part in (first.action, subline(snapshot, last_ended_s)) if part)
+        self._show_way(way(snapshot))
+        said = " · ".join(part for part in (first.action, subline(snapshot, last_ended_s)) if part)
         self.subline.setText(said)
         self.subline.setVisible(bool(said))
         self._show_buttons([words for words in buttons(snapshot) if words.action != "pause"])
@@ -93,6 +96,12 @@ class Verdicts(Panel):
         if not cause.code:
             return shown
         return replace(shown, link=_("Details"), pressed=lambda: self._show_details(cause))
+
+    def _show_way(self, found: Way | None) -> None:
+        self.way.setVisible(found is not None)
+        if found is not None:
+            self._place = found.place
+            self.way.set_text(found.label)
 
     def _show_first(self) -> None:
         if self._first is not None:
