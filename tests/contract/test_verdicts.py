@@ -216,6 +216,18 @@ def test_a_clock_that_was_set_is_told_and_goes_by_itself() -> None:
     assert "clock_set" not in codes(life)
 
 
+def test_a_condition_that_has_just_ended_is_not_told_with_an_empty_reason() -> None:
+    life = Life()
+    life.see(20)
+    bad = Condition(name="solar", ok=False, reason="clouds", since_s=life.at_s, ends_at_s=life.at_s + 30)
+    life.tell(events.ConditionReported(at_s=life.at_s, condition=bad))
+    life.see()
+    assert verdicts(shown(life))[0].text == "Held back from outside: solar: clouds."
+    life.tell(events.ConditionReported(at_s=life.at_s, condition=replace(bad, ok=True)))
+    life.see()
+    assert verdicts(shown(life))[0].text == "Held back from outside until a moment ago."
+
+
 def test_at_least_twenty_five_conditions_are_told_apart() -> None:
     told = {row[0] for row in (*ROWS, *REMARKS)} | {"clock_set"} | {row[2][0] for row in CONDITIONS}
     assert {rule.code.value for rule in TABLE} <= told

@@ -417,6 +417,13 @@ def test_where_nothing_is_remembered_the_day_ahead_is_that_of_a_computer_left_al
     assert preview.works_s == 86400 - 600
 
 
+def test_a_program_that_is_at_work_now_is_not_taken_to_be_for_the_whole_day() -> None:
+    busy = replace(FREE, others_cpu_percent=100.0, full_screen=True, programs=frozenset({"blender"}))
+    preview = simulate(ALL, usual_day([], Moment(at_s=MONDAY_S, facts=busy)))
+    assert preview.works_s > 23 * 3600
+    assert preview.spans[0].cause is not None
+
+
 def test_the_day_ahead_goes_by_what_was_usual_at_the_same_hour() -> None:
     rules = replace(Rules(), idle_on=True)
     days = [MONDAY_S - day * 86400 for day in range(1, 8)]

@@ -66,6 +66,7 @@ def freezing(judgement: Judgement) -> RuleCode | None:
 
 PREVIEW_S = 86400.0
 PREVIEW_STEP_S = 300.0
+AT_WORK_S = 1800.0
 _MIDDLE = ("idle_s", "battery_percent", "others_cpu_percent", "cpu_celsius", "gpu_celsius")
 _MOSTLY = ("on_battery", "power_saver", "full_screen", "metered")
 
@@ -88,8 +89,12 @@ def usual_day(history: Sequence[Moment], now: Moment) -> tuple[Moment, ...]:
 
 
 def _untouched(facts: RuleFacts, passed_s: float) -> dict[str, Any]:
-    """Where nothing is remembered: nobody comes, and all else stays as it is."""
-    return {} if facts.idle_s is None else {"idle_s": facts.idle_s + passed_s}
+    """Where nothing is remembered: nobody comes, and what programs do now they do for half an hour."""
+    found: dict[str, Any] = {} if facts.idle_s is None else {"idle_s": facts.idle_s + passed_s}
+    if passed_s >= AT_WORK_S:
+        at_rest = {"others_cpu_percent": 0.0, "programs": frozenset[str](), "full_screen": False}
+        found |= {name: value for name, value in at_rest.items() if getattr(facts, name) is not None}
+    return found
 
 
 def _slot_of_day(local_s: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hivemind_worker.presentation.amounts import size_words
+from hivemind_worker.presentation.amounts import cores_words, duration_words, size_words
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.moments import local_time
 from hivemind_worker.presentation.page_words import ABSENT
@@ -23,7 +23,7 @@ def receipt_rows(receipt: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         (_("State"), f"{receipt.get('state')} {receipt.get('reason') or ''}".strip()),
         (_("Code (SHA-256)"), str(receipt.get("code_sha256"))),
         (_("Sandbox"), f"{receipt.get('sandbox') or ABSENT} {receipt.get('image') or ''}".strip()),
-        (_("Limits"), ", ".join(f"{name} {value:g}" for name, value in limits.items()) or ABSENT),
+        (_("Limits"), ", ".join(_limit(name, value) for name, value in limits.items()) or ABSENT),
         (_("Started"), local_time(receipt.get("started"))),
         (_("Ended"), local_time(receipt.get("ended"))),
         (_("Processor"), f"{used.get('cpu_s', 0):.2f} s"),
@@ -31,6 +31,20 @@ def receipt_rows(receipt: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         (_("Exit code"), ABSENT if receipt.get("exit_code") is None else str(receipt["exit_code"])),
         (_("Trust"), f"{receipt.get('trust_change', 0):+d}"),
     )
+
+
+def _limit(name: str, value: float) -> str:
+    """One limit with its unit; one that this version does not know as it stands."""
+    match name:
+        case "cores":
+            return cores_words(value)
+        case "memory_bytes":
+            return _("{size} memory", size=size_words(int(value)))
+        case "disk_bytes":
+            return _("{size} on disk", size=size_words(int(value)))
+        case "time_s":
+            return duration_words(value)
+    return f"{name} {value:g}"
 
 
 def receipt_files(receipt: Mapping[str, Any], most: int) -> tuple[tuple[str, Rows], ...]:

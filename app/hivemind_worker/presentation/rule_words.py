@@ -71,6 +71,8 @@ def _metered(rule: RuleView) -> str:
 
 
 def _condition(rule: RuleView) -> str:
+    if not rule.about:  # it has ended, and the rule lets go in a moment
+        return _("Held back from outside until a moment ago.")
     return _("Held back from outside: {reason}.", reason=rule.about.rstrip("."))
 
 
