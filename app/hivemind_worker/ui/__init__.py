@@ -10,7 +10,10 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-import PySide6.QtCore  # noqa: F401 - brings what is looked for below
+from hivemind_worker.ui.compiled_once import compiled_once
+
+with compiled_once():
+    import PySide6.QtCore  # noqa: F401 - brings what is looked for below
 
 USES_QT = ("hivemind_worker.ui", "qasync")
 
