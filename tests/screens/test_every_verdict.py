@@ -13,7 +13,7 @@ from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.places import find_places
 from hivemind_worker.presentation.health import verdicts
 from hivemind_worker.presentation.page_words import buttons, headline, way
-from hivemind_worker.ui.screens import PLACES
+from hivemind_worker.ui.places import PLACES
 from hivemind_worker.ui.tray import Tray
 from hivemind_worker.web.local_api import LocalApi
 from hivemind_worker.web.token import load_or_make_token
