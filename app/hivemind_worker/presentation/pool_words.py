@@ -97,7 +97,7 @@ def pool_row(pool: KeptPool, now_s: float) -> PoolRow:
 
 def told_facts(snapshot: Snapshot, region: str, user: str) -> tuple[tuple[str, str], ...]:
     """What the pool is told about this computer, and what it never is."""
-    total = snapshot.total
+    total, told = snapshot.total, snapshot.offer.offered
     lent = _(
         "{cores}, {memory} GiB",
         cores=cores_words(total.cpu / CPU_SCORE_PER_CORE),
@@ -105,7 +105,7 @@ def told_facts(snapshot: Snapshot, region: str, user: str) -> tuple[tuple[str, s
     )
     return (
         (_("Lent"), lent),
-        (_("Score"), _("CPU {cpu}, GPU {gpu}", cpu=f"{total.cpu:g}", gpu=f"{total.gpu:g}")),
+        (_("Score"), _("CPU {cpu}, GPU {gpu}", cpu=int(told.cpu), gpu=int(told.gpu))),
         (_("Address"), snapshot.grpc_address or ABSENT),
         (_("Region"), _(region)),
         (_("Known to it as"), user or ABSENT),
