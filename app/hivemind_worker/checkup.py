@@ -47,11 +47,12 @@ REPAIR_AUTOSTART = "repair_autostart"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Whose needs are looked at."""
+    """Whose needs are looked at. `known_as`: a worker that runs is registered at its pool under this name."""
 
     settings: Settings
     sources: Mapping[str, str]
     places: Places
+    known_as: str = ""
 
 
 async def checkup(subject: Subject) -> AsyncIterator[Check]:
@@ -289,6 +290,9 @@ async def _asked_pool(name: str, subject: Subject, thread: NamedThread) -> Check
 
 async def _login(subject: Subject, thread: NamedThread) -> Check:
     name, kept = _("Pool"), login_store(subject.places)
+    if subject.known_as:
+        said = _("{pool} knows {user}", pool=subject.settings.master_address, user=subject.known_as)
+        return Check(name=name, state=OK, text=said)
     if is_asked(subject.settings.master_address):
         return await _asked_pool(name, subject, thread)
     login = await thread.call(lambda: kept.find(subject.settings.master_address) or kept.find())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hivemind_worker.model.checkup import CheckState
 from hivemind_worker.model.events import PauseAsked, ResumeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pools import Leaving
@@ -90,6 +91,8 @@ async def test_it_can_be_tried_on_this_computer_without_account_and_pool(tmp_pat
         assert node.snapshot().pool.address.startswith("127.0.0.1:")
         (kept,) = await node.pools.kept()
         assert (kept.built_in, kept.active, kept.signed_in) == (True, True, True)
+        found = {check.name: check.state for check in await node.care.checkup()}
+        assert (found["Network"], found["Pool"]) == (CheckState.OK, CheckState.OK), "it is that pool's checks"
 
         node.sending.send(a_task(tmp_path / "my task"))
         await until(node, lambda: only(node).step.has_ended)

@@ -301,7 +301,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
     ),
     "pane": (
         Row("its start", of_tasks(started_at_s=NOW_S - 65),
-            {"since 13:45:09": "since 14:30:55", "1 day, 23:13:09 left": "1 day, 23:58:55 left"}),
+            {"since 13:45:09": "since 14:30:55", "23:13:09 left of 1 day": "23:58:55 left of 1 day"}),
         Row("its demand", of_tasks(demand=Resources(cpu=50, memory_gb=3)),
             {"1 core": "0.5 cores", "2 GiB, no swap": "3 GiB, no swap"}),
         Row("its limits", setting(task_disk_gb=5.0, task_log_mb=60),

@@ -33,7 +33,7 @@ def limits(task: Task, settings: Settings, now_s: float) -> Rows:
     limit_s = settings.task_time_limit_h * HOUR_S
     time = duration_words(limit_s)
     if task.started_at_s is not None and not task.state.has_ended:
-        time = _("{limit}, {left} left", limit=time, left=clock(max(0.0, limit_s - elapsed_s(task, now_s))))
+        time = _("{left} left of {limit}", limit=time, left=clock(max(0.0, limit_s - elapsed_s(task, now_s))))
     return (
         (_("CPU"), cores_words(task.demand.cpu / CPU_SCORE_PER_CORE)),
         (_("Memory"), _("{size} GiB, no swap", size=f"{task.demand.memory_gb:g}")),

@@ -40,7 +40,7 @@ class Tile(QWidget):
         middle.addWidget(self.unit, 0, Qt.AlignmentFlag.AlignBottom)
         middle.addStretch(1)
         middle.addWidget(picture, 0, Qt.AlignmentFlag.AlignVCenter)
-        whole = column(2, margins=(INSIDE, 10, INSIDE, 10))
+        whole = column(2, margins=(INSIDE, 8, INSIDE, 8))
         whole.addLayout(head)
         whole.addLayout(middle)
         whole.addWidget(self.below)

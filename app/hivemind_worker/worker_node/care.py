@@ -9,6 +9,7 @@ import getpass
 import platform
 import zipfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from hivemind_worker.machine.sampler import own_costs
 from hivemind_worker.model.checkup import Autostart, Check
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.network_view import NetworkView
+from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.address import tunnel_addresses
 from hivemind_worker.presentation.support import Private, private_words, report
@@ -37,9 +39,13 @@ class Care:
         self._found: tuple[Check, ...] = ()
 
     async def checkup(self) -> tuple[Check, ...]:
-        parts = self._parts
+        """Of the pool in use, which need not be that of the settings: it may be the one built in."""
+        parts, pool = self._parts, self._front.pool_view
+        settings = replace(parts.settings, master_address=parts.pool_address)
+        signed_in = pool.link in (LinkState.REGISTERED, LinkState.WAITING)
+        known_as = pool.user if signed_in else ""
         self._found = await all_checks(
-            Subject(settings=parts.settings, sources=parts.sources, places=parts.places)
+            Subject(settings=settings, sources=parts.sources, places=parts.places, known_as=known_as)
         )
         return self._found
 

@@ -76,7 +76,8 @@ class Flow(QLayout):
         super().setGeometry(rect)
         edge = self.contentsMargins()
         inside = rect.adjusted(edge.left(), 0, -edge.right(), 0)
-        y = rect.top() + edge.top()
+        spare = rect.height() - self.heightForWidth(rect.width())
+        y = rect.top() + edge.top() + max(0, spare // 2)
         for line in self._lines(inside.width()):
             height = self._height(line, inside.width())
             self._place(line, QRect(inside.left(), y, inside.width(), height))

@@ -114,8 +114,9 @@ class FactLine:
 class FactRow(QWidget):
     """Shows one `FactLine`; updated in place."""
 
-    def __init__(self, left: int) -> None:
+    def __init__(self, left: int, least_px: int = 27) -> None:
         super().__init__()
+        self._least_px = least_px
         self._pressed: Callable[[], object] | None = None
         self.shape, self.number, self.text, self.right = Shape(), Figure(), Sentence(), Figure()
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -137,7 +138,8 @@ class FactRow(QWidget):
 
     def show_line(self, shown: FactLine) -> None:
         """Take the values of a line."""
-        self.setMinimumHeight(max(27, theme().row("list_row") - 1))
+        text_px = self.text.fontMetrics().height() + 6
+        self.setMinimumHeight(max(self._least_px, text_px))
         ink = "text-2" if shown.look.tone == "offline" else f"state-{shown.look.tone}-ink"
         self.shape.show_icon(shown.look.icon, ink, shown.look.word)
         self.number.setText(shown.number)
@@ -184,7 +186,7 @@ class FactRows(QWidget):
         return [fact for _hair, fact in self._rows if not fact.isHidden()]
 
     def _add(self) -> None:
-        hair, fact = line(), FactRow(self._left)
+        hair, fact = line(), FactRow(self._left, 27 if self._lines else 24)
         self._column.addWidget(hair)
         self._column.addWidget(fact)
         self._rows.append((hair, fact))

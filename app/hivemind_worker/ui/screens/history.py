@@ -73,6 +73,7 @@ class BarsPart(QWidget):
         inside.addLayout(head)
         inside.addWidget(self.bars)
         inside.addWidget(self.empty)
+        inside.addStretch(1)
         self.setLayout(inside)
 
     def show_bars(self, bars: Sequence[Bar], total: str, empty: str, every_name: bool) -> None:

@@ -70,7 +70,7 @@ class Verdicts(Panel):
         said.setMinimumWidth(round(WORDS_PX * theme().scale))
         acts = QWidget()
         acts.setLayout(self._at_right)
-        head = row(BESIDE_BADGE, margins=(16, 13, 16, 11))
+        head = row(BESIDE_BADGE, margins=(16, 11, 16, 10))
         head.addWidget(self.badge, 0, Qt.AlignmentFlag.AlignTop)
         head.addLayout(flowing(said, None, self.details, acts, spacing=12), 1)
         self.body.addLayout(head)
@@ -151,12 +151,12 @@ class Latest(Panel):
     def __init__(self, all_events: Callable[[], object]) -> None:
         super().__init__(_("Latest"), Button(_("All events"), kind="link", pressed=all_events))
         self.lines = FactRows(left=44, lines=False)
-        self.body.addSpacing(4)
+        self.body.addSpacing(2)
         self.body.addWidget(self.lines)
         self.empty = Label(_("Nothing has happened yet."), "hint")
         self.empty.setContentsMargins(16, 4, 16, 4)
         self.body.addWidget(self.empty)
-        self.body.addSpacing(6)
+        self.body.addSpacing(4)
 
     def show_happenings(self, found: tuple[Happening, ...], now_s: float) -> None:
         """Show these."""
@@ -183,7 +183,7 @@ class Home(Screen):
         self._balances: tuple[Balance, ...] = ()
         self._open_keys: frozenset[str] = frozenset()
         gutter = theme().size("gutter")
-        inside = column(12, margins=(gutter, 14, gutter, gutter))
+        inside = column(12, margins=(gutter, 14, gutter, 12))
         tiles = Columns(self.running, self.earned, self.trust)
         for part in (self.verdicts, tiles, self.last_hour, self.latest):
             inside.addWidget(part)

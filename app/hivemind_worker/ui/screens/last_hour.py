@@ -17,7 +17,7 @@ from hivemind_worker.ui.parts.text import Figure, Label, Sentence
 from hivemind_worker.ui.screens.resources import Legend, limit_of
 from hivemind_worker.ui.theme import theme
 
-KINDS, HEIGHT, EVERY_S, MOST = ("cpu", "memory", "gpu"), 82, 10.0, 3600
+KINDS, HEIGHT, EVERY_S, MOST = ("cpu", "memory", "gpu"), 76, 10.0, 3600
 
 
 class SmallGraph(QWidget):

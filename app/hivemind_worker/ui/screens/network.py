@@ -33,7 +33,7 @@ from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.vpn_setup.window import VpnSetup
 
-RIGHT_PX = 440
+RIGHT_PX = 404
 ABOUT_NETWORK = ("vpn_down", "loopback_only", "pool_unreachable", "pool_mute")
 UP = (VpnState.STARTING, VpnState.CONNECTED, VpnState.STALE, VpnState.BLOCKED)
 
