@@ -116,6 +116,7 @@ class Settings(Screen):
         self._form = column()
         self.nothing = Label(_("No setting fits what you look for."), "hint")
         self.nothing.setContentsMargins(LEFT, 14, LEFT, 14)
+        self.nothing.hide()  # until the settings have come and been looked through
         self._lay_out()
         bridge.settings_changed.connect(self._look_again)
 
