@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.main_window import MainWindow
-from hivemind_worker.ui.screens import PLACES
+from hivemind_worker.ui.places import PLACES
 from hivemind_worker.ui.screens.tasks import FINISHED, RUNNING, Tasks
 from hivemind_worker.ui.tray import Tray
 from tests.fakes.node import FakeNode
