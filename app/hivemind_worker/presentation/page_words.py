@@ -6,6 +6,7 @@ Counterparts: presentation.health, which decides what is said, and the templates
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -141,24 +142,26 @@ def short_name(node_id: str) -> str:
     return found[1] if found else node_id
 
 
-def headline(snapshot: Snapshot) -> Cause:
-    """The first verdict."""
+def headline(snapshot: Snapshot, places: Collection[str] = PLACE_NAMES) -> Cause:
+    """The first verdict, in a front end that has these places beside that of the pools."""
     first = verdicts(snapshot)[0]
     look = node_look(snapshot)
-    by_button = _can_run_anyway(first) or (way(snapshot) is not None and COMMAND in first.action)
+    by_button = _can_run_anyway(first) or (way(snapshot, places) is not None and COMMAND in first.action)
     return Cause(
         look=look, text=first.text.rstrip(".。"), action="" if by_button else _own_action(first),
         since_s=first.since_s, ends_at_s=first.ends_at_s, code=_trouble_code(first),
     )  # fmt: skip
 
 
-def way(snapshot: Snapshot) -> Way | None:
-    """Where the first cause is put right, if it is anywhere."""
+def way(snapshot: Snapshot, places: Collection[str] = PLACE_NAMES) -> Way | None:
+    """Where the first cause is put right, if it is anywhere among these places."""
     code = verdicts(snapshot)[0].code
     if code in ("not_logged_in", "login_refused"):
         return Way(place="pools", label=_("Sign in"))
     place = "rules" if code in set(RuleCode) else WAYS.get(code, "")
-    return Way(place=place, label=_("Open {place}", place=_(PLACE_NAMES[place]))) if place else None
+    if place not in places:
+        return None
+    return Way(place=place, label=_("Open {place}", place=_(PLACE_NAMES[place])))
 
 
 def subline(snapshot: Snapshot, last_ended_s: float | None) -> str:

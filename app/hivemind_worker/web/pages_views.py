@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
 
 Values = dict[str, Any]
+WAYS = ("rules", "doctor")
+"""Places of the window to which a cause leads and that are pages as well."""
 LATEST, LOOKED_BACK, PAGE_TASKS, SHOWN_LOG_LINES = 5, 100, 50, 500
 LOG_TAIL_BYTES = 128 << 10
 LEVELS = (
@@ -64,10 +66,10 @@ class Views:
         sample = await self._node.sample()
         ended = await self._node.ended_tasks(LOOKED_BACK)
         return {
-            "headline": page_words.headline(snapshot),
+            "headline": page_words.headline(snapshot, WAYS),
             "subline": page_words.subline(snapshot, _last_end(ended)),
             "buttons": page_words.buttons(snapshot),
-            "way": _way(snapshot),
+            "way": page_words.way(snapshot, WAYS),
             "snoozes": [(minutes, _(word)) for minutes, word in SNOOZES],
             "causes": page_words.causes(snapshot, self._node.settings),
             "trust": page_words.trust(snapshot),
@@ -238,12 +240,6 @@ def _slots(snapshot: Snapshot) -> Values:
             "{count} result waits for the pool", "{count} results wait for the pool", snapshot.owed_results
         ) if snapshot.owed_results else _("No result waits for the pool"),
     }  # fmt: skip
-
-
-def _way(snapshot: Snapshot) -> page_words.Way | None:
-    """Where the first cause is put right, where the pages have that place."""
-    found = page_words.way(snapshot)
-    return found if found is not None and found.place in ("rules", "pools", "doctor") else None
 
 
 def _credit(snapshot: Snapshot) -> Values:
