@@ -97,13 +97,14 @@ HELD = ("paused", "tray-paused")
 """What the owner's own rules hold back is no trouble."""
 COMMAND = "hivemind-worker "
 WAYS = {
-    "loopback_only": "network", "vpn_down": "network", "bad_setting": "settings",
+    "not_logged_in": "pools", "login_refused": "pools", "loopback_only": "network", "vpn_down": "network",
+    "bad_setting": "settings",
     **dict.fromkeys(("engine_missing", "engine_down", "engine_forbidden", "engine_hung", "engine_unsuitable",
                      "sandbox_missing", "sandbox_failed", "bad_pack", "no_permission"), "doctor"),
 }  # fmt: skip
 PLACE_NAMES = {
     "rules": mark("Rules"), "network": mark("Network"), "settings": mark("Settings"),
-    "doctor": mark("Doctor"),
+    "doctor": mark("Doctor"), "pools": mark("Pools"),
 }  # fmt: skip
 CALM_CODES = frozenset({"working", "waiting_for_work"})
 IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
@@ -143,7 +144,7 @@ def short_name(node_id: str) -> str:
 
 
 def headline(snapshot: Snapshot, places: Collection[str] = PLACE_NAMES) -> Cause:
-    """The first verdict, in a front end that has these places beside that of the pools."""
+    """The first verdict, in a front end that has these places."""
     first = verdicts(snapshot)[0]
     look = node_look(snapshot)
     by_button = _can_run_anyway(first) or (way(snapshot, places) is not None and COMMAND in first.action)
@@ -156,12 +157,11 @@ def headline(snapshot: Snapshot, places: Collection[str] = PLACE_NAMES) -> Cause
 def way(snapshot: Snapshot, places: Collection[str] = PLACE_NAMES) -> Way | None:
     """Where the first cause is put right, if it is anywhere among these places."""
     code = verdicts(snapshot)[0].code
-    if code in ("not_logged_in", "login_refused"):
-        return Way(place="pools", label=_("Sign in"))
     place = "rules" if code in set(RuleCode) else WAYS.get(code, "")
     if place not in places:
         return None
-    return Way(place=place, label=_("Open {place}", place=_(PLACE_NAMES[place])))
+    label = _("Sign in") if place == "pools" else _("Open {place}", place=_(PLACE_NAMES[place]))
+    return Way(place=place, label=label)
 
 
 def subline(snapshot: Snapshot, last_ended_s: float | None) -> str:
