@@ -40,6 +40,13 @@ class ClusterServers:
                 await asyncio.create_subprocess_exec(PROGRAM, "-c", str(self.configs[number]), stderr=log)
             ]  # fmt: skip
 
+    async def listens(self, number: int) -> None:
+        """Wait until a server takes connections."""
+        port = int(self.addresses[number].rpartition(":")[2])
+        async with asyncio.timeout(LIMIT_S):
+            while _is_free(HOSTS[number], port):
+                await asyncio.sleep(0.05)
+
     async def kill(self, number: int) -> None:
         """As a power cut."""
         process = self.processes[number]
@@ -83,6 +90,7 @@ async def cluster(home: Path) -> AsyncIterator[ClusterServers]:
     try:
         for number in range(len(HOSTS)):
             await made.start(number)
+        await asyncio.gather(*(made.listens(number) for number in range(len(HOSTS))))
         yield made
     finally:
         for number in range(len(made.processes)):

@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -136,7 +137,7 @@ async def main(address: str, folder: str, first: str, count: str, lasts_s: str =
         crowd.add(f"w{number}")
         await asyncio.sleep(0)
     await crowd.all_here()
-    _say(here=int(count))
+    _say(here=int(count), clock_s=time.time())
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin

@@ -43,7 +43,7 @@ class Here:
 
 
 @asynccontextmanager
-async def server_here(folder: Path) -> AsyncIterator[Here]:
+async def server_here(folder: Path, keep_bytes: int = 4 << 30) -> AsyncIterator[Here]:
     """A server with streams in this folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(PORTS_TRIED):
@@ -53,7 +53,7 @@ async def server_here(folder: Path) -> AsyncIterator[Here]:
         config = folder / "here.conf"
         config.write_text(
             f'listen: "127.0.0.1:{port}"\nmax_payload: 1048576\n'
-            f'jetstream: {{store_dir: "{folder / "jetstream"}", max_file_store: 4294967296}}\n'
+            f'jetstream: {{store_dir: "{folder / "jetstream"}", max_file_store: {keep_bytes}}}\n'
         )
         process = await start(config)
         if process is not None:
@@ -93,7 +93,9 @@ class PoolOnEngine(Pool):
         return list(found.values())
 
     async def lose_archives(self) -> None:
-        await self.engine_pool.engine.remove(ARCHIVES, ARCHIVES.subjects[0])
+        engine = self.engine_pool.engine
+        for piece in await engine.all_of(ARCHIVES, ARCHIVES.subjects[0]):
+            await engine.remove(ARCHIVES, piece.subject)
 
 
 @asynccontextmanager

@@ -74,19 +74,32 @@ class Crowds:
     accepted: dict[str, set[str]] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     killed: int = 0
+    clock_s: float = 0.0  # of the process started last
     _processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     _readers: list[asyncio.Task[None]] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def start(self, engine: str, folder: Path, first: int, count: int, lasts_s: float = 0.0) -> None:
+    async def start(
+        self,
+        engine: str,
+        folder: Path,
+        first: int,
+        count: int,
+        lasts_s: float = 0.0,
+        *,
+        env: dict[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.nats.crowd", engine, str(folder), str(first), str(count),
             str(lasts_s), cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **(env or {})},
         )  # fmt: skip
         self._processes.append(process)
         assert process.stdout
-        assert json.loads(await process.stdout.readline()) == {"here": count}
+        said = json.loads(await process.stdout.readline())
+        assert said["here"] == count
+        self.clock_s = said["clock_s"]
         self._readers.append(asyncio.create_task(self._read(process)))
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:

@@ -128,13 +128,9 @@ async def _upload(door: Pool, ids: list[str]) -> None:
                 try:
                     answer = await door.upload(token, task_id, ARCHIVE, cpu_score=100, memory_gb=1)
                 except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                        print("UPLOAD", error, flush=True)
                     assert error.code() is grpc.StatusCode.UNAVAILABLE, error
                     await asyncio.sleep(RETRY_S)
                     continue
-                if not answer.success:
-                    print("ANSWER", answer.message, flush=True)
                 assert answer.success or "is known already" in answer.message, answer.message
                 return
 

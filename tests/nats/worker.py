@@ -73,6 +73,13 @@ class AskingWorker:
         found: list[bytes] = await until(look, limit_s)
         return found[0]
 
+    async def shows_trouble(self) -> PoolView:
+        async def look() -> PoolView | None:
+            return self.client.view if self.client.view.problem is not None else None
+
+        found: PoolView = await until(look, 20.0)
+        return found
+
     async def shows(self, link: LinkState, limit_s: float = 20.0) -> PoolView:
         async def look() -> PoolView | None:
             return self.client.view if self.client.view.link is link else None

@@ -84,6 +84,7 @@ class FaultCode(StrEnum):
     NO_FLEET = "no_fleet"
     NO_SUCH_MACHINE = "no_such_machine"
     NO_STREAMS = "no_streams"
+    NO_QUORUM = "no_quorum"
     SERVER_UNREACHABLE = "server_unreachable"
     NATS_IN_THE_OPEN = "nats_in_the_open"
     # the pool's network
@@ -383,6 +384,11 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.SERVER_UNREACHABLE: _owner(
         "The pool's NATS server cannot be reached: {about}.",
         "See that it runs (nats-server -c FILE, as pool nats-config said), then try again.",
+        exit_code=4,
+    ),
+    FaultCode.NO_QUORUM: _owner(
+        "The pool's NATS server answers and keeps nothing at present: {about}.",
+        "Of a cluster more than half of the servers must run: start the others, then try again.",
         exit_code=4,
     ),
     FaultCode.NO_STREAMS: _owner(

@@ -7,6 +7,7 @@ know nothing of grpc. Large messages come as a small message and a view of the a
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -101,8 +102,9 @@ class Door:
         except OSError as error:
             # The disk is full or gone: nothing was promised, the caller may try again.
             log.error("%s given up: %s", self._name, error)
+            words = "is full" if error.errno == errno.ENOSPC else "failed"
             return Rejection(
-                status=grpc.StatusCode.UNAVAILABLE, text="The pool's disk failed; try again later."
+                status=grpc.StatusCode.UNAVAILABLE, text=f"The pool's disk {words}; try again later."
             )
         except asyncio.CancelledError:
             raise

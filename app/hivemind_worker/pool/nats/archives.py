@@ -92,11 +92,26 @@ class NatsArchives:
 
     async def _send(self, key: TaskKey, kind: str, name: str, content: memoryview) -> None:
         count = count_of(len(content))
-        for first in range(0, count, AT_ONCE):
-            numbers = range(first, min(first + AT_ONCE, count))
-            await asyncio.gather(
-                *(self._keep(piece_subject(key, kind, name, n), count, piece_of(content, n)) for n in numbers)
-            )
+        try:
+            for first in range(0, count, AT_ONCE):
+                numbers = range(first, min(first + AT_ONCE, count))
+                sent = (self._send_piece(key, kind, name, content, number) for number in numbers)
+                told = await asyncio.gather(*sent, return_exceptions=True)  # none is on its way after this
+                for trouble in filter(None, told):
+                    raise trouble
+        except OSError:
+            with contextlib.suppress(OSError):  # a server that is full is not left fuller than it was
+                await self._remove(key, kind, name, count)
+            raise
+
+    async def _send_piece(self, key: TaskKey, kind: str, name: str, content: memoryview, number: int) -> None:
+        subject = piece_subject(key, kind, name, number)
+        await self._keep(subject, count_of(len(content)), piece_of(content, number))
+
+    async def _remove(self, key: TaskKey, kind: str, name: str, count: int) -> None:
+        # Each piece by its own subject: for a pattern the server looks at every subject of the stream.
+        for number in range(count):
+            await self._engine.remove(ARCHIVES, piece_subject(key, kind, name, number))
 
     async def keep_result_piece(
         self, key: TaskKey, digest: str, number: int, count: int, data: bytes
@@ -153,9 +168,7 @@ class NatsArchives:
     async def remove_task(self, key: TaskKey) -> None:
         """Remove the task's archive: an ended task is never handed out again."""
         name, size = await self._names.of(key)
-        # Each piece by its own subject: for a pattern the server looks at every subject of the stream.
-        for number in range(count_of(size)):
-            await self._engine.remove(ARCHIVES, piece_subject(key, TASK, name, number))
+        await self._remove(key, TASK, name, count_of(size))
 
 
 def _judged(file: Path, digest: str) -> tuple[PoolTaskState, int] | None:

@@ -25,10 +25,13 @@ from hivemind_worker.pool.nats.engine import Engine, Kept
 from hivemind_worker.pool.nats.layout import (
     ACCOUNTS,
     CLAIMS,
+    DAY_S,
     LAST_USER_ID,
     LISTS,
+    MOST_BACK,
     MOST_TRIES,
     NODES,
+    OPEN_S,
     SIGNING_KEY,
     TASKS,
     AccountRecord,
@@ -447,13 +450,14 @@ class NatsPoolBook:
                 return None
             given_back = () if lost else (node_id,)
             after = replace(
-                record, lost=record.lost + lost,
+                record, lost=record.lost + lost, back=record.back + (not lost and not refused),
                 refused=(*record.refused, node_id) if refused else record.refused,
                 offered=tuple(each for each in record.offered if each not in given_back),
             )  # fmt: skip
-            if after.lost + len(after.refused) < MOST_TRIES:
+            if after.lost + len(after.refused) < MOST_TRIES and after.back < MOST_BACK:
                 return _with(after, state=PoolTaskState.PENDING, node_id="", started_at_s=None)
-            message = f"Tried {MOST_TRIES} times without a result. The last time: {reason}"
+            tries = after.lost + len(after.refused) + after.back
+            message = f"Tried {tries} times without a result. The last time: {reason}"
             return _with(after, state=PoolTaskState.FAILED, message=message, ended_at_s=at_s)
 
         record, done = await self._change(key, back)
@@ -464,6 +468,23 @@ class NatsPoolBook:
         else:
             self.counts.taken_back["lost" if lost else "given_back"] += 1
         return record
+
+    async def overdue(self) -> list[TaskRecord]:
+        """Tasks that have waited or run so long without a change that they would vanish before they end."""
+        limit_s = await self._engine.now_s() - OPEN_S
+        still_open = [
+            *self._open.in_state(PoolTaskState.PENDING),
+            *self._open.in_state(PoolTaskState.RUNNING),
+        ]
+        found = []
+        for record in still_open:
+            if (
+                record.task.uploaded_at_s < limit_s + DAY_S
+            ):  # of this one the server's own time is worth asking
+                changed_s = await self._engine.changed_s(TASKS, task_subject(record.task.key))
+                if changed_s is not None and changed_s < limit_s:
+                    found.append(record)
+        return found
 
     def known(self, key: TaskKey) -> TaskRecord | None:
         """An open task as this process last heard of it; None when it has not."""

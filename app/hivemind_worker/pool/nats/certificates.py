@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LASTS = datetime.timedelta(days=3650)
-AGO = datetime.timedelta(hours=1)  # clocks differ
+AGO = datetime.timedelta(days=2)  # clocks differ, by hours where a time zone was set wrongly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ nothing is kept between two requests but when each worker was last heard from.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -30,16 +31,18 @@ from hivemind_worker.pool.nats.arrears import Arrears
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.fleet import FleetDesk
-from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES, TaskRecord
+from hivemind_worker.pool.nats.layout import DAY_S, MOST_TRIES, OPEN_S, PIECE_BYTES, TaskRecord
+from hivemind_worker.pool.nats.patience import Patience
 from hivemind_worker.pool.nats.subjects import ASKED, WorkerId, stop_subject, who_asks
 from hivemind_worker.pool.nats.waiters import Waiters
 
 log = logging.getLogger(__name__)
 PROCESSES = "pool"
 LOOK_S = 1.0
+OVERDUE_S = 3600.0
 ANSWER_S = 10.0
 """For so long an answer waits for a new connection."""
-WAIT_S = 4.0
+WAIT_S = 8.0
 """A request for a task is answered after so long at the latest."""
 SILENT_S = 30.0
 """A worker that was not heard from for so long has lost its tasks."""
@@ -69,6 +72,7 @@ class Desk:
         self.fleet = FleetDesk(engine, book, clock)
         self._heard: dict[str, float] = {}
         self._waiters, self._arrears = Waiters(), Arrears(book)
+        self._patience, self._overdue_at = Patience(monotonic), monotonic() + OVERDUE_S
         self._begun = monotonic()
         self._nursery, self._serving, self._charges = nursery, 0, charges
         self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
@@ -94,6 +98,7 @@ class Desk:
         if record.task.state is PoolTaskState.PENDING:
             self._waiters.wake_one()
         elif record.task.state.has_ended:
+            self._patience.forget(record.task.key)
             self._waiters.wake(record.task.node_id)
 
     async def _asked(self, message: Msg) -> None:
@@ -116,7 +121,8 @@ class Desk:
             answer = {"problem": f"unreadable: {error}", "retry": False}
         except OSError as error:
             log.warning("%s of %s given up: %s", verb, worker.name, error)
-            answer = {"problem": "the pool's store failed; try again later", "retry": True}
+            words = "is full" if error.errno == errno.ENOSPC else "failed"
+            answer = {"problem": f"the pool's store {words}; try again later", "retry": True}
         finally:
             self._serving -= 1
         if answer is not None:
@@ -199,7 +205,8 @@ class Desk:
 
     def _fits(self, node: PoolNode, record: TaskRecord) -> bool:
         held = [each.task for each in self._book.held_by(node.node_id) if _is_running(each.task)]
-        return node.node_id not in record.refused and load_of(held).has_room(node, record.task)
+        may = node.node_id not in record.refused and self._patience.is_over(record.task.key, node.node_id)
+        return may and load_of(held).has_room(node, record.task)
 
     async def _held(self, name: str, key: TaskKey) -> TaskRecord | str:
         found = self._book.known(key)
@@ -239,7 +246,9 @@ class Desk:
         record = await self._book.take_back(
             key, name, reason, self._clock(), lost=False, refused=for_good
         )  # fmt: skip
-        if record is not None and for_good:
+        if record is not None and not for_good and not record.task.state.has_ended:
+            self._patience.given_back(key, name)
+        elif record is not None:
             await self._tell_end(record, f"{name} gave the task back: {reason}")
         return {"ok": True}
 
@@ -254,7 +263,9 @@ class Desk:
         told = message.headers or {}
         key, digest = TaskKey(told["Hivemind-Key"]), told["Hivemind-Digest"]
         number, count = int(told["Hivemind-Number"]), int(told[COUNT])
-        if not (len(digest) == 64 and digest.isalnum() and 0 <= number < count <= PIECES_MOST):
+        if count > PIECES_MOST:
+            return {"problem": "The result archive is larger than 100 MiB.", "retry": False}
+        if not (len(digest) == 64 and digest.isalnum() and 0 <= number < count):
             raise ValueError("a piece without its place")
         if not message.data or len(message.data) > PIECE_BYTES:
             return {"problem": "The result archive is empty.", "retry": False}
@@ -296,6 +307,7 @@ class Desk:
             try:
                 await self.look()
                 await self._arrears.look(self._monotonic())
+                await self._look_for_overdue()
             except (OSError, Error) as error:
                 log.warning("running tasks were not looked at: %s", error)
 
@@ -309,6 +321,17 @@ class Desk:
             node = self._book.node(task.node_id)
             if node is not None and node.asks and not self._is_silent(task.node_id):
                 await self._engine.client.publish(stop_subject(task.node_id), task.key.encode())
+
+    async def _look_for_overdue(self) -> None:
+        if self._monotonic() < self._overdue_at:
+            return
+        self._overdue_at = self._monotonic() + OVERDUE_S
+        for record in await self._book.overdue():
+            waited = record.task.state is PoolTaskState.PENDING
+            text = f"{'No worker took it' if waited else 'It had no end'} within {OPEN_S / DAY_S:.0f} days."
+            if await self._book.end(record.task.key, PoolTaskState.FAILED, text, self._clock()):
+                await self._log.system(record.task.key, text)
+                await self._archives.remove_task(record.task.key)
 
     def _is_silent(self, name: str) -> bool:
         since = max(self._heard.get(name, self._begun), self._begun)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -26,7 +27,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, Servi
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_figures import StreamFigures
 from hivemind_worker.model.task import Problem
-from hivemind_worker.pool.nats.layout import STREAMS, Stream, stream_of
+from hivemind_worker.pool.nats.layout import CLOCK, STREAMS, Stream, stream_of
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -37,6 +38,8 @@ LONGEST_S = 60.0
 BACK_S, LONGEST_BACK_S = 0.2, 5.0
 LOOK_S, LOOK_ANSWER_S, LOST_LOOKS = 2.0, 3.0, 2
 WRONG_SEQUENCE = (10071, 10164)
+GONE = (10037, 10043, 10057)  # no such message
+FULL = (10002, 10023, 10047, 10077)  # of an account, a server, a stream
 NOTHING_YET = b""
 
 Connect = Callable[[Callable[[], None]], Awaitable[Client | Problem]]
@@ -85,7 +88,7 @@ class Engine:
             self._client = None
             self._there.clear()
             await _shut(client)
-            return Problem(code=FaultCode.NO_STREAMS, about=str(error))
+            return Problem(code=_why_not(error), about=str(error))
         return None
 
     async def _ensure(self, client: Client, stream: Stream) -> None:
@@ -207,13 +210,45 @@ class Engine:
         is_same = last is not None and last.data == data and headers.items() <= last.headers.items()
         return last.revision if last is not None and is_same else None
 
-    async def remove(self, stream: Stream, subject: str, *, before: int | None = None) -> None:
-        """Remove all of a subject (`*` included), or what is older than a sequence."""
+    async def now_s(self) -> float:
+        """The time at the server: what is old is judged by one clock, whichever process looks."""
+        await self.write(CLOCK, b"")
         async with self._alive():
-            await _insist(
-                self.client,
-                lambda jetstream: jetstream.purge_stream(stream.name, seq=before, subject=subject),
-            )  # fmt: skip
+            found = await _insist(self.client, _last(stream_of(CLOCK), CLOCK))
+        return found.time.timestamp() if found.time else 0.0
+
+    async def changed_s(self, stream: Stream, subject: str) -> float | None:
+        """The server's time when a record was written; None when there is none."""
+        async with self._alive():
+            try:
+                found = await _insist(self.client, _last(stream, subject))
+            except NotFoundError:
+                return None
+        return found.time.timestamp() if found.time else None
+
+    async def remove(self, stream: Stream, subject: str) -> None:
+        """Remove the record of one subject.
+
+        Not by purging: what is purged by subject nats-server 2.9 does not count as free before a restart.
+        """
+        try:
+            revision = await self.write(subject, b"")  # the content goes without being fetched
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            last = await self.read(stream, subject)
+            revision = last.revision if last else None
+        if revision:
+            await self.delete(stream, revision)
+
+    async def delete(self, stream: Stream, revision: int) -> None:
+        """Remove one record by its sequence; one that is gone already is no trouble."""
+        async with self._alive():
+            try:
+                await _insist(self.client, lambda jetstream: jetstream.delete_msg(stream.name, revision))
+            except APIError as error:
+                if error.err_code not in GONE:
+                    raise
 
     async def stream_figures(self, stream: Stream) -> StreamFigures:
         """How full a stream is."""
@@ -256,6 +291,10 @@ class Engine:
         try:
             async with limit:
                 yield
+        except APIError as error:
+            if error.err_code in FULL:
+                raise OSError(errno.ENOSPC, "the pool's NATS server is full") from error
+            raise OSError(f"the pool's NATS server: {error}") from error
         except (Error, TimeoutError) as error:
             raise OSError(f"the pool's NATS server: {error or type(error).__name__}") from error
         finally:
@@ -312,6 +351,12 @@ class Engine:
                     await caught_up.wait()
 
         await self.furnish(furnish)
+
+
+def _why_not(error: OSError) -> FaultCode:
+    """Of a server that answers and does not keep: it has no streams at all, or its cluster does not agree."""
+    waits = isinstance(error.__cause__, (nats.errors.TimeoutError, ServiceUnavailableError, TimeoutError))
+    return FaultCode.NO_QUORUM if waits else FaultCode.NO_STREAMS
 
 
 def _last(stream: Stream, subject: str) -> Callable[[JetStreamContext], Awaitable[RawStreamMsg]]:

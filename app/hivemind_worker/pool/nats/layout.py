@@ -19,6 +19,8 @@ from hivemind_worker.pool.nats.subjects import ROOT, token
 DAY_S = 24 * 60 * 60.0
 KEPT_S = 90 * DAY_S
 """How long a task is kept after its last change: record, log and result go together."""
+OPEN_S = 60 * DAY_S
+"""How long a task may wait or run without a change: then it is FAILED and says so, before it would vanish."""
 TASKS_LISTED = 100
 PIECE_BYTES = 512 * 1024
 """Of an archive; a message may have 1 MiB."""
@@ -26,6 +28,8 @@ LOG_SLACK_BYTES = 256 * 1024
 """By so much a log may outgrow its limit before its beginning is cut off."""
 CLAIM_S = 60.0
 """For so long one pool process alone offers a task to nodes that are pushed to; then another may."""
+MOST_BACK = 1000
+"""So often a task may be given back by workers that are busy: who always is must not keep it for ever."""
 MOST_TRIES = 5
 """So many nodes in a row may lose a task before it is FAILED."""
 
@@ -57,6 +61,7 @@ def stream_of(subject: str) -> Stream:
     return next(each for each in STREAMS if kind in {own.split(".")[1] for own in each.subjects})
 
 
+CLOCK = f"{ROOT}.claim.clock"
 SIGNING_KEY = f"{ROOT}.pool.signing-key"
 LAST_USER_ID = f"{ROOT}.pool.last-user-id"
 
@@ -115,6 +120,7 @@ class TaskRecord:
     archive: str = ""  # under which name its archive lies: that of another upload of the id has another one
     offered: tuple[str, ...] = ()  # nodes that may hold it
     lost: int = 0  # times that a node that asked for it fell silent
+    back: int = 0  # times that a node which asked for it was busy after all
     refused: tuple[str, ...] = ()  # nodes that asked for it and cannot do it
     owed: tuple[str, int] | None = None  # account and tokens of a reward that is on its way
 
@@ -156,7 +162,7 @@ def task_record(content: bytes) -> TaskRecord:
     return TaskRecord(
         task=PoolTask(**task), order=values.get("order", 0),
         archive=values.get("archive", ""), offered=tuple(values.get("offered", ())),
-        lost=values.get("lost", 0), refused=tuple(values.get("refused", ())),
+        lost=values.get("lost", 0), back=values.get("back", 0), refused=tuple(values.get("refused", ())),
         owed=(owed[0], owed[1]) if owed else None,
     )  # fmt: skip
 

@@ -49,8 +49,8 @@ class LogPieces:
     async def _cut(self, subject: str, from_byte: int) -> None:
         for kept in await self._engine.all_of(LOGS, subject):
             if int(kept.headers[END]) > from_byte:
-                await self._engine.remove(LOGS, subject, before=kept.revision)
                 return
+            await self._engine.delete(LOGS, kept.revision)
 
     async def read(self, key: TaskKey) -> tuple[int, str]:
         """Bytes cut off at the start so far, and the text that is left."""

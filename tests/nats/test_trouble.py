@@ -1,0 +1,255 @@
+"""What goes wrong with a pool on NATS, each with its words, on the real server; nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+
+from hivemind_worker.model.faults import FaultCode, sentence
+from hivemind_worker.model.snapshot import LinkState
+from hivemind_worker.model.task import Offer, Problem, TaskId, key_of
+from hivemind_worker.pool.nats import layout
+from hivemind_worker.pool.nats.authority import Authority, make_authority
+from hivemind_worker.pool.nats.credential import keep
+from hivemind_worker.pool.nats.desk import OVERDUE_S
+from hivemind_worker.pool.nats.enrolment import tell_servers
+from hivemind_worker.pool.nats.entrances import entrance
+from hivemind_worker.pool.nats.layout import DAY_S, OPEN_S
+from hivemind_worker.pool.nats.patience import FIRST_S
+from hivemind_worker.pool.nats.pool import EnginePool
+from hivemind_worker.pool.nats.subjects import WorkerId, asks
+from tests.contract.local_pool import until
+from tests.drills.clocks import library
+from tests.nats.cluster import cluster
+from tests.nats.here import Here, PoolOnEngine, pool_on_engine, secure_pool, server_here
+from tests.nats.server import enrolled, running_server
+from tests.nats.stand import crowds, filling, sign_for
+from tests.nats.worker import asking_worker
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Here]:
+    async with server_here(tmp_path / "server") as running:
+        yield running
+
+
+@pytest.fixture
+async def pool(here: Here, tmp_path: Path) -> AsyncIterator[PoolOnEngine]:
+    async with pool_on_engine(tmp_path / "pool", here) as running:
+        yield running
+
+
+@pytest.mark.release
+async def test_a_full_server_says_so_and_what_is_there_stays_and_ends(tmp_path: Path) -> None:
+    async with (
+        server_here(tmp_path / "server", keep_bytes=4 * MIB) as here,
+        pool_on_engine(tmp_path / "pool", here) as pool,
+    ):
+        token = await pool.account("ada")
+        assert (await pool.upload(token, "small")).success
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            await pool.upload(token, "large", b"x" * (6 * MIB))
+        assert told.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert told.value.details() == "The pool's disk is full; try again later."
+        async with asking_worker(here.address, "anna", tmp_path) as worker:
+            await worker.got("small")
+        assert await pool.book.task(key_of(TaskId("large"))) is None
+
+
+async def test_a_result_with_too_many_pieces_is_refused_for_good_and_the_task_stays(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    token = await pool.account("ada")
+    async with asking_worker(here.address, "anna", tmp_path) as worker:
+        await pool.upload(token, "t")
+        await worker.got("t")
+        client = await here.connect(lambda: None)
+        assert not isinstance(client, Problem)
+        headers = {
+            "Hivemind-Key": key_of(TaskId("t")), "Hivemind-Digest": hashlib.sha256(b"x").hexdigest(),
+            "Hivemind-Number": "0", "Hivemind-Pieces": "100000",
+        }  # fmt: skip
+        subject = asks(WorkerId(name="anna", account="anna"), "result")
+        answer = json.loads((await client.request(subject, b"x", timeout=10, headers=headers)).data)
+        await client.close()
+        assert answer == {"problem": "The result archive is larger than 100 MiB.", "retry": False}
+        assert (await pool.task(token, "t")).status == "RUNNING"
+
+
+@pytest.mark.release
+async def test_the_task_of_a_worker_that_is_shut_out_while_it_works_goes_to_another(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "keys") as server:
+        pools_own, (address,) = tmp_path / "pool.json", server.authority.servers
+        keep(pools_own, server.authority.for_pool())
+        for name in ("anna", "bert"):
+            keep(tmp_path / f"{name}.json", await enrolled(server, name))
+        async with (
+            secure_pool(tmp_path / "pool", address, pools_own) as pool,
+            asking_worker(address, "anna", tmp_path, credential=tmp_path / "anna.json") as anna,
+        ):
+            token = await pool.account("ada")
+            await pool.upload(token, "t")
+            await anna.got("t")
+            server.authority.revoke("anna")
+            assert await tell_servers(server.authority) is None
+            view = await anna.shows(LinkState.LOGIN_REFUSED)
+            assert view.problem is not None and view.problem.code is FaultCode.CREDENTIAL_REFUSED
+            assert not (await anna.client.send_output(TaskId("t"), "still here")).delivered
+            async with asking_worker(address, "bert", tmp_path, credential=tmp_path / "bert.json") as bert:
+                await bert.shows(LinkState.REGISTERED)
+                pool.pass_time(31)
+                bert.client.wake()
+                await bert.got("t")
+            other = make_authority(tmp_path / "other", [address], time.time)
+            assert isinstance(other, Authority)
+            sign_for(other, ["carl"], tmp_path)
+            async with asking_worker(address, "carl", tmp_path, credential=tmp_path / "carl.json") as carl:
+                view = await carl.shows_trouble()
+                assert view.problem is not None and view.problem.code is FaultCode.NOT_THE_POOL
+
+
+async def test_a_worker_that_is_always_busy_after_all_does_not_get_the_same_task_at_once_again(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    asked: list[float] = []
+
+    def busy(_: Offer) -> Problem:
+        asked.append(time.monotonic())
+        return Problem(code=FaultCode.NO_ROOM)
+
+    token = await pool.account("ada")
+    async with asking_worker(here.address, "liar", tmp_path, refuses=busy) as liar:
+        await pool.upload(token, "t")
+        await until(lambda: _any(asked))
+        async with asking_worker(here.address, "anna", tmp_path) as honest:
+            await honest.got("t")
+        assert len(asked) == 1
+        pool.pass_time(FIRST_S + 31)  # the honest one is lost: the other may be asked once more
+        liar.client.wake()
+        await until(lambda: _any(asked[1:]))
+
+
+async def _any(found: list[float]) -> bool:
+    return bool(found)
+
+
+async def test_a_task_that_is_given_back_for_ever_fails_with_the_last_reason(
+    pool: PoolOnEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hivemind_worker.pool.nats import book
+    from tests.nats.test_pull_client import _NODE
+
+    monkeypatch.setattr(book, "MOST_BACK", 3)
+    token = await pool.account("ada")
+    await pool.upload(token, "t")
+    key, node = key_of(TaskId("t")), replace(_NODE, node_id="n")
+    await pool.book.put_node(node)
+    for number in range(3):
+        assert await pool.book.hand_out(node, lambda _: True, 0.0) is not None
+        await pool.book.take_back(key, "n", f"busy {number}", 1.0, lost=False, refused=False)
+    task = await pool.task(token, "t")
+    assert task.status == "FAILED" and "Tried 3 times" in task.message and "busy 2" in task.message
+
+
+async def test_a_task_that_nobody_takes_ends_with_words_before_it_would_vanish(
+    pool: PoolOnEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert OPEN_S < layout.KEPT_S - 7 * DAY_S
+    token = await pool.account("ada")
+    pool.clock.now = time.time()
+    await pool.upload(token, "old")
+    now_s = await pool.engine_pool.engine.now_s()
+    for days, status in ((59, "PENDING"), (61, "FAILED")):
+
+        async def later(days: int = days) -> float:
+            return now_s + days * DAY_S
+
+        monkeypatch.setattr(pool.engine_pool.engine, "now_s", later)
+        pool.monotonic.now += OVERDUE_S
+        await pool.engine_pool.desk._look_for_overdue()
+        assert (await pool.task(token, "old")).status == status
+    assert "No worker took it within 60 days." in await pool.log(token, "old")
+    assert await pool.archives_kept() == []
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("apart", ["+7h", "-7h"])
+async def test_a_worker_whose_clock_is_hours_wrong_works_like_any_other(tmp_path: Path, apart: str) -> None:
+    assert library(), "libfaketime is among the packages of the tests"
+    async with running_server(tmp_path / "keys") as server:
+        pools_own, (address,) = tmp_path / "pool.json", server.authority.servers
+        keep(pools_own, server.authority.for_pool())
+        sign_for(server.authority, ["w0", "w1"], tmp_path / "workers")
+        async with (
+            secure_pool(tmp_path / "pool", address, pools_own),
+            filling(address, tmp_path / "in-use", pools_own) as fill,
+            crowds() as crowd,
+        ):
+            skewed = {"LD_PRELOAD": library(), "FAKETIME": apart}
+            await crowd.start(address, tmp_path / "workers", 0, 2, env=skewed)
+            assert abs(crowd.clock_s - time.time()) > 6 * 3600
+            names = [f"t{number}" for number in range(6)]
+            await fill.put(names)
+            async with asyncio.timeout(30):
+                await fill.ended(names)
+                await crowd.until(lambda: len(crowd.accepted) == len(names))
+
+
+@pytest.mark.release
+async def test_a_cluster_without_quorum_says_so_loses_nothing_and_goes_on_when_the_others_are_back(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path / "owner") as servers:
+        connect = entrance(servers.addresses[0], servers.credential)
+        assert not isinstance(connect, Problem)
+
+        async def started() -> EnginePool | None:
+            made = EnginePool(connect, tmp_path / "a", "127.0.0.1:0", replicas=3)
+            return made if isinstance(await made.start(), str) else None
+
+        running = await until(started, 60)  # a new cluster takes a while to agree
+        try:
+            assert await running.book.add_account("ada", b"salt", b"digest", 7)
+            await servers.kill(1)
+            await servers.kill(2)
+            with pytest.raises(OSError, match="NATS server"):
+                await running.book.add_account("bert", b"salt", b"digest", 7)
+            late = EnginePool(connect, tmp_path / "b", "127.0.0.1:0", replicas=3)
+            problem = await late.start()
+            assert isinstance(problem, Problem) and problem.code is FaultCode.NO_QUORUM
+            assert "more than half" in sentence(problem.code, problem.about)
+            await servers.start(1)
+
+            async def account() -> object:
+                try:
+                    return await running.book.account("ada")
+                except OSError:
+                    return None
+
+            found = await until(account, 60)
+            assert found.balance == 7
+        finally:
+            await running.close()
+
+
+async def test_what_is_removed_gives_its_room_back_however_much_has_passed_through(tmp_path: Path) -> None:
+    async with (
+        server_here(tmp_path / "server", keep_bytes=4 * MIB) as here,
+        pool_on_engine(tmp_path / "pool", here) as pool,
+    ):
+        archives = pool.engine_pool.desk._archives
+        key = key_of(TaskId("t"))
+        for _ in range(6):  # twice what the server may keep
+            await archives._send(key, "task", "n", memoryview(b"x" * (MIB + MIB // 2)))
+            await archives._remove(key, "task", "n", 3)
+        assert await pool.archives_kept() == []
