@@ -227,7 +227,7 @@ async def test_a_cluster_without_quorum_says_so_loses_nothing_and_goes_on_when_t
             late = EnginePool(connect, tmp_path / "b", "127.0.0.1:0", replicas=3)
             problem = await late.start()
             assert isinstance(problem, Problem) and problem.code is FaultCode.NO_QUORUM
-            assert "more than half" in sentence(problem.code, problem.about)
+            assert "keeps nothing at present" in sentence(problem.code, problem.about)
             await servers.start(1)
 
             async def account() -> object:

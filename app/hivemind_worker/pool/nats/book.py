@@ -21,7 +21,7 @@ from hivemind_worker.model.pool_records import (
     PoolTaskState,
 )
 from hivemind_worker.model.task import Problem, TaskKey
-from hivemind_worker.pool.nats.engine import Engine, Kept
+from hivemind_worker.pool.nats.engine import Engine, Kept, why_not
 from hivemind_worker.pool.nats.layout import (
     ACCOUNTS,
     CLAIMS,
@@ -79,8 +79,11 @@ class NatsPoolBook:
         """Take in what is open, and hear of every change from now on."""
         problem = await self._engine.open()
         if problem is None:
-            await self._engine.follow(NODES, NODES.subjects[0], self._take_node)
-            await self._engine.follow(TASKS, TASKS.subjects[0], self._take_task)
+            try:
+                await self._engine.follow(NODES, NODES.subjects[0], self._take_node)
+                await self._engine.follow(TASKS, TASKS.subjects[0], self._take_task)
+            except OSError as error:
+                problem = why_not(error)
         return problem
 
     async def close(self) -> None:

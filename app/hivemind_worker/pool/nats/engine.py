@@ -88,7 +88,7 @@ class Engine:
             self._client = None
             self._there.clear()
             await _shut(client)
-            return Problem(code=_why_not(error), about=str(error))
+            return why_not(error)
         return None
 
     async def _ensure(self, client: Client, stream: Stream) -> None:
@@ -353,10 +353,10 @@ class Engine:
         await self.furnish(furnish)
 
 
-def _why_not(error: OSError) -> FaultCode:
+def why_not(error: OSError) -> Problem:
     """Of a server that answers and does not keep: it has no streams at all, or its cluster does not agree."""
     waits = isinstance(error.__cause__, (nats.errors.TimeoutError, ServiceUnavailableError, TimeoutError))
-    return FaultCode.NO_QUORUM if waits else FaultCode.NO_STREAMS
+    return Problem(code=FaultCode.NO_QUORUM if waits else FaultCode.NO_STREAMS, about=str(error))
 
 
 def _last(stream: Stream, subject: str) -> Callable[[JetStreamContext], Awaitable[RawStreamMsg]]:
