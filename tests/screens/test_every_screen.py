@@ -134,15 +134,15 @@ def overlapping(stand: Stand) -> list[str]:
     ]  # fmt: skip
 
 
-def squeezed(sentence: Sentence) -> Iterator[str]:
+def squeezed(sentence: Sentence, most_lines: int = MOST_LINES) -> Iterator[str]:
     """A sentence with an end that cannot be read, or in a column that is too narrow to read it in."""
     whole, metrics = sentence.whole(), sentence.fontMetrics()
     if sentence.text() != whole:
         yield f"{sentence.text()!r} of {whole!r}"
     if sentence.height() < sentence.heightForWidth(sentence.width()) - 1:
         yield f"{whole!r}: {sentence.height()} of {sentence.heightForWidth(sentence.width())} px high"
-    if sentence.heightForWidth(sentence.width()) > MOST_LINES * metrics.lineSpacing():
-        yield f"{whole!r}: more than {MOST_LINES} lines"
+    if sentence.heightForWidth(sentence.width()) > most_lines * metrics.lineSpacing():
+        yield f"{whole!r}: more than {most_lines} lines"
     yield from (
         f"{word!r} of {whole!r}: wider than {sentence.width()} px"
         for word in whole.split() if word.isascii() and metrics.horizontalAdvance(word) > sentence.width() + 1
@@ -202,7 +202,8 @@ def test_no_sentence_is_shortened_on_any_screen(
         SCENES[scene](node)
         with language(code), standing(tmp_path, place.key, node, size=size) as stand:
             seen = [child for child in visible(stand) if isinstance(child, Sentence)]
-            found[place.key] = [text for child in seen for text in squeezed(child)] + overlapping(stand)
+            most = MOST_LINES + 2 * (code == "en_XA")
+            found[place.key] = [text for child in seen for text in squeezed(child, most)] + overlapping(stand)
             if code != "en_XA":  # whose words are a third longer than any that people write
                 found[place.key] += ["scrolls sideways"] if scrolls_sideways(stand) else []
                 least = stand.screen.minimumSizeHint().width()

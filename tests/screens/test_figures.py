@@ -118,7 +118,8 @@ def eye(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     memory = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
     bridge = Bridge(AtOnce("figures"), memory)
     bridge.attach(node)
-    window = MainWindow(bridge, memory)
+    window = MainWindow(memory)
+    window.furnish(bridge)
     nothing: Callable[[], object] = lambda: None  # noqa: E731
     tray = Tray(bridge, toggle=nothing, show=nothing, dashboard=nothing, snooze_notices=nothing, quit=nothing,
                 available=lambda: False)  # fmt: skip
