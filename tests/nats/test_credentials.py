@@ -21,6 +21,7 @@ from hivemind_worker.pool.nats.authority import Authority, Member, make_authorit
 from hivemind_worker.pool.nats.connection import connect
 from hivemind_worker.pool.nats.credential import Credential
 from hivemind_worker.pool.nats.enrolment import enrol, host, tell_servers
+from hivemind_worker.pool.nats.layout import STREAMS
 from hivemind_worker.pool.nats.nkeys import Kind, new_key
 from tests.nats.server import Server, enrolled, running_server
 
@@ -124,7 +125,10 @@ async def test_a_worker_is_refused_every_subject_of_another_worker_of_the_stream
     as_others = [
         said_by("anna", account).removesuffix(">") + "wish" for account in ("bertha", "ann", "annaa")
     ]
-    records = ["hivemind.machine.anna", "hivemind.wanted.anna", "hivemind.wanted.bert", "hivemind.node.x"]
+    kept = [subject for stream in STREAMS for subject in stream.subjects]
+    records = [each.replace("*", "x").replace(">", "x.y") for each in kept]
+    records += [f"$JS.API.STREAM.MSG.GET.{each.name}" for each in STREAMS]
+    records += ["hivemind.machine.anna", "hivemind.wanted.anna", "hivemind.wanted.bert", "hivemind.node.x"]
     foreign = [
         *of("bert", "bertha"), *of("bert", "anna"), *of("attic", "anna"), *of("ann", "ann"), *as_others,
         *records, *STREAM_CALLS, subjects.enrolment("UX"), "other", "hivemind.from.x",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -253,3 +254,17 @@ async def test_what_is_removed_gives_its_room_back_however_much_has_passed_throu
             await archives._send(key, "task", "n", memoryview(b"x" * (MIB + MIB // 2)))
             await archives._remove(key, "task", "n", 3)
         assert await pool.archives_kept() == []
+
+
+async def test_a_copy_of_the_servers_folder_brings_everything_back(here: Here, tmp_path: Path) -> None:
+    async with pool_on_engine(tmp_path / "a", here) as pool:
+        await pool.account("ada", 70)
+    kept = here.config.parent / "jetstream"
+    await here.end()
+    shutil.copytree(kept, tmp_path / "copy")
+    shutil.rmtree(kept)
+    shutil.copytree(tmp_path / "copy", kept)
+    await here.start_again()
+    async with pool_on_engine(tmp_path / "b", here) as pool:
+        found = await pool.book.account("ada")
+        assert found is not None and found.balance == 70
