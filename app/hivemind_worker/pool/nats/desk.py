@@ -42,7 +42,7 @@ LOOK_S = 1.0
 OVERDUE_S = 3600.0
 ANSWER_S = 10.0
 """For so long an answer waits for a new connection."""
-WAIT_S = 8.0
+WAIT_S = 4.0
 """A request for a task is answered after so long at the latest."""
 SILENT_S = 30.0
 """A worker that was not heard from for so long has lost its tasks."""

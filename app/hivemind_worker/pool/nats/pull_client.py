@@ -48,7 +48,7 @@ from hivemind_worker.pool.wire import MAX_ARCHIVE_BYTES, clean_words, read_task_
 
 log = logging.getLogger(__name__)
 BEAT_S = 10.0
-ANSWER_S, PULL_S = 15.0, 12.0
+ANSWER_S, PULL_S = 15.0, 8.0
 TEXT_LETTERS = 100_000  # of output in one message: at most six bytes each, and a message has 1 MiB
 FULL_S = 5.0  # the worker's own room is asked again after so long
 LOOK_S = 1.0
