@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from hivemind_worker.model.snapshot import LinkState
@@ -18,7 +17,7 @@ from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.nats.store_figures import NatsStore
 from hivemind_worker.web.pool_metrics import MetricsPort
 from tests.contract.local_pool import Clock, Pool, result_zip
-from tests.nats.here import Here, PoolOnEngine, pool_on_engine, server_here
+from tests.nats.here import Here, PoolOnEngine
 from tests.nats.worker import asking_worker
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -59,18 +58,6 @@ async def watched(pool: Pool, book: PoolBook, store: Store) -> AsyncIterator[Scr
 
 def value(found: Samples, name: str, **labels: str) -> float:
     return found[name, tuple(sorted(labels.items()))]
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Here]:
-    async with server_here(tmp_path / "server") as running:
-        yield running
-
-
-@pytest.fixture
-async def pool(here: Here, tmp_path: Path) -> AsyncIterator[PoolOnEngine]:
-    async with pool_on_engine(tmp_path / "pool", here) as running:
-        yield running
 
 
 async def test_on_a_nats_server_the_figures_follow_a_task_to_its_end(

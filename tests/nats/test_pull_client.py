@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_records import PoolNode
 from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskId, key_of
+from hivemind_worker.pool.nats.archives import COUNT
 from hivemind_worker.pool.nats.credential import keep
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES
 from hivemind_worker.pool.nats.subjects import WorkerId, asks
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from tests.contract.link import ANNOUNCED
 from tests.contract.local_pool import TinyWorker, result_zip, tiny_worker, until, zipped
-from tests.nats.here import Here, PoolOnEngine, pool_on_engine, secure_pool, server_here
+from tests.nats.here import Here, PoolOnEngine, secure_pool
 from tests.nats.server import enrolled, running_server
 from tests.nats.worker import AskingWorker, asking_worker
 
@@ -27,18 +28,6 @@ _NODE = PoolNode(
     node_id="", account="", hostname="", port=0, peer="", cpu_cores=4, cpu_score=400, memory_gb=8,
     gpu_score=0, gpu_memory_gb=0, gpu_name="", location="", docker_status="", status="Idle", heard_at_s=0.0,
 )  # fmt: skip
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Here]:
-    async with server_here(tmp_path / "server") as running:
-        yield running
-
-
-@pytest.fixture
-async def pool(here: Here, tmp_path: Path) -> AsyncIterator[PoolOnEngine]:
-    async with pool_on_engine(tmp_path / "pool", here) as running:
-        yield running
 
 
 async def finished(pool: PoolOnEngine, worker: AskingWorker, tmp_path: Path, task_id: str) -> bytes:
@@ -82,6 +71,30 @@ async def test_a_task_goes_to_a_worker_that_asks_and_its_result_comes_back(
         assert not refused.delivered and not refused.retry
         account = await pool.book.account("anna")
         assert account is not None and account.balance == 5
+
+
+async def test_results_that_a_worker_begins_and_never_ends_do_not_pile_up(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    token = await pool.account("ada")
+    await pool.account("anna", 0)
+    key = key_of(TaskId("t"))
+    async with asking_worker(here.address, "anna", tmp_path) as worker:
+        await worker.shows(LinkState.REGISTERED)
+        assert (await pool.upload(token, "t", zipped(main_py="print(1)"), cpu_score=200, memory_gb=3)).success
+        await worker.got("t")
+        for fill in "abcd":
+            for number in range(2):
+                headers = {
+                    "Hivemind-Key": key, "Hivemind-Digest": fill * 64, "Hivemind-Number": str(number),
+                    COUNT: "3",
+                }  # fmt: skip
+                answer = await worker.client._request("result", fill.encode(), headers)
+                assert json.loads(answer.data) == {"ok": True}
+        kept = [each for each in await pool.archives_kept() if not each.startswith(b"PK")]
+        assert kept == [b"dd"]
+        result = await finished(pool, worker, tmp_path, "t")
+        assert (await result_of(pool, token, "t")).result_zip == result
 
 
 async def test_a_worker_is_given_only_what_it_has_room_for(

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,18 +35,6 @@ from tests.nats.stand import crowds, filling, sign_for
 from tests.nats.worker import asking_worker
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Here]:
-    async with server_here(tmp_path / "server") as running:
-        yield running
-
-
-@pytest.fixture
-async def pool(here: Here, tmp_path: Path) -> AsyncIterator[PoolOnEngine]:
-    async with pool_on_engine(tmp_path / "pool", here) as running:
-        yield running
 
 
 @pytest.mark.release

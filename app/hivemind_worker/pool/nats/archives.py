@@ -12,7 +12,7 @@ import io
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -101,16 +101,16 @@ class NatsArchives:
                     raise trouble
         except OSError:
             with contextlib.suppress(OSError):  # a server that is full is not left fuller than it was
-                await self._remove(key, kind, name, count)
+                await self._remove(key, kind, name, range(count))
             raise
 
     async def _send_piece(self, key: TaskKey, kind: str, name: str, content: memoryview, number: int) -> None:
         subject = piece_subject(key, kind, name, number)
         await self._keep(subject, count_of(len(content)), piece_of(content, number))
 
-    async def _remove(self, key: TaskKey, kind: str, name: str, count: int) -> None:
+    async def _remove(self, key: TaskKey, kind: str, name: str, numbers: Iterable[int]) -> None:
         # Each piece by its own subject: for a pattern the server looks at every subject of the stream.
-        for number in range(count):
+        for number in numbers:
             await self._engine.remove(ARCHIVES, piece_subject(key, kind, name, number))
 
     async def keep_result_piece(
@@ -118,6 +118,10 @@ class NatsArchives:
     ) -> None:
         """Put one piece of a result in place."""
         await self._keep(piece_subject(key, RESULT, digest, number), count, data)
+
+    async def remove_result_pieces(self, key: TaskKey, digest: str, numbers: Iterable[int]) -> None:
+        """Remove these pieces of a result that its worker has given up."""
+        await self._remove(key, RESULT, digest, numbers)
 
     async def _keep(self, subject: str, count: int, data: bytes) -> None:
         await self._engine.write(subject, data, headers={COUNT: str(count)})
@@ -168,7 +172,7 @@ class NatsArchives:
     async def remove_task(self, key: TaskKey) -> None:
         """Remove the task's archive: an ended task is never handed out again."""
         name, size = await self._names.of(key)
-        await self._remove(key, TASK, name, count_of(size))
+        await self._remove(key, TASK, name, range(count_of(size)))
 
 
 def _judged(file: Path, digest: str) -> tuple[PoolTaskState, int] | None:

@@ -34,6 +34,7 @@ from hivemind_worker.pool.nats.fleet import FleetDesk
 from hivemind_worker.pool.nats.layout import DAY_S, MOST_TRIES, OPEN_S, PIECE_BYTES, TaskRecord
 from hivemind_worker.pool.nats.patience import Patience
 from hivemind_worker.pool.nats.subjects import ASKED, WorkerId, stop_subject, who_asks
+from hivemind_worker.pool.nats.unfinished import Unfinished
 from hivemind_worker.pool.nats.waiters import Waiters
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Desk:
         self.fleet = FleetDesk(engine, book, clock)
         self._heard: dict[str, float] = {}
         self._waiters, self._arrears = Waiters(), Arrears(book)
+        self._unfinished = Unfinished()
         self._patience, self._overdue_at = Patience(monotonic), monotonic() + OVERDUE_S
         self._begun = monotonic()
         self._nursery, self._serving, self._charges = nursery, 0, charges
@@ -99,6 +101,7 @@ class Desk:
             self._waiters.wake_one()
         elif record.task.state.has_ended:
             self._patience.forget(record.task.key)
+            self._unfinished.forget(record.task.key)
             self._waiters.wake(record.task.node_id)
 
     async def _asked(self, message: Msg) -> None:
@@ -274,6 +277,8 @@ class Desk:
             return {"problem": record, "retry": False}
         if record.task.has_result:
             return _again(record.task, digest)
+        if (given_up := self._unfinished.add(worker.name, key, digest, number)) is not None:
+            await self._archives.remove_result_pieces(key, given_up.digest, given_up.numbers)
         await self._archives.keep_result_piece(key, digest, number, count, message.data)
         if number < count - 1:
             return {"ok": True}
