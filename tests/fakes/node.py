@@ -227,6 +227,7 @@ class FakeCare:
             Check(name="Python", state=CheckState.OK, text="CPython 3.12 on Linux"),
             Check(name="Sandbox", state=CheckState.OK, text="built-in; a test program ran"),
         ]
+        self.last_checkup: tuple[Check, ...] = ()
         self.starts: Autostart | Problem = Autostart.OFF
         self.private: tuple[tuple[str, str], ...] = ()
         self.files: dict[str, str] = {
@@ -245,7 +246,11 @@ class FakeCare:
 
     async def checkup(self) -> tuple[Check, ...]:
         self.asked.append(("checkup",))
-        return tuple(self.checks)
+        self.last_checkup = tuple(self.checks)
+        return self.last_checkup
+
+    def found(self) -> tuple[Check, ...]:
+        return self.last_checkup
 
     async def autostart(self) -> Autostart | Problem:
         return self.starts

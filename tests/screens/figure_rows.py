@@ -180,7 +180,9 @@ def more_work(node: FakeNode) -> None:
 
 def a_newer_line(node: FakeNode) -> None:
     node.log = [
-        *node.log, LogEntry(number=99, timestamp="2026-11-24 15:00:00", level="INFO", message="line 99"),
+        *node.log,
+        LogEntry(number=99, timestamp="2026-11-24 15:00:00", level="INFO", message="line 99", source="vpn",
+                 task="5c02e7d1a0"),
     ]  # fmt: skip
 
 
@@ -432,7 +434,8 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
     "logs": (
         Row("the log", a_newer_line,
             {"72 of 72 lines shown": "73 of 73 lines shown", "14:00:01": "15:00:00",
-             "registered at the pool at 10.0.0.1:50051 as anna": "line 99"}),
+             "registered at the pool at 10.0.0.1:50051 as anna": "line 99", "pool": "vpn",
+             "7f3a9c1e": "5c02e7d1"}),
     ),
     "doctor": (
         Row("the checks", put("care.checks", [

@@ -24,6 +24,7 @@ from hivemind_worker.model.worked import EnergySource, Place, Work
 from hivemind_worker.model.yields import Yielding, yield_times
 from hivemind_worker.ui.dialogs import Question
 from hivemind_worker.ui.screens.rules import RuleEditor, RuleRow
+from hivemind_worker.ui.theme import theme
 from tests.fakes.node import NOW_S, FakeNode, make_task
 from tests.screens.scenes import ACTIVE, fresh
 from tests.screens.stand import Stand, standing
@@ -298,6 +299,22 @@ def test_the_week_is_painted_by_keys_and_by_pointer(tmp_path: Path, node: FakeNo
         assert node.rules.current.wednesday[10] == "3", "a stroke counts when it ends"
         QTest.mouseRelease(week, Qt.MouseButton.LeftButton, pos=last)
         assert node.rules.current.wednesday[10:13] == "000"
+
+
+def test_each_level_is_drawn_beside_its_name_and_differs_by_its_height(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    with standing(tmp_path, "rules", node) as stand:
+        swatches, legend = stand.screen.swatches, stand.screen.legend  # type: ignore[attr-defined]
+        assert [each.accessibleName() for each in swatches] == ["Full", "Normal", "Light", "Off"]
+        assert all(text.whole().startswith(each.accessibleName())
+                   for each, text in zip(swatches, legend, strict=True))  # fmt: skip
+        pictures = [each.grab().toImage() for each in swatches]
+        accent = theme().colour("accent")
+        filled = [sum(image.pixelColor(image.width() // 2, y) == accent for y in range(image.height()))
+                  for image in pictures]  # fmt: skip
+        assert filled == sorted(set(filled), reverse=True), "each is less full than the one before"
+        assert filled[-1] == 0
 
 
 def test_a_preset_changes_the_whole_week_at_once(tmp_path: Path, node: FakeNode) -> None:

@@ -164,6 +164,14 @@ def test_the_worker_log_goes_to_output_ring_and_file_in_one_form(
     assert [entry.level for entry in log.ring.entries()] == ["INFO"]
 
 
+def test_an_entry_of_the_log_names_the_part_that_wrote_it_and_its_task(tmp_path: Path) -> None:
+    log = WorkerLog(tmp_path, to_stdout=False)
+    logging.getLogger("hivemind_worker.pool.local.door").info("open")
+    logging.getLogger("hivemind_worker.engine").warning("late: %s", "k1", extra={"task": "k1"})
+    log.close()
+    assert [(each.source, each.task) for each in log.ring.entries()] == [("pool", ""), ("engine", "k1")]
+
+
 def test_the_ring_over_a_thousand_is_cut_to_the_latest_five_hundred(tmp_path: Path) -> None:
     log = WorkerLog(tmp_path, to_stdout=False)
     for n in range(RING_FULL + 1):

@@ -99,4 +99,8 @@ def _ended(number: int) -> Task:
 def _entry(number: int) -> LogEntry:
     level = ("INFO", "INFO", "INFO", "WARNING", "INFO", "ERROR")[number % 6]
     text = f"task {number:04d}: result delivered to 10.0.0.1:50051, 18.4 MiB in 6.9 s"
-    return LogEntry(number=number, timestamp=f"2026-11-24 14:{number:02d}:07", level=level, message=text)
+    return LogEntry(
+        number=number, timestamp=f"2026-11-24 14:{number:02d}:07", level=level, message=text,
+        source=("pool", "engine", "runtimes")[number % 3],
+        task="" if number % 4 == 0 else f"{number * 7919:08x}{number:024x}",
+    )  # fmt: skip

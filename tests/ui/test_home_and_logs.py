@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from PySide6.QtCore import Qt
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.machine import LogEntry
@@ -13,7 +14,8 @@ from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import Problem, TaskState
 from hivemind_worker.model.work import PullProgress
 from hivemind_worker.ui.screens.home import Home
-from hivemind_worker.ui.screens.logs import Logs
+from hivemind_worker.ui.screens.logs import SOURCE, TASK, Logs
+from hivemind_worker.ui.theme import appearance
 from tests.fakes.node import NOW_S, make_task
 from tests.ui.conftest import Desk
 
@@ -125,3 +127,28 @@ async def test_logs_keep_five_thousand_lines(desk: Desk) -> None:
     assert isinstance(logs, Logs)
     await desk.until(lambda: logs.model.rowCount() == 5000)
     assert logs.model.entry(0).number == 1002
+
+
+async def test_a_line_says_which_part_wrote_it_and_of_which_task_and_is_found_by_both(desk: Desk) -> None:
+    key = "5c02e7d1" + 24 * "0"
+    desk.node.log = [replace(entry(1), source="vpn"), replace(entry(2), source="engine", task=key)]
+    logs = desk.shell.window.open("logs")
+    assert isinstance(logs, Logs)
+    await desk.until(lambda: logs.model.rowCount() == 2)
+
+    def told(row: int) -> list[str]:
+        return [str(logs.model.index(row, column).data()) for column in (SOURCE, TASK)]
+
+    assert [told(0), told(1)] == [["vpn", ""], ["engine", "5c02e7d1"]]
+    assert logs.model.index(1, TASK).data(Qt.ItemDataRole.ToolTipRole) == key
+    for wanted in ("VPN", key):
+        logs.search.setText(wanted)
+        assert logs.hits.text() == "1 line"
+
+
+async def test_source_and_task_make_room_for_what_happened_in_a_small_window(desk: Desk) -> None:
+    logs = desk.shell.window.open("logs")
+    assert isinstance(logs, Logs)
+    await desk.until(lambda: logs.table.isVisible() and not logs.table.isColumnHidden(SOURCE))
+    appearance().choose("light", 2.0)
+    await desk.until(lambda: logs.table.isColumnHidden(SOURCE) and logs.table.isColumnHidden(TASK))

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 
+from hivemind_worker.model.checkup import Check, CheckState
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.snapshot import Mode
+from hivemind_worker.model.snapshot import LinkState, Mode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.model.vpn import VpnState
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import PSEUDO, use_language
 from hivemind_worker.presentation.faults import words
@@ -145,6 +147,42 @@ async def test_the_rail_shrinks_to_icons_in_a_small_window(desk: Desk) -> None:
     desk.shell.window.resize(880, 560)
     await desk.until(lambda: desk.shell.window.rail.width() == 52)
     assert desk.shell.window.rail.items["tasks"].toolTip() == "Tasks"
+    desk.shell.window.resize(1200, 800)
+    await desk.until(lambda: desk.shell.window.rail.width() == 184)
+
+
+async def test_the_rail_shows_what_is_wrong_behind_a_place_by_a_shape_and_a_word(desk: Desk) -> None:
+    items, sound = desk.shell.window.rail.items, desk.node.picture
+    network, doctor = items["network"], items["doctor"]
+    drawn = network.grab().toImage()
+    assert (network.accessibleDescription(), doctor.accessibleDescription()) == ("", "")
+    pool = replace(sound.pool, link=LinkState.UNREACHABLE)
+    desk.node.picture = replace(sound, pool=pool)
+    await desk.until(lambda: network.accessibleDescription() == "trouble")
+    assert network.grab().toImage() != drawn
+    desk.node.picture = replace(sound, vpn=replace(sound.vpn, state=VpnState.BLOCKED))
+    await desk.until(lambda: network.accessibleDescription() == "blocked")
+    desk.node.picture = sound
+    await desk.until(lambda: network.accessibleDescription() == "")
+    assert network.grab().toImage() == drawn
+
+
+async def test_the_rail_shows_the_worst_of_the_last_checkup_until_it_is_mended(desk: Desk) -> None:
+    doctor, care = desk.shell.window.rail.items["doctor"], desk.node.care
+    fine = care.checks
+    care.checks = [*fine, Check(name="Disk", state=CheckState.WARN, text="old images")]
+    screen = desk.shell.window.open("doctor")
+    await desk.until(lambda: doctor.accessibleDescription() == "could be better")
+    care.checks = [*care.checks, Check(name="Start", state=CheckState.FAIL, text="its program is gone")]
+    screen.refresh()
+    await desk.until(lambda: doctor.accessibleDescription() == "fails")
+    desk.shell.window.resize(880, 560)  # icons alone: the shape stays
+    await desk.until(lambda: desk.shell.window.rail.width() == 52)
+    narrow = doctor.grab().toImage()
+    care.checks = fine
+    screen.refresh()
+    await desk.until(lambda: doctor.accessibleDescription() == "")
+    assert doctor.grab().toImage() != narrow
     desk.shell.window.resize(1200, 800)
     await desk.until(lambda: desk.shell.window.rail.width() == 184)
 

@@ -67,8 +67,9 @@ def working(node: FakeNode, now_s: float) -> None:
     }
     node.figures = _sample(3600)
     node.log = [
-        LogEntry(number=n, timestamp=f"2026-11-24 14:{n // 60:02d}:{n % 60:02d}", level=level, message=text)
-        for n, (level, text) in enumerate(_LOG * 12, start=1)
+        LogEntry(number=n, timestamp=f"2026-11-24 14:{n // 60:02d}:{n % 60:02d}", level=level, message=text,
+                 source=source, task=task)
+        for n, (level, source, task, text) in enumerate(_LOG * 12, start=1)
     ]
     first = tasks[0]
     node.output_log(first.key).unlink(missing_ok=True)
@@ -87,12 +88,12 @@ def working(node: FakeNode, now_s: float) -> None:
 
 
 _LOG = [
-    ("INFO", "registered at the pool at 10.0.0.1:50051 as anna"),
-    ("INFO", "task 7f3a9c1e: accepted, 1 core, 2 GiB"),
-    ("WARNING", "task 41d7be90: ended by its memory limit"),
-    ("INFO", f"task {HOSTILE!a}: started in the built-in sandbox"),
-    ("ERROR", "the pool at 10.0.0.1:50051 cannot be reached; trying again in 8 s"),
-    ("INFO", "result of 41d7be90 delivered, 18.4 MiB in 6.9 s"),
+    ("INFO", "pool", "", "registered at the pool at 10.0.0.1:50051 as anna"),
+    ("INFO", "engine", "7f3a9c1e" + 24 * "0", "task 7f3a9c1e: accepted, 1 core, 2 GiB"),
+    ("WARNING", "runtimes", "41d7be90" + 24 * "0", "task 41d7be90: ended by its memory limit"),
+    ("INFO", "runtimes", "", f"task {HOSTILE!a}: started in the built-in sandbox"),
+    ("ERROR", "pool", "", "the pool at 10.0.0.1:50051 cannot be reached; trying again in 8 s"),
+    ("INFO", "pool", "41d7be90" + 24 * "0", "result of 41d7be90 delivered, 18.4 MiB in 6.9 s"),
 ]
 
 

@@ -143,6 +143,10 @@ class CareFace(Protocol):
         """Look at everything that a worker needs; takes seconds. Those that need somebody come first."""
         ...
 
+    def found(self) -> tuple[Check, ...]:
+        """What the last checkup found; nothing before the first."""
+        ...
+
     async def autostart(self) -> Autostart | Problem:
         """Whether this program starts with the user's session."""
         ...

@@ -72,4 +72,5 @@ class Intake:
         self._said[key, problem.code] = None
         if len(self._said) > REMEMBERED_REFUSALS:
             self._said.popitem(last=False)
-        log.info("refused task %s: %s", key, sentence(problem.code, problem.about))
+        said = sentence(problem.code, problem.about)
+        log.info("refused task %s: %s", key, said, extra={"task": key})

@@ -102,7 +102,8 @@ class Outbox:
             await self._tell(ResultDelivered(at_s=self._clock(), key=task.key, attempt=task.attempt))
             return
         problem = sent.problem or Problem(code=FaultCode.POOL_REFUSED, about="without a reason")
-        log.warning("the pool will not take the result of task %s: %s", task.key, problem.about)
+        said = "the pool will not take the result of task %s: %s"
+        log.warning(said, task.key, problem.about, extra={"task": task.key})
         await self._tell(
             ResultRefused(at_s=self._clock(), key=task.key, attempt=task.attempt, problem=problem)
         )

@@ -371,7 +371,7 @@ class Performer:
         try:
             self._receipts.write(task, limits, folder, result, made_by)
         except OSError as error:
-            log.warning("no receipt of task %s: %s", task.key, error)
+            log.warning("no receipt of task %s: %s", task.key, error, extra={"task": task.key})
 
     def _pack_now(self, task: Task) -> Packed | None:
         """Runs in the files thread; None when the disk would not take even the logs."""
@@ -393,7 +393,8 @@ class Performer:
             )
         if packed.result_bytes:
             return packed
-        log.error("the result of task %s could not be packed yet: %s", task.key, packed.problem)
+        said = "the result of task %s could not be packed yet: %s"
+        log.error(said, task.key, packed.problem, extra={"task": task.key})
         return None
 
     async def _remove(self, key: TaskKey) -> None:

@@ -96,9 +96,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One line of the worker's own log; `number` grows by one a line."""
+    """One line of the worker's own log; `number` grows by one a line.
+
+    `source` is the part of the program that wrote it, e.g. "pool"; `task` the key of the task that it is
+    about, "" for none.
+    """
 
     number: int
     timestamp: str
     level: str
     message: str
+    source: str = ""
+    task: str = ""

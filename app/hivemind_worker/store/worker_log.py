@@ -21,12 +21,18 @@ RING_FULL, RING_KEEPS = 1000, 500
 FILE_BYTES, FILES = 2 * 1024 * 1024, 10
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 FILE_NAME = "worker.log"
+PROGRAM = "hivemind_worker"
 REPEAT_S, REMEMBERED = 60.0, 500
 
 
 def one_line(text: str) -> str:
     """The text with control characters written out, so that nobody's words can forge a line or a colour."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def source_of(logger: str) -> str:
+    """The part of the program that this logger belongs to: "pool" of hivemind_worker.pool.client."""
+    return logger.removeprefix(f"{PROGRAM}.").partition(".")[0]
 
 
 class LineFormatter(logging.Formatter):
@@ -90,6 +96,8 @@ class Ring(logging.Handler):
                 timestamp=datetime.fromtimestamp(record.created).strftime(TIME_FORMAT),
                 level=record.levelname,
                 message=one_line(record.getMessage()),
+                source=source_of(record.name),
+                task=str(record.__dict__.get("task", "")),
             )
         )
         if len(self._entries) > RING_FULL:
@@ -135,7 +143,7 @@ class WorkerLog:
         self._handlers: list[logging.Handler] = [self.ring, file]
         if to_stdout:
             self._handlers.append(_QuietStream(sys.stdout))
-        self._logger = logging.getLogger("hivemind_worker")
+        self._logger = logging.getLogger(PROGRAM)
         self._logger.setLevel(level)
         self._logger.propagate = False
         calm = Calm()

@@ -153,6 +153,7 @@ class MainWindow(QMainWindow):
         count = len(unended(snapshot))
         if "tasks" in self.rail.items:
             self.rail.items["tasks"].set_badge(str(count) if count else "")
+        self._mark_troubles(snapshot)
         screen = self.current()
         if screen is None:
             return
@@ -160,6 +161,17 @@ class MainWindow(QMainWindow):
             self._has_worker = True
             screen.opened()
         screen.render_picture(snapshot)
+
+    def _mark_troubles(self, snapshot: Snapshot) -> None:
+        from hivemind_worker.presentation.troubles import doctor_trouble, network_trouble  # noqa: PLC0415
+
+        node = self.bridge.node
+        found = node.care.found() if node is not None else ()
+        for key, trouble in (
+            ("network", network_trouble(snapshot)), ("doctor", doctor_trouble(snapshot, found)),
+        ):  # fmt: skip
+            if key in self.rail.items:
+                self.rail.items[key].set_trouble(trouble)
 
     def _wake(self, screen: Screen) -> None:
         if not self.is_seen():

@@ -9,7 +9,9 @@ from PySide6.QtGui import QEnterEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QSizePolicy, QWidget
 
 from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.opening_words import PROGRAM
+from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.parts.panels import column, line, row
 from hivemind_worker.ui.parts.text import Sentence, Shape
 from hivemind_worker.ui.places import Place
@@ -29,10 +31,12 @@ from hivemind_worker.ui.theme import theme
 class RailItem(QAbstractButton):
     """One place. Arrow keys move between them, as in any group of which one is taken."""
 
+    _trouble: Look | None
+
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
-        self._badge = ""
+        self._badge, self._trouble = "", None
         self._narrow = False
         self.setCheckable(True)
         self.setText(_(place.title))
@@ -52,6 +56,13 @@ class RailItem(QAbstractButton):
         if text != self._badge:
             self._badge = text
             self.setAccessibleDescription(text)
+            self.update()
+
+    def set_trouble(self, trouble: Look | None) -> None:
+        """The shape of what is wrong there, at the right; None for nothing."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self.setAccessibleDescription(trouble.word if trouble is not None else "")
             self.update()
 
     def sizeHint(self) -> QSize:
@@ -75,7 +86,18 @@ class RailItem(QAbstractButton):
             middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
             painter.drawText(word_box(self.rect()), middle, self.text())
         self._draw_badge(painter)
+        self._draw_trouble(painter)
         painter.end()
+
+    def _draw_trouble(self, painter: QPainter) -> None:
+        if self._trouble is None:
+            return
+        px, ink = theme().icon_px("icon_small") - 2, f"state-{self._trouble.tone}-ink"
+        shape = pixmap(self._trouble.icon, ink, px, self.devicePixelRatioF())
+        if self._narrow:
+            painter.drawPixmap(self.width() - px - 1, 1, shape)
+        else:
+            painter.drawPixmap(self.width() - px - 9, (self.height() - px) // 2, shape)
 
     def _draw_badge(self, painter: QPainter) -> None:
         look = theme()

@@ -19,6 +19,7 @@ from hivemind_worker.presentation.rule_words import LEVELS
 from hivemind_worker.ui.theme import theme
 
 GAP = 3
+SWATCH = (14, 17)
 MOVES = {
     Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
 }  # fmt: skip
@@ -186,6 +187,26 @@ class WeekGrid(QWidget):
             painter.setPen(QPen(look.colour("focus"), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(self._cell(*self.cursor_at))
+        painter.end()
+
+
+class LevelSwatch(QWidget):
+    """A level as the plan draws it, beside its name."""
+
+    def __init__(self, level: Level) -> None:
+        super().__init__()
+        self.level = level
+        self.setAccessibleName(_(LEVELS[level]))
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        return QSize(round(SWATCH[0] * theme().scale), round(SWATCH[1] * theme().scale))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        paint_level(painter, QRectF(self.rect()), self.level)
+        painter.setPen(QPen(theme().colour("line-strong" if self.level is Level.OFF else "accent-edge"), 1))
+        painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()
 
 

@@ -49,6 +49,9 @@ class Care:
         )
         return self._found
 
+    def found(self) -> tuple[Check, ...]:
+        return self._found
+
     async def autostart(self) -> Autostart | Problem:
         try:
             return await self._parts.probe.call(

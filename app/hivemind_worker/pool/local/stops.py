@@ -42,7 +42,8 @@ class Stops:
                     return
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, LONGEST_WAIT_S)
-            log.warning("%s could not be told that task %s was stopped", task.node_id, task.key)
+            said = "%s could not be told that task %s was stopped"
+            log.warning(said, task.node_id, task.key, extra={"task": task.key})
         finally:
             self._under_way.discard(task.key)
 

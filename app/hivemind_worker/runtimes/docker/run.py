@@ -175,7 +175,8 @@ class Run:
             if isinstance(condition, Problem):
                 return self._outcome(condition) if condition.code is FaultCode.ENGINE_LOST else None
             self._take_up(condition)
-            log.info("task %s goes on in container %s", self.order.key, where)
+            key = self.order.key
+            log.info("task %s goes on in container %s", key, where, extra={"task": key})
             return await self._see_through()
         finally:
             await self._finish()

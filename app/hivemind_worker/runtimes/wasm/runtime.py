@@ -191,7 +191,7 @@ class WasmRuntime:
                     return outcome
             return failed("the engine refuses the module that it has compiled itself")
         except OSError as error:
-            log.error("a run of the sandbox failed: %s", error)
+            log.error("a run of the sandbox failed: %s", error, extra={"task": order.key})
             return failed(str(error.strerror or error))
         finally:
             del self._guests[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -22,6 +23,7 @@ from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import clock_time
 from hivemind_worker.presentation.page_facts import Fact, sandbox
 from hivemind_worker.presentation.rule_rows import yield_spread, yield_words
+from hivemind_worker.presentation.troubles import check_look
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.dialogs import Dialog
 from hivemind_worker.ui.fault_details import show_details
@@ -36,22 +38,8 @@ from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
 
 RIGHT_PX, NAME_PX = 356, 128
-LOOKS = {
-    CheckState.OK: ("working", "check"),
-    CheckState.WARN: ("warning", "warning"),
-    CheckState.FAIL: ("error", "cross"),
-    CheckState.NOT_NEEDED: ("offline", "dash"),
-}
 UNKNOWN = Look(tone="offline", icon="dash", word="")
 REPAIR_AUTOSTART = "repair_autostart"
-
-
-def check_word(state: CheckState) -> str:
-    """How a finding stands, in a word."""
-    return {
-        CheckState.OK: _("fine"), CheckState.WARN: _("could be better"), CheckState.FAIL: _("fails"),
-        CheckState.NOT_NEEDED: _("not needed"),
-    }[state]  # fmt: skip
 
 
 def summary(checks: tuple[Check, ...]) -> str:
@@ -68,9 +56,8 @@ def summary(checks: tuple[Check, ...]) -> str:
 
 def _gpu(sample: Sample) -> Fact:
     """The cards, or that there is none."""
-    tone, icon = LOOKS[CheckState.OK if can_use_a_gpu(sample.gpus) else CheckState.NOT_NEEDED]
-    text = gpu_words(sample.gpus)
-    return Fact(name=_("GPU"), text=text, look=Look(tone=tone, icon=icon, word=""))
+    look = check_look(CheckState.OK if can_use_a_gpu(sample.gpus) else CheckState.NOT_NEEDED)
+    return Fact(name=_("GPU"), text=gpu_words(sample.gpus), look=replace(look, word=""))
 
 
 class CheckRow(QWidget):
@@ -98,9 +85,9 @@ class CheckRow(QWidget):
 
     def show_check(self, check: Check) -> None:
         """Take the values of a finding."""
-        tone, icon = LOOKS[check.state]
-        ink = "text-2" if tone == "offline" else f"state-{tone}-ink"
-        self.mark.show_icon(icon, ink, check_word(check.state))
+        look = check_look(check.state)
+        ink = "text-2" if look.tone == "offline" else f"state-{look.tone}-ink"
+        self.mark.show_icon(look.icon, ink, look.word)
         self.name.setText(check.name)
         self.text.setText(check.text)
         self.next_step.setText(check.next_step)
@@ -108,7 +95,7 @@ class CheckRow(QWidget):
         self.button.setVisible(check.remedy == REPAIR_AUTOSTART)
         self.check = check
         self.details.setVisible(check.state in (CheckState.WARN, CheckState.FAIL))
-        self.setAccessibleName(f"{check_word(check.state)}: {check.name}: {check.text} {check.next_step}")
+        self.setAccessibleName(f"{look.word}: {check.name}: {check.text} {check.next_step}")
 
 
 class Preview(Dialog):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QRect, Qt, QTimer
-from PySide6.QtGui import QColor, QGuiApplication, QPainter
+from PySide6.QtGui import QColor, QGuiApplication, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -45,8 +45,13 @@ LOOKS = {
     "ERROR": Look(tone="error", icon="cross", word=mark("error")),
     "CRITICAL": Look(tone="error", icon="cross", word=mark("error")),
 }
-TITLES = (mark("Time"), mark("Level"), mark("What happened"))
-TIME, LEVEL, TEXT = range(3)
+TITLES = (mark("Time"), mark("Level"), mark("Source"), mark("Task"), mark("What happened"))
+TIME, LEVEL, SOURCE, TASK, TEXT = range(5)
+WIDTHS = {TIME: (20, 30), LEVEL: (11, 16), SOURCE: (11, 16), TASK: (8, 16)}
+"""Of each column in digits, and pixels around them."""
+QUIET = (TIME, SOURCE, TASK)
+KEY_DIGITS, LEAST_TEXT = 8, 40
+"""Digits of a task's key that are shown; digits of text below which source and task make room for it."""
 ROOT = QModelIndex()
 _SELECTED = QStyle.StateFlag.State_Selected
 
@@ -76,13 +81,18 @@ class Lines(QAbstractTableModel):
 
     def data(self, index: AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         entry = self._shown[index.row()]
-        texts = (entry.timestamp, _(LOOKS[entry.level].word), shown_line(entry.message))
+        texts = (
+            entry.timestamp, _(LOOKS[entry.level].word), entry.source, entry.task[:KEY_DIGITS],
+            shown_line(entry.message),
+        )  # fmt: skip
         if role == Qt.ItemDataRole.DisplayRole:
             return texts[index.column()]
-        if role == Qt.ItemDataRole.AccessibleTextRole:
+        if role == Qt.ItemDataRole.AccessibleTextRole and texts[index.column()]:
             return f"{_(TITLES[index.column()])}: {texts[index.column()]}"
         if role == Qt.ItemDataRole.ToolTipRole and index.column() == TEXT:
             return texts[TEXT]
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == TASK:
+            return entry.task
         return None
 
     def headerData(
@@ -127,9 +137,12 @@ class Lines(QAbstractTableModel):
         return LEVELS.index(level) >= self._least
 
     def find(self, text: str) -> list[int]:
-        """The rows with this text."""
+        """The rows with this text, from this source, or of this task."""
         wanted = text.lower()
-        return [row for row, entry in enumerate(self._shown) if wanted in entry.message.lower()]
+        return [
+            row for row, entry in enumerate(self._shown)
+            if any(wanted in part.lower() for part in (entry.message, entry.source, entry.task))
+        ]  # fmt: skip
 
 
 class LineDelegate(QStyledItemDelegate):
@@ -149,7 +162,7 @@ class LineDelegate(QStyledItemDelegate):
             painter.fillRect(box_, look.colour("select"))
         inside = box_.adjusted(look.size("gutter") if index.column() == TIME else 8, 0, -8, 0)
         ink = look.colour(f"state-{kind.tone}-ink" if kind.tone != "offline" else "text")
-        if index.column() == TIME or (index.column() == LEVEL and kind.tone == "offline"):
+        if index.column() in QUIET or (index.column() == LEVEL and kind.tone == "offline"):
             ink = look.colour("text-2")
         if selected:
             ink = look.colour("on-select")
@@ -210,10 +223,25 @@ class Logs(Screen):
         appearance().changed.connect(self._restyle)
 
     def _restyle(self) -> None:
-        digit = max(7, self.table.fontMetrics().horizontalAdvance("0"))
+        digit = self._digit_px()
         self.table.verticalHeader().setDefaultSectionSize(theme().row("table_row") - 6)
-        self.table.horizontalHeader().resizeSection(TIME, 20 * digit + 30)
-        self.table.horizontalHeader().resizeSection(LEVEL, 11 * digit + 16)
+        for number, (digits, around_px) in WIDTHS.items():
+            self.table.horizontalHeader().resizeSection(number, digits * digit + around_px)
+        self._make_room()
+
+    def _digit_px(self) -> int:
+        return max(7, self.table.fontMetrics().horizontalAdvance("0"))
+
+    def _make_room(self) -> None:
+        """Source and task stand where what happened has room enough beside them."""
+        digit = self._digit_px()
+        others = sum(digits * digit + around_px for digits, around_px in WIDTHS.values())
+        for number in (SOURCE, TASK):
+            self.table.setColumnHidden(number, self.width() - others < LEAST_TEXT * digit)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._make_room()
 
     def _build(self) -> None:
         gutter = theme().size("gutter")

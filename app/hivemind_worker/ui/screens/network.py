@@ -17,6 +17,7 @@ from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.network_words import address_rows, door_row, tunnel_look, tunnel_words
 from hivemind_worker.presentation.page_facts import pool_look
 from hivemind_worker.presentation.page_words import ABSENT
+from hivemind_worker.presentation.troubles import ABOUT_NETWORK
 from hivemind_worker.presentation.vpn import fact_rows
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import say_problem
@@ -34,7 +35,6 @@ from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.vpn_setup.window import VpnSetup
 
 RIGHT_PX = 404
-ABOUT_NETWORK = ("vpn_down", "loopback_only", "pool_unreachable", "pool_mute")
 UP = (VpnState.STARTING, VpnState.CONNECTED, VpnState.STALE, VpnState.BLOCKED)
 
 

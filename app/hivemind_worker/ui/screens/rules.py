@@ -39,7 +39,7 @@ from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.refusal import Refusal
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.theme import theme
-from hivemind_worker.ui.week_grid import DayStrip, Stretch, WeekGrid
+from hivemind_worker.ui.week_grid import DayStrip, LevelSwatch, Stretch, WeekGrid
 
 BY_RULES, ALWAYS = "rules", "always"
 ICONS = {"pointer": "idle", "thermometer": "temperature", "window": "apps"}
@@ -225,6 +225,7 @@ class Rules(Screen):
         self.change_pause = Button(_("Change…"), kind="link", pressed=self._edit_pause)
         self.change_pause.setAccessibleName(_("Change how long a task may be paused"))
         self.legend = [Sentence("", "small") for _level in Level]
+        self.swatches = [LevelSwatch(level) for level in reversed(Level)]
         self.offered = Label("", "hint", wrap=True)
         self.panel = Panel()
         self.rows: dict[str, RuleRow] = {}
@@ -243,7 +244,10 @@ class Rules(Screen):
         legend = QGridLayout()
         legend.setHorizontalSpacing(24)
         for number, each in enumerate(self.legend):
-            legend.addWidget(each, number // 2, number % 2)
+            beside = row(8)
+            beside.addWidget(self.swatches[number])
+            beside.addWidget(each, 1)
+            legend.addLayout(beside, number // 2, number % 2)
         grid.addLayout(legend)
         grid.addWidget(self.offered)
         plan.body.addLayout(grid)
