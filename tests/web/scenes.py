@@ -67,8 +67,14 @@ def working(node: FakeNode, now_s: float) -> None:
     }
     node.figures = _sample(3600)
     node.log = [
-        LogEntry(number=n, timestamp=f"2026-11-24 14:{n // 60:02d}:{n % 60:02d}", level=level, message=text,
-                 source=source, task=task)
+        LogEntry(
+            number=n,
+            timestamp=f"2026-11-24 14:{n // 60:02d}:{n % 60:02d}",
+            level=level,
+            message=text,
+            source=source,
+            task=task,
+        )
         for n, (level, source, task, text) in enumerate(_LOG * 12, start=1)
     ]
     first = tasks[0]
