@@ -35,6 +35,7 @@ from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWind
 from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
 from hivemind_worker.model.preview import Preview
+from hivemind_worker.model.receipts import KeptReceipt, Seal
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.rules import Rules, change_rules
 from hivemind_worker.model.sending import Sending, SendStep
@@ -217,6 +218,16 @@ class FakePools:
     async def stop_demo(self, leaving: Leaving = Leaving.STOP) -> Problem | None:
         self.demo_runs = False
         return self._answer("stop demo", leaving)
+
+
+def make_receipt(task: Task) -> Mapping[str, object]:
+    """A receipt of the task as it would be kept; its signature is not looked at."""
+    receipt = {
+        "task_id": task.task_id, "state": task.state.value, "exit_code": task.exit_code,
+        "limits": {"cores": 1.0, "time_s": 3600.0}, "trust_change": task.trust_change,
+        "used": {"cpu_s": task.usage.cpu_s, "peak_memory_bytes": task.usage.peak_memory_bytes},
+    }  # fmt: skip
+    return {"receipt": receipt, "public_key": "aa", "signature": "bb"}
 
 
 class FakeCare:
@@ -421,6 +432,7 @@ class FakeNode:
         self.lines: list[StoryLine] = []
         self.uses: dict[TaskKey, RunFigures] = {}
         self.receipts: dict[TaskKey, Mapping[str, object]] = {}
+        self.seals: dict[TaskKey, Seal] = {}
         self.log: list[LogEntry] = []
         self.asked: list[Command] = []
         self.reconnects = 0
@@ -581,6 +593,12 @@ class FakeNode:
 
     async def receipt(self, key: TaskKey) -> Mapping[str, object] | None:
         return self.receipts.get(key)
+
+    async def latest_receipts(self, most: int) -> tuple[KeptReceipt, ...]:
+        return tuple(
+            KeptReceipt(task=task, seal=self.seals.get(task.key, Seal.OURS))
+            for task in self.ended[:most] if task.key in self.receipts
+        )  # fmt: skip
 
     def result_archive(self, key: TaskKey) -> Path:
         return self.folder / f"{key}.zip"

@@ -16,6 +16,7 @@ from hivemind_worker.model.metrics import point_values
 from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.pools import Balance, KeptPool
 from hivemind_worker.model.preview import Preview
+from hivemind_worker.model.receipts import Seal
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.rules import Level
 from hivemind_worker.model.sending import SendStep
@@ -24,7 +25,7 @@ from hivemind_worker.model.task import Problem, TaskState, Usage
 from hivemind_worker.model.vpn import Exposure
 from hivemind_worker.model.work import RunFigures
 from hivemind_worker.ui.screens.resources import COMPUTER_CORES
-from tests.fakes.node import NOW_S, FakeNode, make_snapshot, make_task
+from tests.fakes.node import NOW_S, FakeNode, make_receipt, make_snapshot, make_task
 from tests.screens.scenes import ACTIVE, SAMPLE, sending
 
 Change = Callable[[FakeNode], object]
@@ -184,6 +185,14 @@ def a_newer_line(node: FakeNode) -> None:
         LogEntry(number=99, timestamp="2026-11-24 15:00:00", level="INFO", message="line 99", source="vpn",
                  task="5c02e7d1a0"),
     ]  # fmt: skip
+
+
+def another_receipt(node: FakeNode) -> None:
+    last = make_task(
+        "sand-train-7", TaskState.FAILED, ended_at_s=NOW_S - 3720, image="sand-train:1.4@sha256:5be1f3c8"
+    )
+    node.ended, node.receipts = [last], {last.key: make_receipt(last)}
+    node.seals = {last.key: Seal.BROKEN}
 
 
 def used(node: FakeNode) -> None:
@@ -466,6 +475,9 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
         Row("where the pool reaches it", MOVED, {"the network of 10.0.0.7:50053": "of 10.9.9.9:50999"}),
         Row("other accounts", put("pools.rows", [KeptPool(address="a", user="b")]),
             {"2 other accounts": "1 other account"}),
+        Row("the receipts", another_receipt,
+            {"538453d7-4b8e-9a63": "sand-train-7", "14:28:00": "13:30:00", "Built-in": "sand-train:1.4",
+             "valid": "not valid"}),
         Row("the day", put("_clock", lambda: NOW_S + 86400), {"Today": "Tue 24 Nov"}),
         Row("what was spent", put("pools.history", {ACTIVE: [
                 Balance(at_s=NOW_S - 86400, amount=100), Balance(at_s=NOW_S, amount=90)]}), {"–": "−10"}),

@@ -16,6 +16,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.judgement import RuleCode
 from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.preview import Preview
+from hivemind_worker.model.receipts import Seal
 from hivemind_worker.model.rules import DAYS, preset
 from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Problem, TaskState
@@ -23,9 +24,10 @@ from hivemind_worker.model.vpn import Exposure, Rung, RungResult, RungState, Vpn
 from hivemind_worker.model.worked import EnergySource, Place, Work
 from hivemind_worker.model.yields import Yielding, yield_times
 from hivemind_worker.ui.dialogs import Question
+from hivemind_worker.ui.receipt_view import ReceiptView
 from hivemind_worker.ui.screens.rules import RuleEditor, RuleRow
 from hivemind_worker.ui.theme import theme
-from tests.fakes.node import NOW_S, FakeNode, make_task
+from tests.fakes.node import NOW_S, FakeNode, make_receipt, make_task
 from tests.screens.scenes import ACTIVE, fresh
 from tests.screens.stand import Stand, standing
 
@@ -114,6 +116,64 @@ def test_a_refused_login_says_what_the_pool_said(tmp_path: Path, node: FakeNode)
     )
     with standing(tmp_path, "account", node) as stand:
         assert stand.says("The pool did not accept the name and password: no such user")
+
+
+def test_the_receipts_of_the_last_tasks_are_listed_with_what_their_signatures_say_and_opened(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    ours = make_task("over", TaskState.COMPLETED, ended_at_s=NOW_S - 60, runtime="wasm")
+    forged = make_task("odd\x1b[2J", TaskState.FAILED, ended_at_s=NOW_S - 90, image="sand:1.4@sha256:ab")
+    without = make_task("old", TaskState.STOPPED, ended_at_s=NOW_S - 120)
+    node.ended = [ours, forged, without]
+    node.receipts = {task.key: make_receipt(task) for task in (ours, forged)}
+    node.seals = {forged.key: Seal.BROKEN}
+    with standing(tmp_path, "account", node) as stand:
+        panel = stand.screen.receipts  # type: ignore[attr-defined]
+        first, second = panel.table.texts()
+        assert (first[0], first[2], first[3]) == ("over", "Built-in", "valid")
+        assert (second[2], second[3]) == ("sand:1.4", "not valid")
+        assert "\x1b" not in second[0]
+        said = panel.table.model().index(1, 2).data(Qt.ItemDataRole.AccessibleTextRole)
+        assert said == "sand:1.4, Failed"
+        assert not panel.open_button.isEnabled()
+        panel.table.setFocus()
+        panel.table.selectRow(0)
+        QTest.keyClick(panel.table, Qt.Key.Key_Return)
+        assert isinstance(panel.view, ReceiptView)
+        assert panel.view.rows._rows[0][1].whole() == "over"
+        panel.view.accept()
+        panel.table.selectRow(1)
+        stand.press("Open")
+        assert panel.view is not None
+        panel.view.accept()
+        del node.receipts[ours.key]
+        told: list[Problem] = []
+        stand.bridge.refused.connect(told.append)
+        panel.table.selectRow(0)
+        stand.press("Open")
+        assert [problem.code for problem in told] == [FaultCode.NO_RECEIPT]
+        assert panel.view is None
+
+
+def test_a_receipt_comes_into_the_list_when_its_task_has_ended_but_not_more_often_than_every_5_s(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    fresh(node)
+    node.ended = []
+    with standing(tmp_path, "account", node) as stand:
+        panel = stand.screen.receipts  # type: ignore[attr-defined]
+        assert panel.table.isHidden()
+        assert stand.says("Each task that ends here leaves a signed receipt.")
+        over = make_task("over", TaskState.COMPLETED, ended_at_s=NOW_S)
+        node.put(make_task("over"))
+        stand.look()
+        node.ended, node.receipts = [over], {over.key: make_receipt(over)}
+        node.picture = replace(node.picture, tasks=())
+        stand.look()
+        assert panel.table.texts() == []
+        node._clock = lambda: NOW_S + 6
+        stand.look()
+        assert [row[0] for row in panel.table.texts()] == ["over"]
 
 
 # --- doctor -------------------------------------------------------------------------------------

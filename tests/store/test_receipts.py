@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from hivemind_worker.cli import main
+from hivemind_worker.model.receipts import Seal
 from hivemind_worker.model.task import TaskState
 from hivemind_worker.places import find_places
-from hivemind_worker.store.receipts import Receipts, files_of, is_genuine, read_receipt
+from hivemind_worker.store.receipts import Receipts, files_of, is_genuine, read_receipt, signed
 from tests.engine.harness import Rig, ScriptedRuntime, zip_of
 from tests.fakes.link import FakeLink
 from tests.fakes.node import make_task
@@ -69,6 +70,23 @@ def test_a_receipt_signed_by_somebody_else_is_not_this_nodes(home: Path, tmp_pat
     assert is_genuine(document, document["public_key"].upper())
     assert not is_genuine({**document, "public_key": "zz"})
     assert not is_genuine({**document, "signature": None})
+
+
+def test_the_receipts_of_the_last_tasks_are_looked_at_one_by_one(home: Path) -> None:
+    places = find_places(str(home))
+    book, tasks = Receipts(places.receipts, places.node_key), [make_task(each) for each in "abcd"]
+    paths = [written(home, task.task_id) for task in tasks[:3]]
+    stranger = Receipts(places.receipts, home / "another-key")
+    document = read_receipt(paths[1])
+    paths[1].write_text(json.dumps(signed(document["receipt"], stranger._key())))
+    paths[2].write_text("{")
+    found = [(each.task.task_id, each.seal) for each in book.kept(tasks)]
+    assert found == [("a", Seal.OURS), ("b", Seal.OTHER_KEY), ("c", Seal.BROKEN)]
+    document["receipt"]["exit_code"] = 7
+    paths[0].write_text(json.dumps(document))
+    assert book.kept(tasks[:1])[0].seal is Seal.BROKEN
+    places.node_key.unlink()
+    assert [each.seal for each in book.kept(tasks[:2])] == [Seal.BROKEN, Seal.OTHER_KEY]
 
 
 def test_the_commands_work_without_a_worker(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskState, Usage
 from hivemind_worker.model.work import RunFigures
-from tests.fakes.node import NOW_S, FakeNode, make_snapshot, make_task
+from tests.fakes.node import NOW_S, FakeNode, make_receipt, make_snapshot, make_task
 
 LENT = Resources(cpu=400.0, memory_gb=15.5)
 NAMES = ("7f3a9c1e-52d0-4b8e", "b21d04f8-77aa-4c10", "e90c55a2-0d3f-4e51")
@@ -53,6 +53,7 @@ def furnish(node: FakeNode, name: str) -> None:
     node.picture = scene(name)
     node.points[Step.SECOND] = [_point(second) for second in range(3600)]
     node.ended = [] if name == "empty" else [_ended(number) for number in range(40)]
+    node.receipts = {task.key: make_receipt(task) for task in node.ended}
     node.pools.history[node.picture.pool.address] = [
         Balance(at_s=NOW_S - day * 86_400 + 3600, amount=1206 - 13 * day - day % 5)
         for day in range(20, -1, -1)

@@ -16,7 +16,7 @@ from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskState, Usage
 from hivemind_worker.model.worked import EnergySource, Metering, Place, Work
-from tests.fakes.node import FakeNode, make_snapshot, make_task
+from tests.fakes.node import FakeNode, make_receipt, make_snapshot, make_task
 
 KWH = 3.6e6
 POOL = make_snapshot().pool.address
@@ -59,6 +59,7 @@ def working(node: FakeNode, now_s: float) -> None:
         owed_results=1,
     )  # fmt: skip
     node.ended = [_ended(number, now_s) for number in range(60)]
+    node.receipts = {task.key: make_receipt(task) for task in node.ended}
     past_work(node, now_s)
     node.points = {
         Step.SECOND: [_point(now_s - 3600 + s, s) for s in range(0, 3600, 5)],

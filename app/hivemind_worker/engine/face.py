@@ -27,6 +27,7 @@ from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWind
 from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.pools import Balance, KeptPool, Leaving
 from hivemind_worker.model.preview import Preview
+from hivemind_worker.model.receipts import KeptReceipt
 from hivemind_worker.model.rules import Rules
 from hivemind_worker.model.sending import Sending
 from hivemind_worker.model.settings import Settings
@@ -385,6 +386,10 @@ class NodeFace(Protocol):
 
     async def receipt(self, key: TaskKey) -> Mapping[str, object] | None:
         """The signed receipt of an ended task; None while there is none, or any more."""
+        ...
+
+    async def latest_receipts(self, most: int) -> tuple[KeptReceipt, ...]:
+        """Of the tasks that ended last, at most so many, those with a receipt; newest first."""
         ...
 
     def result_archive(self, key: TaskKey) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )  # fmt: skip
 
+from hivemind_worker.model.receipts import KeptReceipt, Seal
 from hivemind_worker.model.task import Task, TaskKey
 from hivemind_worker.owned_file import write_owned
 
@@ -89,6 +90,23 @@ class Receipts:
         }
         self._folder.mkdir(mode=0o700, exist_ok=True)
         write_owned(self.path(task.key), json.dumps(signed(receipt, self._key()), indent=1).encode())
+
+    def kept(self, tasks: Sequence[Task]) -> tuple[KeptReceipt, ...]:
+        """Those of these tasks that have a receipt, each with what its signature says."""
+        own = self.public_key() or ""
+        found = ((task, self._seal(self.path(task.key), own)) for task in tasks)
+        return tuple(KeptReceipt(task=task, seal=seal) for task, seal in found if seal is not None)
+
+    def _seal(self, path: Path, own: str) -> Seal | None:
+        try:
+            document = read_receipt(path)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return Seal.BROKEN
+        if not is_genuine(document):
+            return Seal.BROKEN
+        return Seal.OURS if is_genuine(document, own or "none") else Seal.OTHER_KEY
 
     def _key(self) -> Ed25519PrivateKey:
         try:

@@ -17,6 +17,7 @@ from hivemind_worker.model.effects import Reply
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import LogEntry, Sample
 from hivemind_worker.model.metrics import Place, Point, Step, TaskPage, TaskWindow
+from hivemind_worker.model.receipts import KeptReceipt
 from hivemind_worker.model.settings import Settings, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, PoolView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
@@ -26,7 +27,7 @@ from hivemind_worker.places import resources
 from hivemind_worker.pool.address import parse_address
 from hivemind_worker.presentation.catalogue import use_language
 from hivemind_worker.releases.watch import ReleaseWatch, shipped_source
-from hivemind_worker.store.receipts import kept_receipt
+from hivemind_worker.store.receipts import Receipts, kept_receipt
 from hivemind_worker.store.settings_file import change as change_settings_file
 from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.care import Care
@@ -210,6 +211,10 @@ class Front:
 
     async def receipt(self, key: TaskKey) -> Mapping[str, object] | None:
         return await self.parts.files.call(kept_receipt, self.parts.places.receipts / f"{key}.json")
+
+    async def latest_receipts(self, most: int) -> tuple[KeptReceipt, ...]:
+        ended, places = await self.parts.journal.ended(most), self.parts.places
+        return await self.parts.files.call(Receipts(places.receipts, places.node_key).kept, ended)
 
     def result_archive(self, key: TaskKey) -> Path:
         return self.parts.folders.result(key)

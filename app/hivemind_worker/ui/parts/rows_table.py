@@ -20,18 +20,23 @@ from hivemind_worker.ui.theme import appearance, theme
 
 Index = QModelIndex | QPersistentModelIndex
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+WORDS = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole)
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: its words, an icon with the token of its colour, the kind of type, the colour's token."""
+    """One cell: its words, an icon with the token of its colour, the kind of type, the colour's token.
+
+    `said` is read out and in the tooltip where the icon tells more than the words.
+    """
 
     text: str
     icon: str = ""
     ink: str = "text-2"
     kind: str = "body"
     colour: str = "text"
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,8 @@ class RowsModel(QAbstractTableModel):
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         cell = self.rows[index.row()][index.column()]
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return cell.text
+        if role in WORDS:
+            return cell.text if role == Qt.ItemDataRole.DisplayRole else cell.said or cell.text
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return RIGHT if self.columns[index.column()].numbers else LEFT
         if role == Qt.ItemDataRole.DecorationRole and cell.icon:

@@ -1,4 +1,4 @@
-"""Account: the login in use, its balance now and over time, how it travels; signing out."""
+"""Account: the login in use, its balance now and over time, how it travels, receipts; signing out."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from hivemind_worker.ui.parts.panels import Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
 from hivemind_worker.ui.parts.side_by_side import SideBySide
 from hivemind_worker.ui.parts.text import Label, Sentence, StateBadge
+from hivemind_worker.ui.receipts_panel import ReceiptsPanel
 from hivemind_worker.ui.screens import Screen
 from hivemind_worker.ui.sign_in import SignIn
 from hivemind_worker.ui.theme import theme
 
 DAYS = 14
-RIGHT_PX = 400
+RIGHT_PX = 464
 
 
 class Account(Screen):
@@ -51,6 +52,7 @@ class Account(Screen):
              Column(_("Balance"), numbers=True)), _("Balance by day"),
         )  # fmt: skip
         self.table.setProperty("kind", "panel")
+        self.receipts = ReceiptsPanel(bridge)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -72,8 +74,8 @@ class Account(Screen):
         holder.addWidget(self.balance_line)
         holder.addWidget(self.nothing)
         self.balance_panel.body.addLayout(holder)
-        both = SideBySide(right_px=RIGHT_PX, least_left_px=380)
-        both.add((self.balance_panel,), (self.table,))
+        both = SideBySide(right_px=RIGHT_PX, least_left_px=340)
+        both.add((self.balance_panel, self.table), (self.receipts,))
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
         inside.addWidget(self.panel)
@@ -83,6 +85,7 @@ class Account(Screen):
     # --- what is asked ------------------------------------------------------------------------
 
     def opened(self) -> None:
+        self.receipts.ask()
         self.bridge.query("kept pools", lambda node: node.pools.kept(), self._got_kept)
         snapshot = self.bridge.snapshot
         if snapshot is None:
@@ -111,6 +114,7 @@ class Account(Screen):
         if asked_for != self._asked_for:
             self._asked_for = asked_for  # type: ignore[assignment]
             self.opened()
+        self.receipts.follow(snapshot)
         words = account_words(snapshot)
         self.badge.show_state(words.look.tone, words.look.icon, words.look.word)
         self.title.setText(account_title(snapshot))
