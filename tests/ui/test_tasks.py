@@ -143,6 +143,17 @@ async def test_tasks_are_paused_and_resumed_one_by_one_by_key_button_and_details
     await desk.until(lambda: all(task.held for task in desk.node.picture.tasks))
 
 
+async def test_the_tabs_are_as_wide_as_their_words_whichever_is_in_front(desk: Desk, tasks: Tasks) -> None:
+    desk.node.ended = [make_task(f"t{number}", TaskState.COMPLETED) for number in range(1234)]
+    tasks.refresh()
+    await desk.until(lambda: "1,234" in tasks.tabs.tabText(FINISHED))
+    for number in (FINISHED, RUNNING, FINISHED):
+        tasks.tabs.setCurrentIndex(number)
+        await desk.until(lambda: tasks.tabs.width() >= tasks.tabs.sizeHint().width())
+        last = tasks.tabs.tabRect(tasks.tabs.count() - 1)
+        assert last.right() < tasks.tabs.width(), "no arrows to scroll to it"
+
+
 async def test_the_receipt_of_an_ended_task_is_shown_with_its_files(desk: Desk, tasks: Tasks) -> None:
     task = make_task("over", TaskState.COMPLETED, exit_code=0)
     desk.node.ended = [task]

@@ -137,7 +137,7 @@ def _text_or_dash(value: object) -> str:
 
 
 STATUS = Column(
-    key="status", title=mark("Status"), chars=10,
+    key="status", title=mark("Status"), chars=12,
     text=lambda task, _facts: task_look(task).word,
     order=lambda task, _facts: (list(TaskState).index(task.state), task.phase.value),
 )  # fmt: skip

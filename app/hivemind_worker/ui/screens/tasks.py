@@ -135,6 +135,7 @@ class Tasks(Screen):
         pages.addWidget(box("foot", foot))
         self.setLayout(pages)
         self.tabs.currentChanged.connect(self._tab_changed)
+        self.tabs.currentChanged.connect(self.tabs.updateGeometry)  # the word in front is bold: it is wider
         self.filter.textChanged.connect(self._filter)
 
     def _made_actions(self) -> ActionBar:

@@ -37,6 +37,8 @@ from hivemind_worker.ui.vpn_setup.window import VpnSetup
 
 TONES = {"check": "working", "cross": "offline"}
 LANGUAGES = (("en", "English"), ("zh_TW", "繁體中文"))
+NUMBER_PX = 200
+"""A number with its whole and unit: as wide for memory as for cores, so that the sliders end below each other."""
 
 
 class Welcome(Step):
@@ -107,7 +109,8 @@ class Share(Panel):
         self.number.setAccessibleName(name)
         self.number.setSingleStep(step)
         self.number.setDecimals(0 if step >= 1 else 1)
-        self.number.setMinimumWidth(round(140 * theme().scale))
+        self.number.setMinimumWidth(round(NUMBER_PX * theme().scale))
+        self.number.lineEdit().setTextMargins(7, 0, 0, 0)
         self.rest = Figure("", "caption")
         title = Label(name, "strong")
         title.setMinimumWidth(round(90 * theme().scale))
