@@ -38,7 +38,7 @@ from hivemind_worker.ui.vpn_setup.window import VpnSetup
 TONES = {"check": "working", "cross": "offline"}
 LANGUAGES = (("en", "English"), ("zh_TW", "繁體中文"))
 NUMBER_PX = 200
-"""A number with its whole and unit: as wide for memory as for cores, so that the sliders end below each other."""
+"""As wide for memory with its unit as for cores, so that the sliders end below each other."""
 
 
 class Welcome(Step):
