@@ -18,6 +18,7 @@ from hivemind_worker.model.checkup import CheckState
 from hivemind_worker.model.events import PauseAsked, ResumeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pools import Leaving
+from hivemind_worker.model.receipts import Seal
 from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, Mode
@@ -92,6 +93,7 @@ async def test_it_can_be_tried_on_this_computer_without_account_and_pool(tmp_pat
         (kept,) = await node.pools.kept()
         assert (kept.built_in, kept.active, kept.signed_in) == (True, True, True)
         found = {check.name: check.state for check in await node.care.checkup()}
+        assert len(node.care.found()) == len(found), "the last checkup is remembered"
         assert (found["Network"], found["Pool"]) == (CheckState.OK, CheckState.OK), "it is that pool's checks"
 
         node.sending.send(a_task(tmp_path / "my task"))
@@ -103,6 +105,9 @@ async def test_it_can_be_tried_on_this_computer_without_account_and_pool(tmp_pat
         order = [step for step, _at_s in done.reached]
         assert order == [SendStep.PACKING, SendStep.UPLOADING, SendStep.WAITING, SendStep.RUNNING,
                          SendStep.FETCHING, SendStep.COMPLETED]  # fmt: skip
+        (receipt,) = await node.latest_receipts(5)
+        assert (receipt.task.task_id, receipt.seal) == (done.task_id, Seal.OURS)
+        assert {"pool", "worker_node"} <= {line.source for line in node.log_entries()}
 
         assert await node.pools.stop_demo() is None
         await until(node, lambda: not node.snapshot().switching_to)
