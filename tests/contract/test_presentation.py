@@ -12,6 +12,7 @@ import pytest
 
 from hivemind_worker.model.faults import FAULTS, FaultCode
 from hivemind_worker.model.resources import Resources
+from hivemind_worker.model.rules import DAYS, SLOTS_A_DAY, preset
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, RuntimeView, Snapshot
 from hivemind_worker.model.task import Problem, TaskState
@@ -20,6 +21,7 @@ from hivemind_worker.presentation.amounts import clock, cores_words, duration_wo
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import host_of, is_loopback, status_word, verdicts
 from hivemind_worker.presentation.page_words import subline
+from hivemind_worker.presentation.setup_words import pauses_of, planned_words, weekday_of
 from hivemind_worker.presentation.status import health_report
 from hivemind_worker.presentation.story import SENTENCES
 from tests.fakes.node import NOW_S, make_snapshot, make_task
@@ -242,3 +244,23 @@ def test_one_core_is_one_core_and_every_other_number_is_cores() -> None:
     assert subline(replace(one, tasks=(make_task(),)), None).startswith(
         "Tasks hold 1 of 1 core and 3 of 3 GiB"
     )
+
+
+def test_the_first_run_shows_a_weekday_of_the_plan_without_a_gap_and_the_week_s_hours() -> None:
+    gentle, server = preset("gentle"), preset("server")
+    spells = weekday_of(gentle)
+    assert (spells[0].first, spells[-1].last) == (0, SLOTS_A_DAY)
+    assert all(one.last == other.first for one, other in itertools.pairwise(spells))
+    assert "".join(str(int(each.level)) * (each.last - each.first) for each in spells) == gentle.monday
+    assert planned_words(server) == "the plan has 168 of 168 hours a week"
+    none = replace(server, **dict.fromkeys(DAYS, "0" * SLOTS_A_DAY))
+    assert planned_words(none) == "the plan has 0 of 168 hours a week"
+
+
+def test_the_first_run_asks_about_pauses_with_the_figures_of_the_rules() -> None:
+    slow = replace(preset("night"), idle_start_after_min=90.0, load_percent=40.0)
+    told = {pause.rule: pause.when for pause in pauses_of(slow)}
+    assert told == {
+        "idle_on": "starts again after 1 hour 30 minutes without input", "battery_on": "",
+        "load_on": "above 40 % for 10 seconds",
+    }  # fmt: skip

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QSettings
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QCheckBox, QWidget
 
 from hivemind_worker.model.events import ConditionReported
 from hivemind_worker.model.facts import Condition
+from hivemind_worker.model.rules import preset
 from hivemind_worker.model.sending import SendStep
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.nursery import Nursery
@@ -32,6 +34,15 @@ def press(key: str) -> None:
     target = QApplication.focusWidget()
     assert target is not None, "nothing has the focus"
     QTest.keySequence(target, key)
+
+
+def tick_off(step: QWidget, text: str) -> None:
+    """With the space bar."""
+    box = next(each for each in step.findChildren(QCheckBox) if each.text() == text)
+    assert box.isChecked()
+    box.setFocus()
+    press("Space")
+    assert not box.isChecked()
 
 
 def rules_forbid() -> ConditionReported:
@@ -72,6 +83,7 @@ async def test_the_first_run_by_keyboard_alone_ends_with_a_real_task(
         result = Path(trial.sending.result)
         assert json.loads((result / "result.json").read_text())["400000"] == 33860
         assert not node.snapshot().node.ignores_rules
+        assert node.rules.current == replace(preset("night"), load_on=False)
         assert "33,860" in trial.output.toPlainText()
         press("Return")
         async with asyncio.timeout(5):
@@ -99,6 +111,8 @@ async def _through(shell: Shell) -> None:
             if number == 2:  # how much: known once the figures are
                 while not setup.steps[2].memory.number.value():
                     await asyncio.sleep(0.02)
+                tick_off(setup.steps[2], "Pause when other programs need the processor")
+                setup.next.setFocus()
             press("Return")
             while setup.number == number:
                 await asyncio.sleep(0.02)

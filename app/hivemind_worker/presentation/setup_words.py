@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from hivemind_worker.model.checkup import Check, CheckState
+from hivemind_worker.model.rules import SLOTS_A_WEEK, Level, Rules
 from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.presentation.amounts import duration_words, size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.page_words import ABSENT
+from hivemind_worker.presentation.rule_words import LEVELS
 
 STEPS = (
     (mark("Welcome"), mark("what runs, what never")),
@@ -59,6 +62,56 @@ def stays_yours(lent: float, whole: float, *, in_cores: bool) -> str:
     if in_cores:
         return translate_many("{count} core stays yours", "{count} cores stay yours", round(rest))
     return _("{size} GiB stay yours", size=f"{rest:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A rule that lets the owner go first: its name among the rules, what it does, and when exactly."""
+
+    rule: str
+    text: str
+    when: str = ""
+
+
+def pauses_of(rules: Rules) -> tuple[Pause, ...]:
+    """The rules that the first run asks about, with the figures that these have."""
+    again, busy = duration_words(rules.idle_start_after_min * 60), duration_words(rules.load_for_s)
+    return (
+        Pause(
+            rule="idle_on", text=_("Pause at once when I use this computer"),
+            when=_("starts again after {time} without input", time=again),
+        ),
+        Pause(rule="battery_on", text=_("Pause on battery")),
+        Pause(
+            rule="load_on", text=_("Pause when other programs need the processor"),
+            when=_("above {percent} % for {time}", percent=f"{rules.load_percent:g}", time=busy),
+        ),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """Half hours of a day at one level: the first one's number, and the first one after."""
+
+    first: int
+    last: int
+    level: Level
+    name: str
+
+
+def weekday_of(rules: Rules) -> tuple[Spell, ...]:
+    """An ordinary weekday as the plan has it."""
+    spells: list[Spell] = []
+    for digit, slots in groupby(rules.monday):
+        first, level = spells[-1].last if spells else 0, Level(int(digit))
+        spells.append(Spell(first=first, last=first + len(list(slots)), level=level, name=_(LEVELS[level])))
+    return tuple(spells)
+
+
+def planned_words(rules: Rules) -> str:
+    """How much of a week the plan has for tasks, should nothing come between."""
+    slots = sum(digit != str(int(Level.OFF)) for digit in rules.week)
+    return _("the plan has {hours} of {all} hours a week", hours=f"{slots / 2:g}", all=f"{SLOTS_A_WEEK // 2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import os
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QLineEdit,
@@ -20,20 +21,32 @@ from hivemind_worker.model.checkup import Check
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.pools import is_asked
 from hivemind_worker.model.rules import PRESETS as RULE_PRESETS
+from hivemind_worker.model.rules import SLOTS_A_DAY, Rules, preset
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _, language_in_use
 from hivemind_worker.presentation.look import Look
-from hivemind_worker.presentation.setup_words import PRESETS, PROMISES, check_look, share_of, stays_yours
+from hivemind_worker.presentation.setup_words import (
+    PRESETS,
+    PROMISES,
+    check_look,
+    pauses_of,
+    planned_words,
+    share_of,
+    stays_yours,
+    weekday_of,
+)
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.invited import Invited
 from hivemind_worker.ui.parts.buttons import Button
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, row
 from hivemind_worker.ui.parts.step import Step
 from hivemind_worker.ui.parts.text import Figure, Label, set_kind
 from hivemind_worker.ui.sign_in import KeepSignedIn
 from hivemind_worker.ui.theme import theme
 from hivemind_worker.ui.vpn_setup.window import VpnSetup
+from hivemind_worker.ui.week_grid import DayStrip, Stretch, slot_time
 
 TONES = {"check": "working", "cross": "offline"}
 LANGUAGES = (("en", "English"), ("zh_TW", "繁體中文"))
@@ -143,8 +156,61 @@ class Share(Panel):
         self.rest.setText(stays_yours(value, self._whole, in_cores=self._step >= 1))
 
 
+class Pauses(Panel):
+    """When the owner goes first; each can be ticked off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._boxes: dict[str, QCheckBox] = {}
+        self._when: dict[str, Label] = {}
+        inside = column(6, margins=(16, 10, 16, 10))
+        for pause in pauses_of(Rules()):
+            box, when = QCheckBox(pause.text), Label("", "caption")
+            inside.addLayout(flowing(box, when))
+            self._boxes[pause.rule], self._when[pause.rule] = box, when
+        self.body.addLayout(inside)
+
+    def show_rules(self, rules: Rules) -> None:
+        """As these have it."""
+        for pause in pauses_of(rules):
+            self._boxes[pause.rule].setChecked(bool(getattr(rules, pause.rule)))
+            self._boxes[pause.rule].setAccessibleDescription(pause.when)
+            self._when[pause.rule].setText(pause.when)
+
+    def chosen(self) -> dict[str, object]:
+        """What is ticked, by the names of the rules."""
+        return {rule: box.isChecked() for rule, box in self._boxes.items()}
+
+
+class Weekday(Panel):
+    """An ordinary weekday of a plan, and how much of a week it has."""
+
+    EVERY = SLOTS_A_DAY // 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strip, self.planned = DayStrip(), Figure("", "caption")
+        self.strip.setAccessibleName(_("An ordinary weekday"))
+        hours = row()
+        for slot in range(0, SLOTS_A_DAY, self.EVERY):
+            hours.addWidget(Label(slot_time(slot), "caption"), 1)
+        inside = column(4, margins=(16, 9, 16, 9))
+        inside.addLayout(flowing(Label(_("An ordinary weekday"), "strong"), None, self.planned))
+        inside.addWidget(self.strip)
+        inside.addLayout(hours)
+        self.body.addLayout(inside)
+
+    def show_rules(self, rules: Rules) -> None:
+        """As these have it."""
+        self.planned.setText(planned_words(rules))
+        self.strip.show_parts([
+            Stretch(each.first / SLOTS_A_DAY, each.last / SLOTS_A_DAY, each.level, works=True, name=each.name)
+            for each in weekday_of(rules)
+        ])  # fmt: skip
+
+
 class HowMuch(Step):
-    """A preset, and how much of processor and memory."""
+    """A preset, how much of processor and memory, and when the owner goes first."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(
@@ -169,8 +235,9 @@ class HowMuch(Step):
             button.toggled.connect(lambda on, key=key: self._choose(key) if on else None)
         self.body.addLayout(line)
         self.cores, self.memory = Share(_("Processor"), _("cores"), 1.0), Share(_("Memory"), "GiB", 0.5)
-        self.body.addWidget(self.cores)
-        self.body.addWidget(self.memory)
+        self.pauses, self.weekday = Pauses(), Weekday()
+        for panel in (self.cores, self.memory, self.pauses, self.weekday):
+            self.body.addWidget(panel)
         self._cores, self._memory_gb = float(os.cpu_count() or 1), 0.0
 
     def opened(self) -> None:
@@ -195,10 +262,12 @@ class HowMuch(Step):
             cores, memory_gb = share_of(key, int(self._cores), self._memory_gb)
             self.cores.number.setValue(cores)
             self.memory.number.setValue(memory_gb)
+        self.pauses.show_rules(preset(key))
+        self.weekday.show_rules(preset(key))
 
     def take(self) -> bool:
         key = next((key for key, button in self.presets.items() if button.isChecked()), "night")
-        rules = dict(RULE_PRESETS[key])
+        rules = {**RULE_PRESETS[key], **self.pauses.chosen()}
         self.bridge.query("setup rules", lambda node: node.rules.change(rules), self._changed)
         self.bridge.change_settings(
             {"max_cpu_cores": self.cores.number.value(), "max_memory_gb": self.memory.number.value()},
