@@ -239,7 +239,7 @@ async def test_what_is_removed_gives_its_room_back_however_much_has_passed_throu
         key = key_of(TaskId("t"))
         for _ in range(6):  # twice what the server may keep
             await archives._send(key, "task", "n", memoryview(b"x" * (MIB + MIB // 2)))
-            await archives._remove(key, "task", "n", 3)
+            await archives._remove(key, "task", "n", range(3))
         assert await pool.archives_kept() == []
 
 
