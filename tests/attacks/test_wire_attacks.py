@@ -394,23 +394,16 @@ async def poured(field: Ground, flood: bytes, source: str, lines: int = 8) -> As
         await asyncio.wait(pouring, timeout=20)
 
 
-async def honest_calls(field: Ground, name: str, count: int = 5) -> list[float]:
-    """How long the pool waited for each answer, the tasks all taken and done."""
-    seconds = []
+async def honest_calls(field: Ground, name: str, count: int = 5) -> float:
+    """The longest time that the pool waited for an answer, the tasks all taken and done."""
+    slowest = 0.0
     for number in range(count):
         began = time.perf_counter()
         answer = await field.pool.offer(field.address, f"{name} {number}", HELLO)
-        seconds.append(time.perf_counter() - began - field.pool.running_after_s)
+        slowest = max(slowest, time.perf_counter() - began - field.pool.running_after_s)
         assert answer.success, answer.message
         await field.result(f"{name} {number}")
-    return seconds
-
-
-def were_prompt(seconds: list[float], what: str) -> None:
-    """Two seconds are usual at most; one call may meet other work of this computer, other tests for one."""
-    print(f"{what}: {1000 * statistics.median(seconds):.0f} ms, {1000 * max(seconds):.0f} ms at most")
-    assert statistics.median(seconds) < 2
-    assert max(seconds) < 8
+    return slowest
 
 
 @pytest.mark.parametrize("source", [pytest.param(STRANGER, marks=pytest.mark.release), POOL])
@@ -419,8 +412,9 @@ async def test_g7_an_honest_task_is_taken_within_two_seconds_during_a_flood(
     field: Ground, name: str, source: str
 ) -> None:
     async with poured(field, FLOODS[name], source), owners_view(field):
-        seconds = await honest_calls(field, f"{name} from {source}")
-    were_prompt(seconds, f"{name} from {source}")
+        slowest = await honest_calls(field, f"{name} from {source}")
+    print(f"{name} from {source}: {1000 * slowest:.0f} ms at most")
+    assert slowest < 2
     await field.books_are_right(and_work=False)
 
 
@@ -439,17 +433,18 @@ async def test_g7_an_honest_task_is_taken_within_two_seconds_amid_bombs_and_over
         asyncio.ensure_future(pour(bytes((101 << 20) + 1))),
     ]
     await asyncio.sleep(0.3)
-    seconds = []
+    slowest = 0.0
     async with owners_view(field):
         for number in range(5):
             began = time.perf_counter()
             assert (await field.pool.stop(field.address, f"nobody knows {number}")).message
-            seconds.append(time.perf_counter() - began)
-        seconds += await honest_calls(field, "amid bombs", 3)
+            slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, await honest_calls(field, "amid bombs", 3))
     over = True
     await asyncio.wait(pouring, timeout=60)
+    print(f"amid {dict(sent)}: {1000 * slowest:.0f} ms at most")
     assert set(sent) == {EXHAUSTED}
-    were_prompt(seconds, f"amid {dict(sent)}")
+    assert slowest < 2
     await field.books_are_right()
 
 
@@ -464,9 +459,10 @@ async def test_g7_20_000_rapid_resets_do_not_hold_up_an_honest_task(field: Groun
 
         listening = asyncio.ensure_future(listen())
         writer.write(HEAD + rapid_resets(EXECUTE, 20_000))
-        seconds = await honest_calls(field, f"resets from {source}", 10)
+        slowest = await honest_calls(field, f"resets from {source}", 10)
         listening.cancel()
-    were_prompt(seconds, f"20,000 rapid resets from {source}")
+    print(f"20,000 rapid resets from {source}: {1000 * slowest:.0f} ms at most")
+    assert slowest < 2
     await field.books_are_right()
 
 
@@ -504,15 +500,15 @@ async def test_g8_of_150_tasks_at_once_as_many_as_fit_are_taken_and_none_waits_s
     archives = [zip_of({"main.py": source, "x": os.urandom(99)}) for _ in names]
     offers = (field.pool.offer(field.address, name, body) for name, body in zip(names, archives, strict=True))
     crowd = asyncio.gather(*offers)
-    stops = []
+    slowest = 0.0
     while not crowd.done():  # an honest call among them
         asked = time.perf_counter()
         await call_worker(field.address, STOP, with_id(b"nobody knows"), pb.StopTaskExecutionResponse)
-        stops.append(time.perf_counter() - asked)
+        slowest = max(slowest, time.perf_counter() - asked)
         await asyncio.sleep(0.05)
     answers = await crowd
     seconds = time.perf_counter() - began
-    were_prompt(stops, "amid 150 offers")
+    assert slowest < 2
     taken = {name for name, answer in zip(names, answers, strict=True) if answer.success}
     reasons = Counter(answer.message for answer in answers if not answer.success)
     print(f"150 at once: {len(taken)} taken, answers within {seconds:.1f} s, {dict(reasons)}")
