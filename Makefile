@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
-AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
+ALONE := tests/attacks/test_wire_attacks.py  # holds seconds against a bound: no other tests beside it
+AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder --ignore $(ALONE)
 
 .PHONY: bytecode run test check bench install docs words lock proto test-release scientific drills soak frozen deb clean
 
@@ -34,6 +35,7 @@ test: install bytecode  ## everything that a change must not break
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(ALONE) -m "not release"
 	$(BIN)/python -m pytest $(AT_ONCE) -m "not release"
 
 check: install bytecode  ## the fast part, every few minutes
@@ -55,6 +57,7 @@ $(WHEEL): requirements-scientific.lock | install
 
 test-release: install bytecode $(WHEEL)  ## what is slower: soak, images, pictures, generated cases, the scientific pack (from a file)
 	@installer/package-tools.sh
+	$(BIN)/python -m pytest $(ALONE) -m release
 	HIVEMIND_TEST_WHEEL=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest $(AT_ONCE) -m release \
 	  --deselect tests/drills/test_drills.py::test_the_drills_find_nothing  # the long drills: make drills
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hivemind_worker.commands.layout import aligned, short
 from hivemind_worker.commands.mode import SNOOZE_HELP, snooze_end
-from hivemind_worker.commands.printing import fail, say, say_json
+from hivemind_worker.commands.printing import fail, say, say_json, tell
 from hivemind_worker.commands.remote import Values, ask_worker
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
@@ -40,14 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return fail(body, args.json)
     if body is None:
         return _list(args)
-    answer = ask_worker(f"/api/v1/fleet/{args.what}", body, post=True, limit_s=LIMIT_S)
-    if isinstance(answer, Problem):
-        return fail(answer, args.json)
-    if args.json:
-        say_json(answer)
-    else:
-        say(str(answer["message"]))
-    return 0
+    return tell(ask_worker(f"/api/v1/fleet/{args.what}", body, post=True, limit_s=LIMIT_S), args.json)
 
 
 def _body(args: argparse.Namespace) -> Values | Problem | None:

@@ -65,6 +65,17 @@ class _Line:
         self._last = text
 
 
+def tell(answer: Mapping[str, object] | Problem, json: bool) -> int:
+    """Say what a worker answered to a wish; the exit code."""
+    if isinstance(answer, Problem):
+        return fail(answer, json)
+    if json:
+        say_json(answer)
+    else:
+        say(str(answer["message"]))
+    return 0
+
+
 def _quiet(_share: float, _text: str) -> None:
     return None
 

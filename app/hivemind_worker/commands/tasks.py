@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from hivemind_worker.commands.layout import ABSENT, aligned, short
-from hivemind_worker.commands.printing import fail, say, say_json
+from hivemind_worker.commands.printing import fail, say, say_json, tell
 from hivemind_worker.commands.remote import ask_worker, task_path
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.amounts import clock
@@ -90,11 +90,4 @@ def stop_task(args: argparse.Namespace) -> int:
 
 def ask_about_task(args: argparse.Namespace, action: str) -> int:
     """Ask for something about the task of `args.id`, and say what the worker answers."""
-    answer = ask_worker(task_path(args.id, f"/{action}"), post=True)
-    if isinstance(answer, Problem):
-        return fail(answer, args.json)
-    if args.json:
-        say_json(answer)
-    else:
-        say(str(answer["message"]))
-    return 0
+    return tell(ask_worker(task_path(args.id, f"/{action}"), post=True), args.json)
