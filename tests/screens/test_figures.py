@@ -15,10 +15,13 @@ import pytest
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication, QWidget
 
+from hivemind_worker.places import resources
+from hivemind_worker.presentation.catalogue import use_language
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.main_window import MainWindow
 from hivemind_worker.ui.places import PLACES
 from hivemind_worker.ui.screens.tasks import FINISHED, RUNNING, Tasks
+from hivemind_worker.ui.theme import appearance
 from hivemind_worker.ui.tray import Tray
 from tests.fakes.node import FakeNode
 from tests.screens import scenes
@@ -113,6 +116,8 @@ class Eye:
 @pytest.fixture(scope="module")
 def eye(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eye]:
     folder: Path = tmp_path_factory.mktemp("figures")
+    appearance().choose("light", 1.0)
+    use_language(resources() / "locale", "en")
     node = FakeNode(folder)
     scenes.busy(node)
     memory = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
