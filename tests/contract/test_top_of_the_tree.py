@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NAMED = """
     app docs installer proto resources tests
-    .ci .dockerignore .github .gitignore CHANGELOG.md Dockerfile LICENSE Makefile NOTICE README.md compose.yaml
-    pyinstaller.spec pyproject.toml
+    .ci .dockerignore .github .gitignore CHANGELOG.md Dockerfile LICENSE Makefile NOTICE README.md
+    compose.yaml pyinstaller.spec pyproject.toml
     requirements.lock requirements-dev.lock requirements-freeze.lock requirements-scientific.lock
 """
 
