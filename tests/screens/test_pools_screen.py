@@ -197,7 +197,7 @@ def test_a_folder_dropped_here_is_sent(tmp_path: Path, node: FakeNode) -> None:
         data.setUrls([QUrl.fromLocalFile("/home/mira/coast-tiles"), QUrl("https://example.org/x")])
         drop = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
                           Qt.KeyboardModifier.NoModifier)  # fmt: skip
-        stand.screen.drop.dropEvent(drop)  # type: ignore[attr-defined]
+        stand.screen.sending.drop.dropEvent(drop)  # type: ignore[attr-defined]
         stand.look()
         assert node.sending.asked == [("send", "/home/mira/coast-tiles")]
         assert stand.says("coast-tiles")

@@ -91,7 +91,7 @@ def test_a_rule_that_does_not_fit(tmp_path: Path, node: FakeNode) -> None:
 def test_a_task_that_could_not_be_sent(tmp_path: Path, node: FakeNode) -> None:
     node.sending.put(sending("coast-tiles", SendStep.FAILED, NOW_S, problem=FULL))
     with standing(tmp_path, "pools", node) as stand:
-        assert "Code: disk_full" in told(stand, stand.screen.under_way)  # type: ignore[attr-defined]
+        assert "Code: disk_full" in told(stand, stand.screen.sending.under_way)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("level", [Level.LIGHT, Level.NORMAL])

@@ -1,31 +1,24 @@
-"""Pools: the active one, those kept, the one built in; and sending a folder as a task, with its result."""
+"""Pools: the active one, those kept, the one built in; and beside them `sending_panels`."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QFrame, QPlainTextEdit, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
 
 from hivemind_worker.model.pools import KeptPool, Leaving
-from hivemind_worker.model.sending import Sending, SendStep
 from hivemind_worker.model.snapshot import LinkState, Snapshot
 from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.health import unended
 from hivemind_worker.presentation.look import Look
-from hivemind_worker.presentation.plain_text import shown_line, shown_log
 from hivemind_worker.presentation.pool_words import (
     PoolRow,
-    end_look,
-    end_words,
     is_gone,
     pool_card,
     pool_row,
     pool_title,
-    step_lines,
     switch_question,
     switching_words,
     told_facts,
@@ -37,16 +30,15 @@ from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import FactColumns, Facts
 from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.learn_more import LearnMore
-from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel, column, fill_page, line, row
+from hivemind_worker.ui.parts.panels import Callout, Panel, column, fill_page, line, row
 from hivemind_worker.ui.parts.side_by_side import SideBySide
-from hivemind_worker.ui.parts.text import Label, Sentence, Shape, StateBadge, set_kind
-from hivemind_worker.ui.refusal import Refusal
+from hivemind_worker.ui.parts.text import Label, Sentence, StateBadge, set_kind
 from hivemind_worker.ui.screens import Screen
+from hivemind_worker.ui.sending_panels import SendingPanels
 from hivemind_worker.ui.sign_in import SignIn
 from hivemind_worker.ui.theme import theme
 
 LOOKED_BACK = 200
-SENT_BEFORE = 5
 RIGHT_WIDTH = 356
 
 
@@ -180,98 +172,6 @@ class TryHere(Panel):
         self.button.set_icon("stop" if runs else "play")
 
 
-class DropZone(QFrame):
-    """A folder or a zip is dropped here; the button does the same."""
-
-    def __init__(self, screen: Pools) -> None:
-        super().__init__()
-        self._screen = screen
-        self.setAcceptDrops(True)
-        set_kind(self, "drop", over="false")
-        self.setAccessibleName(_("Drop a folder or a .zip here"))
-        inside = column(4, margins=(12, 18, 12, 16))
-        centre = Qt.AlignmentFlag.AlignHCenter
-        inside.addWidget(Shape("upload", "text-2", "icon_grid"), 0, centre)
-        title = Label(_("Drop a folder or a .zip here"), "strong")
-        hint = Label(_("with a main.py in it, up to 100 MiB"), "small", wrap=True)
-        hint.setAlignment(centre)
-        inside.addWidget(title, 0, centre)
-        inside.addWidget(hint)
-        inside.addSpacing(6)
-        self.button = Button(_("Choose a folder…"), "folder", pressed=screen.choose_folder)
-        inside.addWidget(self.button, 0, centre)
-        self.setLayout(inside)
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
-            set_kind(self, "drop", over="true")
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        set_kind(self, "drop", over="false")
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        set_kind(self, "drop", over="false")
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self._screen.send(Path(url.toLocalFile()))
-        event.acceptProposedAction()
-
-
-class UnderWay(Panel):
-    """The latest task that was sent: its steps, its log, its result."""
-
-    def __init__(self, screen: Pools) -> None:
-        super().__init__()
-        self._screen = screen
-        self.sending: Sending | None = None
-        self.name, self.task_id = Sentence("", "strong"), Label("", "mono")
-        head = row(8, margins=(16, 8, 16, 8))
-        head.addWidget(Shape("folder"))
-        head.addWidget(self.name, 1)
-        head.addWidget(self.task_id)
-        self.steps = FactRows(left=28, lines=False)
-        self.trouble = Refusal(screen.bridge)
-        self.trouble.setContentsMargins(16, 0, 16, 6)
-        self.log = Button(_("Show log"), "logs", "small", lambda: screen.show_log(self.sending))
-        self.stop = Button(_("Stop…"), "stop", "small", lambda: screen.ask_to_stop(self.sending))
-        self.open = Button(_("Open folder"), "folder", "small", lambda: screen.open_result(self.sending))
-        foot = row(8, margins=(16, 8, 16, 8))
-        for button in (self.log, self.stop, self.open):
-            foot.addWidget(button)
-        foot.addStretch(1)
-        self.body.addLayout(head)
-        self.body.addWidget(line())
-        self.body.addSpacing(4)
-        self.body.addWidget(self.steps)
-        self.body.addSpacing(4)
-        self.body.addWidget(self.trouble)
-        self.body.addWidget(line())
-        self.body.addLayout(foot)
-
-    def show_sending(self, sending: Sending, now_s: float, has_log: bool) -> None:
-        """Say where it is."""
-        self.sending = sending
-        self.name.setText(shown_line(sending.name))
-        self.task_id.setText(sending.task_id[:18] + ("…" if len(sending.task_id) > 18 else ""))
-        self.task_id.setToolTip(sending.task_id)
-        lines = [
-            FactLine(look=step.look, text=step.text, right=step.right) for step in step_lines(sending, now_s)
-        ]
-        if sending.step.has_ended:
-            look = end_look(sending)
-            lines.append(FactLine(look=look, text=look.word.capitalize(), right=end_words(sending, now_s)
-                                  if sending.problem is None else ""))  # fmt: skip
-        self.steps.show_lines(lines)
-        if sending.problem is None and sending.step is SendStep.FAILED:
-            self.trouble.say_words(sending.message)
-        else:
-            self.trouble.say(sending.problem)
-        self.log.setEnabled(has_log)
-        self.stop.setVisible(not sending.step.has_ended)
-        self.open.setVisible(bool(sending.result))
-
-
 class Pools(Screen):
     """The screen. What it does to pools and tasks goes through `NodeFace.pools` and `.sending`."""
 
@@ -288,14 +188,7 @@ class Pools(Screen):
         self.fleet = FleetPanel(bridge)
         self.told, self.told_facts = Panel(_("What the pool is told about this computer")), Facts()
         self.told.body.addWidget(self.told_facts)
-        self.send_panel = Panel(_("Send a task"))
-        self.drop = DropZone(self)
-        holder = column(margins=(16, 14, 16, 14))
-        holder.addWidget(self.drop)
-        self.send_panel.body.addLayout(holder)
-        self.under_way, self.before = UnderWay(self), Panel(_("Sent before"))
-        self.before_rows = FactRows(left=28)
-        self.before.body.addWidget(self.before_rows)
+        self.sending = SendingPanels(bridge, self, self._show_dialog, self._told)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -305,7 +198,7 @@ class Pools(Screen):
         columns = SideBySide(right_px=RIGHT_WIDTH)
         columns.add(
             (self.switching, self.active, self.fleet, self.kept, self.demo, self.told),
-            (self.send_panel, self.under_way, self.before),
+            self.sending.all(),
         )
         inside = column(12, margins=(gutter, 12, gutter, gutter))
         inside.addLayout(head)
@@ -347,9 +240,9 @@ class Pools(Screen):
         self.kept.show_rows([pool_row(pool, snapshot.at_s) for pool in self._kept if not pool.active])
         self.demo.show_state(runs=node.pools.demo_runs, before=snapshot.pool.address)
         self.told_facts.show_facts(told_facts(snapshot, node.settings.region, snapshot.pool.user))
-        self.send_panel.note.setText(_("to {pool}", pool=pool_title(active, snapshot)))
+        self.sending.send_panel.note.setText(_("to {pool}", pool=pool_title(active, snapshot)))
         self._show_switching(snapshot)
-        self._show_sendings(node.sending.all(), snapshot.at_s)
+        self.sending.look(snapshot.at_s)
 
     def _stale(self, snapshot: Snapshot) -> bool:
         """Whether another pool is active than when the list was asked for."""
@@ -364,27 +257,6 @@ class Pools(Screen):
             self.switching.say(
                 Look(tone="finishing", icon="tray-finishing", word=_("Switching")), title, text
             )
-
-    def _show_sendings(self, sendings: tuple[Sending, ...], now_s: float) -> None:
-        latest = sendings[0] if sendings else None
-        self.under_way.setVisible(latest is not None)
-        node = self.bridge.node
-        if latest is not None and node is not None:
-            self.under_way.show_sending(latest, now_s, bool(node.sending.lines(latest.task_id)))
-        earlier = sendings[1 : 1 + SENT_BEFORE]
-        self.before.setVisible(bool(earlier))
-        self.before_rows.show_lines([self._earlier_line(each, now_s) for each in earlier])
-
-    def _earlier_line(self, sending: Sending, now_s: float) -> FactLine:
-        name = shown_line(sending.name)
-        if not sending.step.has_ended:
-            look = Look(tone="finishing", icon="play", word=_("under way"))
-            return FactLine(look=look, text=name, link=_("Stop…"), pressed=partial(self.ask_to_stop, sending))
-        text = f"{name} · {end_words(sending, now_s)}"
-        if sending.result:
-            return FactLine(look=end_look(sending), text=text, link=_("Open folder"),
-                            pressed=partial(self.open_result, sending))  # fmt: skip
-        return FactLine(look=end_look(sending), text=text)
 
     # --- what is done -------------------------------------------------------------------------
 
@@ -451,56 +323,6 @@ class Pools(Screen):
             self.bridge.query("demo", lambda node: node.pools.stop_demo(), self._told)
         else:
             self.bridge.query("demo", lambda node: node.pools.start_demo(), self._told)
-
-    def choose_folder(self) -> None:
-        """The system's own window to choose a folder in; it is opened, not executed."""
-        chooser = QFileDialog(self, _("Choose a folder"))
-        chooser.setFileMode(QFileDialog.FileMode.Directory)
-        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        chooser.fileSelected.connect(lambda path: self.send(Path(path)))
-        chooser.open()
-
-    def send(self, path: Path) -> None:
-        """Send a folder or a .zip to the active pool."""
-        if self.bridge.node is not None:
-            self.bridge.node.sending.send(path)
-            self._again()
-
-    def ask_to_stop(self, sending: Sending | None) -> None:
-        """Ask before a sent task is stopped."""
-        if sending is None:
-            return
-        title = _("Stop {name}?", name=shown_line(sending.name))
-        text = _("What it has written until now is fetched.")
-        choices = [
-            Choice(key="stop", label=_("Stop the task"), kind="danger"),
-            Choice(key="", label=_("Cancel")),
-        ]
-        self._show_dialog(Question(self, title, text, choices, partial(self._stop, sending.task_id)))
-
-    def _stop(self, task_id: str, key: str) -> None:
-        if key:
-            self.bridge.query("stop sent", lambda node: node.sending.stop(task_id), self._told)
-
-    def open_result(self, sending: Sending | None) -> None:
-        """Show the folder with the result in the system's own way."""
-        if sending is not None and sending.result:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(sending.result))
-
-    def show_log(self, sending: Sending | None) -> None:
-        """The task's log as far as it was followed."""
-        node = self.bridge.node
-        if sending is None or node is None:
-            return
-        shown = Dialog(self, _("Log of {name}", name=shown_line(sending.name)))
-        text = QPlainTextEdit(shown_log("\n".join(node.sending.lines(sending.task_id))))
-        text.setReadOnly(True)
-        text.setProperty("kind", "log")
-        text.setMinimumSize(620, 360)
-        text.setAccessibleName(shown.windowTitle())
-        shown.content.addWidget(text)
-        shown.foot.addWidget(Button(_("Close"), pressed=shown.accept))
-        self._show_dialog(shown)
 
     def _told(self, problem: Problem | None) -> None:
         if problem is not None:
