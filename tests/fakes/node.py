@@ -224,6 +224,7 @@ def make_receipt(task: Task) -> Mapping[str, object]:
     """A receipt of the task as it would be kept; its signature is not looked at."""
     receipt = {
         "task_id": task.task_id, "state": task.state.value, "exit_code": task.exit_code,
+        "code_sha256": task.body_sha256, "sandbox": task.runtime,
         "limits": {"cores": 1.0, "time_s": 3600.0}, "trust_change": task.trust_change,
         "used": {"cpu_s": task.usage.cpu_s, "peak_memory_bytes": task.usage.peak_memory_bytes},
     }  # fmt: skip

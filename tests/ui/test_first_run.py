@@ -84,6 +84,8 @@ async def test_the_first_run_by_keyboard_alone_ends_with_a_real_task(
         assert json.loads((result / "result.json").read_text())["400000"] == 33860
         assert not node.snapshot().node.ignores_rules
         assert node.rules.current == replace(preset("night"), load_on=False)
+        assert trial.receipt.sealed.text() == "The signature is valid"
+        assert ("Ended", "exit code 0, trust +2") in trial.receipt.pairs.shown()
         assert "33,860" in trial.output.toPlainText()
         press("Return")
         async with asyncio.timeout(5):
@@ -109,7 +111,7 @@ async def _through(shell: Shell) -> None:
             while not (setup.isActiveWindow() and setup.next.isEnabled() and setup.next.hasFocus()):
                 await asyncio.sleep(0.02)
             if number == 2:  # how much: known once the figures are
-                while not setup.steps[2].memory.number.value():
+                while not setup.steps[2].shares.memory.number.value():
                     await asyncio.sleep(0.02)
                 tick_off(setup.steps[2], "Pause when other programs need the processor")
                 setup.next.setFocus()

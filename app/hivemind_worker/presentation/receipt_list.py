@@ -20,6 +20,12 @@ SEALS = {
     Seal.BROKEN: ("error", "cross", mark("not valid")),
 }
 
+SIGNATURES = {
+    Seal.OURS: mark("The signature is valid"),
+    Seal.OTHER_KEY: mark("Signed by another key"),
+    Seal.BROKEN: mark("The signature is not valid"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptLine:
@@ -47,6 +53,12 @@ def _line(receipt: KeptReceipt, now_s: float) -> ReceiptLine:
         ran=shown_line(task.image.partition("@")[0])[:IMAGE_CHARS] or (_(sandbox) if sandbox else ABSENT),
         seal=_look(SEALS[receipt.seal]),
     )
+
+
+def seal_look(seal: Seal) -> Look:
+    """What a signature says, in a sentence."""
+    tone, icon, _word = SEALS[seal]
+    return Look(tone=tone, icon=icon, word=_(SIGNATURES[seal]))
 
 
 def _look(kind: tuple[str, str, str]) -> Look:

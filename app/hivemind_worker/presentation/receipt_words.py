@@ -11,7 +11,7 @@ from hivemind_worker.presentation.moments import local_time
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line
 
-NAME_CHARS = 80
+NAME_CHARS, DIGITS = 80, 16
 Rows = tuple[tuple[str, str, str], ...]
 
 
@@ -31,6 +31,26 @@ def receipt_rows(receipt: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         (_("Exit code"), ABSENT if receipt.get("exit_code") is None else str(receipt["exit_code"])),
         (_("Trust"), f"{receipt.get('trust_change', 0):+d}"),
     )
+
+
+def receipt_brief(receipt: Mapping[str, Any], result: str) -> tuple[tuple[str, str], ...]:
+    """The same in a few rows, for the first task: it ran without network and without the owner's files.
+
+    `result` is the folder that its result was unpacked to.
+    """
+    rows = dict(receipt_rows(receipt))
+    return (
+        (_("Task"), rows[_("Task")]),
+        (_("Code (SHA-256)"), rows[_("Code (SHA-256)")][:DIGITS] + "…"),
+        (_("Sandbox"), rows[_("Sandbox")].partition("@")[0]),
+        (_("Limits"), rows[_("Limits")]),
+        (_("What it could reach"), _("network: none · your files: none")),
+        (_("It used"), _("{processor} of the processor, {memory} of memory",
+                         processor=rows[_("Processor")], memory=rows[_("Largest memory")])),
+        (_("Ended"), _("exit code {code}, trust {change}",
+                       code=rows[_("Exit code")], change=rows[_("Trust")])),
+        (_("Result"), result or ABSENT),
+    )  # fmt: skip
 
 
 def _limit(name: str, value: float) -> str:

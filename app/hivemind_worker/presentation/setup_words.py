@@ -8,7 +8,7 @@ from itertools import groupby
 from hivemind_worker.model.checkup import Check, CheckState
 from hivemind_worker.model.rules import SLOTS_A_WEEK, Level, Rules
 from hivemind_worker.model.sending import Sending, SendStep
-from hivemind_worker.presentation.amounts import duration_words, size_words
+from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
@@ -28,6 +28,7 @@ PRESETS = (
     ("server", mark("Full server"), mark("everything but one core, day and night")),
 )
 SHARES = {"gentle": 0.25, "night": 0.5, "server": 1.0}
+SMALL_DISK_GB, DISK_RESERVE_GB = 40.0, 5.0
 CHECK_LOOKS = {
     CheckState.OK: ("working", "check", mark("fine")),
     CheckState.WARN: ("warning", "warning", mark("trouble")),
@@ -56,12 +57,26 @@ def share_of(preset: str, cores: int, memory_gb: float) -> tuple[float, float]:
     return lent_cores, min(most_gb, max(1.0, round(memory_gb * part * 2) / 2))
 
 
+def disk_of(preset: str, free_gb: float, least_gb: float) -> float:
+    """GiB of the free disk that a preset lends: on a small disk all but a reserve, on a large one its share.
+
+    Of a small disk half would soon be filled by what tasks leave for the next: images, packages, results.
+    """
+    share = max(SMALL_DISK_GB, free_gb * SHARES[preset])
+    return float(int(max(least_gb, min(free_gb - DISK_RESERVE_GB, share))))
+
+
 def stays_yours(lent: float, whole: float, *, in_cores: bool) -> str:
     """The other part of a slider."""
     rest = max(0.0, whole - lent)
     if in_cores:
         return translate_many("{count} core stays yours", "{count} cores stay yours", round(rest))
     return _("{size} GiB stay yours", size=f"{rest:g}")
+
+
+def kept_free(lent: float, free: float) -> str:
+    """The other part of the disk's slider."""
+    return _("{keep} GiB are always kept free", keep=f"{max(0.0, free - lent):g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,17 +172,3 @@ def trial_headline(sending: Sending | None) -> tuple[str, str]:
         reason = words(sending.problem) if sending.problem else (sending.message, "")
         return _("The first task did not work"), " ".join(part for part in reason if part)
     return _("Your first task is running"), _("It counts primes. Nothing leaves this computer.")
-
-
-def trial_receipt(sending: Sending, lines: int) -> tuple[tuple[str, str], ...]:
-    """What ran, in words."""
-    begin_s, end_s = sending.at(SendStep.RUNNING), sending.at(SendStep.FETCHING)
-    took = ABSENT if begin_s is None or end_s is None else duration_words(end_s - begin_s)
-    return (
-        (_("Task"), sending.task_id),
-        (_("Code"), _("{size} packed", size=size_words(sending.packed_bytes))),
-        (_("What it could reach"), _("network: none · your files: none")),
-        (_("It ran for"), took),
-        (_("Output"), translate_many("{count} line", "{count} lines", lines)),
-        (_("Result"), sending.result or ABSENT),
-    )

@@ -159,17 +159,19 @@ def flowing(*widgets: QWidget | None, spacing: int = 10, margins: Margins = (0, 
 class Columns(QFrame):
     """Panels side by side that share one frame, parted by hairlines; one below the other without the room."""
 
-    def __init__(self, *parts: QWidget, framed: bool = True) -> None:
+    def __init__(self, *parts: QWidget, framed: bool = True, gap: int = 0) -> None:
+        """`gap`: apart by so many pixels, without hairlines."""
         super().__init__()
         edge = 1 if framed else 0
+        self._gap = gap
         if framed:
             self.setProperty("kind", "panel")
-        self._parts, self._lines = parts, [QFrame() for _part in parts[1:]]
+        self._parts, self._lines = parts, [QFrame() for _part in parts[1:] if not gap]
         self._box = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._box.setContentsMargins(edge, edge, edge, edge)
-        self._box.setSpacing(0)
+        self._box.setSpacing(gap)
         for number, part in enumerate(parts):
-            if number:
+            if number and not gap:
                 self._box.addWidget(self._lines[number - 1])
             self._box.addWidget(part, 1)
         self.setLayout(self._box)
@@ -179,7 +181,7 @@ class Columns(QFrame):
         """Show one of them, or leave its place to the others."""
         part.setVisible(wanted)
         number = self._parts.index(part)
-        if number:
+        if number and not self._gap:
             self._lines[number - 1].setVisible(wanted)
 
     def minimumSizeHint(self) -> QSize:
@@ -187,11 +189,12 @@ class Columns(QFrame):
         return QSize(max(self._least(), default=0) + 2, super().minimumSizeHint().height())
 
     def _least(self) -> list[int]:
-        return [part.minimumSizeHint().width() for part in self._parts if not part.isHidden()]
+        shown = [part for part in self._parts if not part.isHidden()]
+        return [max(part.minimumSizeHint().width(), part.minimumWidth()) for part in shown]
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        stacked = event.size().width() < sum(self._least()) + len(self._parts) + 1
+        stacked = event.size().width() < sum(self._least()) + (self._gap + 1) * len(self._parts) + 1
         if stacked is not self._stacked:
             self._turn(stacked=stacked)
 

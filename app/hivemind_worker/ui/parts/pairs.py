@@ -34,3 +34,7 @@ class Pairs(QWidget):
             if there:
                 name.setText(rows[number][0])
                 text.setText(rows[number][1])
+
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """The rows that are shown."""
+        return tuple((name.text(), text.whole()) for name, text in self._rows if not name.isHidden())

@@ -13,7 +13,8 @@ from hivemind_worker.ui.parts.panels import box, column, row
 from hivemind_worker.ui.parts.text import Label, Sentence, Shape
 from hivemind_worker.ui.theme import theme
 
-SIDE = 220
+SIDE, NARROW, BESIDE = 220, 60, 660
+"""Widths: of the list, of its shapes alone, and of what must have room beside the whole list."""
 
 
 class StepList(QWidget):
@@ -24,7 +25,6 @@ class StepList(QWidget):
         super().__init__()
         self.setProperty("kind", "rail")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setFixedWidth(round(SIDE * theme().scale))
         self.setAccessibleName(_("Steps"))
         mark = Shape("app", "text", "icon_grid")
         mark.show_icon("app", "text", PROGRAM)
@@ -32,10 +32,11 @@ class StepList(QWidget):
         words = column()
         words.addWidget(Sentence(heading, "strong"))
         words.addWidget(self.at)
+        self._words = [_holding(words)]
         head = row(12)
         head.addWidget(mark)
-        head.addLayout(words, 1)
-        whole = column(16, margins=(24, 22, 16, 16))
+        head.addWidget(self._words[0], 1)
+        whole = column(16)
         whole.addLayout(head)
         whole.addSpacing(8)
         self._rows: list[tuple[Shape, Label]] = []
@@ -44,12 +45,28 @@ class StepList(QWidget):
             line, words = row(14), column()
             words.addWidget(name)
             words.addWidget(Label(_(text), "caption"))
+            self._words.append(_holding(words))
             line.addWidget(shape, 0, Qt.AlignmentFlag.AlignTop)
-            line.addLayout(words, 1)
+            line.addWidget(self._words[-1], 1)
             whole.addLayout(line)
             self._rows.append((shape, name))
         whole.addStretch(1)
+        self._whole, self._narrow = whole, False
         self.setLayout(whole)
+        self._turn(narrow=False)
+
+    def fit(self, window_px: int) -> None:
+        """Where the window is so narrow that the page would not fit beside it, the shapes stand alone."""
+        narrow = window_px < (SIDE + BESIDE) * theme().scale
+        if narrow is not self._narrow:
+            self._turn(narrow=narrow)
+
+    def _turn(self, *, narrow: bool) -> None:
+        self._narrow = narrow
+        self.setFixedWidth(round((NARROW if narrow else SIDE) * theme().scale))
+        self._whole.setContentsMargins(*((16, 22, 16, 16) if narrow else (24, 22, 16, 16)))
+        for words in self._words:
+            words.setVisible(not narrow)
 
     def take(self, number: int) -> None:
         """Show which step is on."""
@@ -61,6 +78,13 @@ class StepList(QWidget):
             shape.show_icon(*look, _("done") if at < number else _("now") if at == number else _("to come"))
             name.setProperty("kind", "strong" if at == number else "body")
             name.style().polish(name)
+
+
+def _holding(layout: QLayout) -> QWidget:
+    made = QWidget()
+    layout.setContentsMargins(0, 0, 0, 0)
+    made.setLayout(layout)
+    return made
 
 
 def framed(steps: StepList, pages: QWidget, leave: QWidget, onward: Sequence[QWidget]) -> QLayout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from PySide6.QtWidgets import QCheckBox
 
@@ -12,23 +13,72 @@ from hivemind_worker.model.checkup import Autostart
 from hivemind_worker.model.events import RunModeAsked
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pools import Leaving
+from hivemind_worker.model.receipts import Seal
 from hivemind_worker.model.sending import Sending
 from hivemind_worker.model.snapshot import LinkState
-from hivemind_worker.model.task import Problem
+from hivemind_worker.model.task import Problem, TaskId, key_of
 from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import _
-from hivemind_worker.presentation.setup_words import trial_headline, trial_lines, trial_receipt
+from hivemind_worker.presentation.receipt_list import seal_look
+from hivemind_worker.presentation.receipt_words import receipt_brief
+from hivemind_worker.presentation.setup_words import trial_headline, trial_lines
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import say_problem
 from hivemind_worker.ui.log_view import LogView
 from hivemind_worker.ui.parts.buttons import Button
-from hivemind_worker.ui.parts.flow import Columns
+from hivemind_worker.ui.parts.flow import Columns, flowing
 from hivemind_worker.ui.parts.pairs import Pairs
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, Panel
 from hivemind_worker.ui.parts.step import Step
-from hivemind_worker.ui.parts.text import Sentence
+from hivemind_worker.ui.parts.text import Label, Sentence, Shape
+from hivemind_worker.ui.receipt_view import ReceiptView
+from hivemind_worker.ui.theme import theme
 
 LOOK_S, JOIN_LOOK_S, JOIN_LIMIT_S, LIMIT_S = 0.1, 0.3, 120.0, 170.0
+RECEIPT_LIMIT_S, RECEIPTS = 10.0, 12
+LEAST_PX = 280
+"""Of the steps of the task and of what it prints, to stand beside one another."""
+
+
+class FirstReceipt(Panel):
+    """The signed receipt of the first task, its signature checked; to be opened and saved as any other."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.seal, self.sealed = Shape(), Label("", "small")
+        self.open = Button(_("Open"), "receipt", "small", self._open)
+        super().__init__(_("Receipt"), self.seal, self.sealed, self.open)
+        self._bridge = bridge
+        self._document: Mapping[str, object] | None = None
+        self.pairs = Pairs()
+        self.pairs.setContentsMargins(16, 10, 16, 10)
+        self.body.addWidget(self.pairs)
+
+    async def read(self, node: NodeFace, sending: Sending) -> None:
+        """Show the receipt of this task; the worker signs it when it has told the pool of the end."""
+        key = key_of(TaskId(sending.task_id))
+        end_s = time.monotonic() + RECEIPT_LIMIT_S
+        while time.monotonic() < end_s:
+            document = await node.receipt(key)
+            if document is not None:
+                kept = {each.task.key: each.seal for each in await node.latest_receipts(RECEIPTS)}
+                self._show(document, kept.get(key, Seal.BROKEN), sending)
+                return
+            await asyncio.sleep(LOOK_S)
+
+    def _show(self, document: Mapping[str, object], seal: Seal, sending: Sending) -> None:
+        receipt = document["receipt"]
+        assert isinstance(receipt, dict)
+        self._document = document
+        self.pairs.show_rows(receipt_brief(receipt, sending.result))
+        look = seal_look(seal)
+        self.seal.show_icon(look.icon, f"state-{look.tone}-ink", look.word)
+        self.sealed.setText(look.word)
+        self.show()
+
+    def _open(self) -> None:
+        if self._document is not None:
+            view = ReceiptView(self, self._document)
+            view.open()
 
 
 class Trial(Step):
@@ -41,10 +91,10 @@ class Trial(Step):
         self._runs = False
         self.lines, self.output = FactRows(left=34, lines=False), LogView(_("What the task prints"))
         self.output.setMinimumHeight(150)
+        for part in (self.lines, self.output):
+            part.setMinimumWidth(round(LEAST_PX * theme().scale))
         self.body.addWidget(Columns(self.lines, self.output))
-        self.receipt, self.pairs = Panel(_("Receipt")), Pairs()
-        self.pairs.setContentsMargins(16, 10, 16, 10)
-        self.receipt.body.addWidget(self.pairs)
+        self.receipt = FirstReceipt(bridge)
         self.receipt.hide()
         self.body.addWidget(self.receipt)
         self.trouble = Callout()
@@ -54,10 +104,9 @@ class Trial(Step):
         self.hint = Sentence(hint, "small")
         self.body.addWidget(self.hint)
         self.autostart = QCheckBox(_("Start HiveMind Worker when I sign in"))
-        self.body.addWidget(self.autostart)
         self.again = Button(_("Run it again"), "refresh", "small", self.run)
         self.again.hide()
-        self.body.addWidget(self.again)
+        self.body.addLayout(flowing(self.autostart, None, self.again))
         self._shown = 0
 
     def opened(self) -> None:
@@ -129,6 +178,7 @@ class Trial(Step):
                 if found is not None:
                     self._show(node, found)
                     if found.step.has_ended:
+                        await self.receipt.read(node, found)
                         return
                 await asyncio.sleep(LOOK_S)
 
@@ -143,9 +193,6 @@ class Trial(Step):
         lines = node.sending.lines(sending.task_id)
         self.output.add("\n".join(lines[self._shown :]))
         self._shown = len(lines)
-        if sending.result:
-            self.pairs.show_rows(trial_receipt(sending, len(lines)))
-            self.receipt.show()
         if sending.step.has_ended and sending.problem is not None:
             self._say(sending.problem)
 

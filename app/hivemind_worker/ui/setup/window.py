@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QDialog, QStackedWidget, QWidget
 
 from hivemind_worker.presentation.catalogue import _
@@ -20,7 +21,8 @@ from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import scrolled
 from hivemind_worker.ui.parts.step import Step
 from hivemind_worker.ui.parts.step_list import StepList, framed
-from hivemind_worker.ui.setup.steps import HowMuch, Join, ThisComputer, Welcome
+from hivemind_worker.ui.setup.how_much import HowMuch
+from hivemind_worker.ui.setup.steps import Join, ThisComputer, Welcome
 from hivemind_worker.ui.setup.trial import Trial
 from hivemind_worker.ui.theme import theme
 
@@ -76,10 +78,15 @@ class SetupWindow(QDialog):
         """The step that is shown, from 0."""
         return self.pages.currentIndex()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.list.fit(event.size().width())
+
     def _show_buttons(self) -> None:
         step = self.steps[self.number]
         self.next.set_text(step.next_words())
         self.next.setEnabled(step.ready())
+        self.skip.setVisible(self.number < len(self.steps) - 1 or not step.ready())
         self.back.setVisible(self.number > 0)
         self.back.setEnabled(step.ready())
         if step.ready() and self.focusWidget() is None:

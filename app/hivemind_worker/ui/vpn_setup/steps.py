@@ -22,6 +22,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.fault_details import say_problem, show_details
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.facts import Facts
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.ladder import Ladder
 from hivemind_worker.ui.parts.panels import Callout, Panel, column, row
 from hivemind_worker.ui.parts.rows_table import Cell, Column, RowsTable
@@ -55,8 +56,8 @@ class ReviewStep(Step):
         )
         self.notes = Label("", "small", wrap=True)
         self.key = Label("", "mono")
-        self.auto = QCheckBox(_("Connect by itself: at start, after sleep, when the network changes"))
-        self.wide = QCheckBox(_("Let the whole pool network in: other members could reach this computer"))
+        self.auto = QCheckBox(_("Connect by itself"))
+        self.wide = QCheckBox(_("Let the whole pool network in"))
         self.auto.setChecked(True)
         self.wide.toggled.connect(lambda _on: self.opened())
         self.trouble = Callout()
@@ -72,8 +73,12 @@ class ReviewStep(Step):
         profile.body.addWidget(self.notes)
         key.body.addWidget(self.key)
         inside = column(8, margins=(16, 10, 16, 10))
-        inside.addWidget(self.auto)
-        inside.addWidget(self.wide)
+        for choice, meaning in (
+            (self.auto, _("at start, after sleep, when the network changes")),
+            (self.wide, _("other members could reach this computer")),
+        ):
+            choice.setAccessibleDescription(meaning)
+            inside.addLayout(flowing(choice, Label(meaning, "caption")))
         choices.body.addLayout(inside)
         for widget in (self.trouble, profile, key, choices):
             self.body.addWidget(widget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QDialog, QStackedWidget, QWidget
 
 from hivemind_worker.presentation.catalogue import _
@@ -65,6 +66,10 @@ class VpnSetup(QDialog):
         self._show_buttons()
         first = self.source.paste if number == 0 else self.next
         first.setFocus()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.list.fit(event.size().width())
 
     def _show_buttons(self) -> None:
         step = self.steps[self.number]
