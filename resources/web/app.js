@@ -207,9 +207,10 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-function act(action, { minutes, until, mode }) {
+function act(action, { minutes, until, mode, paused }) {
   const values = minutes ? { minutes: Number(minutes) } : until ? { until: tomorrow(Number(until)) } : {};
   if (mode) values.mode = mode;
+  if (paused) values.paused = paused === "true";
   write(`/api/v1/actions/${action}`, values);
 }
 

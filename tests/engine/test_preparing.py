@@ -70,7 +70,7 @@ async def test_fetching_an_image_is_a_phase_and_a_line_of_the_story_and_its_dige
         assert row is not None
         assert (row.image, row.phase) == (f"{IMAGE}@sha256:ab", Phase.NONE)
         told = [story_sentence(line) for line in await worker.journal.story(KEY)]
-        assert f"Being prepared: pulling {IMAGE}" in told
+        assert f"Being prepared: fetching {IMAGE}" in told
         assert any(f"{IMAGE}@sha256:ab" in line for line in told)
 
 

@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QPushButton
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.places import find_places
 from hivemind_worker.presentation.health import verdicts
-from hivemind_worker.presentation.page_words import buttons, headline, way
+from hivemind_worker.presentation.page_words import PAGES, buttons, causes, headline, way
 from hivemind_worker.ui.places import PLACES
+from hivemind_worker.ui.screens.home import CAUSES
 from hivemind_worker.ui.tray import Tray
 from hivemind_worker.web.local_api import LocalApi
-from hivemind_worker.web.pages_views import WAYS
 from hivemind_worker.web.token import load_or_make_token
 from tests.e2e.test_verdict_table import all_codes
 from tests.screens.stand import Stand, dress, language, standing
@@ -49,7 +49,7 @@ def test_the_first_cause_has_a_way_on(code: str) -> None:
 
 def test_every_way_leads_to_a_screen_that_is_there() -> None:
     found = {led.place for led in map(way, SCENES.values()) if led is not None}
-    assert found == {"pools", "rules", "network", "doctor", "settings"}
+    assert found == {"pools", "rules", "network", "doctor", "settings", "tasks"}
     assert found <= {place.key for place in PLACES}
 
 
@@ -74,7 +74,10 @@ def lacks(stand: Stand, snapshot: Snapshot) -> list[str]:
     missing = [] if stand.says(first.text) else [first.text]
     shown = [child.text() for child in stand.screen.findChildren(QPushButton) if child.isVisible()]
     led = way(snapshot)
-    return missing + ([led.label] if led is not None and led.label not in shown else [])
+    wanted = [led.label] if led is not None else []
+    for cause in causes(snapshot, stand.node.settings)[:CAUSES]:
+        wanted += [each.label for each in (cause.press or cause.way,) if each is not None]
+    return missing + [label for label in wanted if label not in shown]
 
 
 def the_tray_lacks(stand: Stand, snapshot: Snapshot) -> list[str]:
@@ -108,12 +111,18 @@ async def test_the_dashboard_says_each_of_them_with_its_action(tmp_path: Path) -
             answer = await wire.ask(api.port, "/dashboard", token=token, headers=BROWSER)
             page = " ".join(html.unescape(answer.body.decode()).split())
             for verdict in verdicts(node.snapshot()):
-                assert verdict.text.rstrip(".") in page, name
-            if (led := way(snapshot, WAYS)) is not None:
+                assert (verdict.head or verdict.text).rstrip(".") in page, name
+                assert verdict.text.removeprefix(verdict.head) in page or not verdict.head, name
+            if (led := way(snapshot, PAGES)) is not None:
                 assert f'href="/{led.place}">{led.label}<' in page, name
             else:
-                assert headline(snapshot, WAYS).action in page, name
-            assert led or headline(snapshot, WAYS).action or verdicts(snapshot)[0].code in WITHOUT, name
+                assert headline(snapshot, PAGES).action in page, name
+            for cause in causes(snapshot, node.settings, PAGES):
+                if cause.press is not None:
+                    assert f">{cause.press.label}<" in page, name
+                elif cause.way is not None:
+                    assert f'href="/{cause.way.place}">{cause.way.label}<' in page, name
+            assert led or headline(snapshot, PAGES).action or verdicts(snapshot)[0].code in WITHOUT, name
     finally:
         await api.close()
         await asyncio.sleep(0)

@@ -11,6 +11,7 @@ from hivemind_worker.model.task import Task, TaskState
 PATIENCE = 3
 HOLDS_S = (300.0, 900.0, 3600.0)
 MOST_IMAGES = 50
+ABOUT_CHARS = 200
 NOT_ITS_FAULT = (FaultCode.INTERRUPTED,)
 
 
@@ -34,8 +35,10 @@ def after_end(runs: tuple[FailureRun, ...], task: Task, at_s: float) -> tuple[Fa
 
 
 def _failed_again(run: FailureRun, task: Task, at_s: float) -> FailureRun:
-    about = task.problem.code.value if task.problem else ""
-    run = replace(run, count=run.count + 1, last_code=about, last_task=task.task_id)
+    code, about = (task.problem.code.value, task.problem.about) if task.problem else ("", "")
+    run = replace(
+        run, count=run.count + 1, last_code=code, last_about=about[:ABOUT_CHARS], last_task=task.task_id
+    )
     held = run.until_s is not None and at_s < run.until_s  # tasks that ran already when it began
     if run.count < PATIENCE or held:
         return run

@@ -45,6 +45,7 @@ class FailureRun:
     since_s: float = 0.0
     until_s: float | None = None
     last_code: str = ""
+    last_about: str = ""  # particulars of the fault, as those of a problem
     last_task: str = ""
 
 

@@ -19,6 +19,7 @@ from hivemind_worker.model.task import Task, TaskState
 from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.page_words import COMMAND
 from hivemind_worker.presentation.rule_words import held_back
 
 AWAY_S = 300.0
@@ -148,6 +149,7 @@ def _lasting(snapshot: Snapshot, ended: Sequence[Task]) -> Iterable[Notice]:
     blocker = snapshot.blocker
     if blocker is not None and blocker.code is not FaultCode.SANDBOX_PREPARING:
         text, step = words(blocker)
+        step = _("Open {place}", place=_("Doctor")) if COMMAND in step else step
         yield Notice(kind=Class.COMPUTER, cause=blocker.code.value, title=text, body=step, place="doctor")
     on_hold = held_back(snapshot)
     if on_hold is not None:

@@ -16,11 +16,16 @@ from hivemind_worker.presentation.page_words import (
     ABSENT,
     FINE,
     NOTE,
+    PAGES,
     TROUBLE,
+    Way,
     cores_of,
     kind_of,
+    own_action,
+    way_of,
 )
 from hivemind_worker.presentation.status import HEALTHY, NOT_REQUIRED, health_report
+from hivemind_worker.presentation.verdict import Verdict
 
 if TYPE_CHECKING:
     from hivemind_worker.model.machine import Sample
@@ -35,6 +40,7 @@ class Fact:
     look: Look | None = None
     next_step: str = ""
     icon: str = ""
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +127,14 @@ def check(snapshot: Snapshot, settings: Settings, name: str) -> Fact:
 
 
 def findings(snapshot: Snapshot) -> tuple[Fact, ...]:
-    """The verdicts that ask for something."""
-    return tuple(
-        Fact(name="", text=verdict.text, next_step=verdict.action,
-             look=_look((*kind_of(verdict.code), "")))
-        for verdict in verdicts(snapshot) if verdict.action
-    )  # fmt: skip
+    """The verdicts that ask for something; what no page but this one puts right is told whole."""
+    return tuple(_finding(verdict) for verdict in verdicts(snapshot) if verdict.action)
+
+
+def _finding(verdict: Verdict) -> Fact:
+    led = way_of(verdict, [page for page in PAGES if page != "doctor"])
+    return Fact(name="", text=verdict.text, next_step=own_action(verdict, led), way=led,
+                look=_look((*kind_of(verdict.code), "")))  # fmt: skip
 
 
 def sandbox(snapshot: Snapshot) -> Fact:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hivemind_worker.model.faults import FaultCode
@@ -32,18 +32,6 @@ ABSENT = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """One line of why the worker is (not) working."""
-
-    look: Look
-    text: str
-    action: str = ""
-    since_s: float | None = None
-    ends_at_s: float | None = None
-    code: str = ""  # of what is wrong, where something is
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
     """One thing to press: the action of /api/v1/actions that it asks for."""
 
@@ -55,10 +43,24 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """The screen or page on which the first cause is put right."""
+    """The screen or page on which a cause is put right."""
 
     place: str
     label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One line of why the worker is (not) working, and what leads on: a place, or a thing to press."""
+
+    look: Look
+    text: str
+    action: str = ""
+    since_s: float | None = None
+    ends_at_s: float | None = None
+    code: str = ""  # of what is wrong, where something is
+    way: Way | None = None
+    press: Button | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +98,30 @@ FINE, NOTE, TROUBLE = ("working", "check"), ("waiting", "info"), ("warning", "wa
 HELD = ("paused", "tray-paused")
 """What the owner's own rules hold back is no trouble."""
 COMMAND = "hivemind-worker "
-WAYS = {
-    "not_logged_in": "pools", "login_refused": "pools", "loopback_only": "network", "vpn_down": "network",
-    "bad_setting": "settings",
-    **dict.fromkeys(("engine_missing", "engine_down", "engine_forbidden", "engine_hung", "engine_unsuitable",
-                     "sandbox_missing", "sandbox_failed", "bad_pack", "no_permission"), "doctor"),
-}  # fmt: skip
 PLACE_NAMES = {
     "rules": mark("Rules"), "network": mark("Network"), "settings": mark("Settings"),
-    "doctor": mark("Doctor"), "pools": mark("Pools"),
+    "doctor": mark("Doctor"), "pools": mark("Pools"), "tasks": mark("Tasks"),
 }  # fmt: skip
+"""The places of the window to which a cause leads."""
+PAGES = ("rules", "doctor", "pools", "tasks")
+"""Those of them that are pages of the dashboard as well."""
+WAYS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("not_logged_in", "login_refused"), ("pools",)),
+    **dict.fromkeys(("loopback_only", "vpn_down"), ("network", "doctor")),
+    "bad_setting": ("settings", "doctor"),
+    "task_paused": ("tasks",),
+    **dict.fromkeys(("rules_never_allow", "lower_level", "idle_unknown", "sensor_lost"), ("rules",)),
+    **dict.fromkeys(("engine_missing", "engine_down", "engine_forbidden", "engine_hung", "engine_unsuitable",
+                     "sandbox_missing", "sandbox_failed", "bad_pack", "no_permission", "image_missing",
+                     "image_not_fetched"), ("doctor",)),
+    **{code.value: ("rules",) for code in RuleCode},
+}  # fmt: skip
+"""Where each cause is put right: the first of these places that a front end has."""
+PRESSED = {
+    "gpu_paused": ("gpu", mark("Let it go on"), "play"),
+    "rules_ignored": ("heed", mark("Heed them again"), "rules"),
+}
+"""What is put right by pressing in its row."""
 CALM_CODES = frozenset({"working", "waiting_for_work"})
 IMAGE_FAULTS = frozenset({FaultCode.IMAGE_MISSING, FaultCode.IMAGE_NOT_FETCHED})
 PAUSED_CODES = ("paused", "paused_elsewhere", "snoozed")
@@ -143,30 +159,37 @@ def short_name(node_id: str) -> str:
     return found[1] if found else node_id
 
 
-def headline(snapshot: Snapshot, places: Collection[str] = PLACE_NAMES) -> Cause:
+def headline(snapshot: Snapshot, places: Collection[str] = tuple(PLACE_NAMES)) -> Cause:
     """The first verdict, in a front end that has these places."""
     first = verdicts(snapshot)[0]
-    look = node_look(snapshot)
-    by_button = _can_run_anyway(first) or (way(snapshot, places) is not None and COMMAND in first.action)
-    return Cause(
-        look=look, text=first.text.rstrip(".。"), action="" if by_button else _own_action(first),
-        since_s=first.since_s, ends_at_s=first.ends_at_s, code=_trouble_code(first),
-    )  # fmt: skip
+    cause = _as_cause(first, places)
+    action = "" if _can_run_anyway(first) else cause.action
+    return replace(
+        cause, look=node_look(snapshot), text=(first.head or first.text).rstrip(".。"), action=action
+    )
 
 
-def way(snapshot: Snapshot, places: Collection[str] = PLACE_NAMES) -> Way | None:
+def way(snapshot: Snapshot, places: Collection[str] = tuple(PLACE_NAMES)) -> Way | None:
     """Where the first cause is put right, if it is anywhere among these places."""
-    code = verdicts(snapshot)[0].code
-    place = "rules" if code in set(RuleCode) else WAYS.get(code, "")
-    if place not in places:
+    return way_of(verdicts(snapshot)[0], places)
+
+
+def way_of(verdict: Verdict, places: Collection[str]) -> Way | None:
+    """Where this is put right, if it is anywhere among these places."""
+    place = next((each for each in WAYS.get(verdict.code, ()) if each in places), None)
+    if place is None:
         return None
-    label = _("Sign in") if place == "pools" else _("Open {place}", place=_(PLACE_NAMES[place]))
+    signs_in = place == "pools" and "network" in places  # pages tell how, the window does it
+    label = _("Sign in") if signs_in else _("Open {place}", place=_(PLACE_NAMES[place]))
     return Way(place=place, label=label)
 
 
 def subline(snapshot: Snapshot, last_ended_s: float | None) -> str:
     """One sentence under the headline: what it means for the owner; "" when there is nothing to add."""
-    code = verdicts(snapshot)[0].code
+    first = verdicts(snapshot)[0]
+    code = first.code
+    if first.head:
+        return first.text.removeprefix(first.head).strip()
     frozen = sum(task.state is TaskState.PAUSED for task in snapshot.tasks)
     if code in PAUSED_CODES and frozen:
         return translate_many("Nothing is lost: {count} task is frozen.",
@@ -195,9 +218,11 @@ def cores_of(score: float) -> str:
     return f"{score / CPU_SCORE_PER_CORE:g}"
 
 
-def causes(snapshot: Snapshot, settings: Settings) -> tuple[Cause, ...]:
+def causes(
+    snapshot: Snapshot, settings: Settings, places: Collection[str] = tuple(PLACE_NAMES)
+) -> tuple[Cause, ...]:
     """The other verdicts, then what is as it should be."""
-    others = tuple(_as_cause(verdict) for verdict in verdicts(snapshot)[1:])
+    others = tuple(_as_cause(verdict, places) for verdict in verdicts(snapshot)[1:])
     _healthy, report = health_report(snapshot, settings, snapshot.at_s)
     checks = report["checks"]
     assert isinstance(checks, dict)
@@ -208,10 +233,16 @@ def causes(snapshot: Snapshot, settings: Settings) -> tuple[Cause, ...]:
     return others + fine
 
 
-def _as_cause(verdict: Verdict) -> Cause:
+def _as_cause(verdict: Verdict, places: Collection[str]) -> Cause:
+    led, pressed = way_of(verdict, places), PRESSED.get(verdict.code)
+    press = None
+    if pressed is not None:
+        action, label, icon = pressed
+        press = Button(action=action, label=_(label), icon=icon)
     return Cause(
-        look=_look_of(kind_of(verdict.code)), text=verdict.text, action=_own_action(verdict),
+        look=_look_of(kind_of(verdict.code)), text=verdict.text, action=own_action(verdict, led or press),
         since_s=verdict.since_s, ends_at_s=verdict.ends_at_s, code=_trouble_code(verdict),
+        way=led, press=press,
     )  # fmt: skip
 
 
@@ -235,10 +266,11 @@ def _look_of(kind: tuple[str, str]) -> Look:
     return Look(tone=kind[0], icon=kind[1], word=_(words[kind[1]]))
 
 
-def _own_action(verdict: Verdict) -> str:
-    """The next step in words; where a button does it, the button alone."""
+def own_action(verdict: Verdict, leads_on: Way | Button | None = None) -> str:
+    """The next step in words; where a button does it or leads to it, no command stands beside it."""
     has_button = verdict.code in (*PAUSED_CODES, "finishing", "image_held_back")
-    return "" if has_button else verdict.action
+    by_button = leads_on is not None and COMMAND in verdict.action
+    return "" if has_button or by_button else verdict.action
 
 
 def buttons(snapshot: Snapshot) -> tuple[Button, ...]:

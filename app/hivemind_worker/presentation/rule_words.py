@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.judgement import Follows, Judgement, RuleCode, RuleView
 from hivemind_worker.model.rules import Amount, Level
-from hivemind_worker.model.snapshot import Mode, Snapshot
+from hivemind_worker.model.snapshot import FailureRun, Mode, Snapshot
+from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.amounts import cores_words, duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
-from hivemind_worker.presentation.plain_text import short_image
+from hivemind_worker.presentation.faults import words as fault_words
+from hivemind_worker.presentation.plain_text import short_image, shown_line
 from hivemind_worker.presentation.verdict import Verdict
 
 RUN_ANYWAY = mark("Work anyway for an hour: hivemind-worker mode run --for 1h")
@@ -161,13 +164,27 @@ def held_back(snapshot: Snapshot) -> Verdict | None:
     if last is None or last.until_s is None or snapshot.node.mode is Mode.STOPPING:
         return None
     text = _(
-        "{count} tasks in a row have failed in {image} ({reason}): new work is on hold.",
-        count=last.count, image=short_image(last.image), reason=last.last_code,
+        "{count} tasks in a row have failed in {image}: new work is on hold.",
+        count=last.count, image=_image_words(last.image),
     )  # fmt: skip
+    cause = _last_cause(last)
     return Verdict(
-        code="image_held_back", text=text, since_s=last.since_s, ends_at_s=last.until_s,
+        code="image_held_back", text=_("{what} {why}", what=text, why=cause) if cause else text,
+        head=text, since_s=last.since_s, ends_at_s=last.until_s,
         action=_("Try again now: hivemind-worker retry"),
     )  # fmt: skip
+
+
+def _image_words(image: str) -> str:
+    return _("the built-in sandbox") if image == "wasm" else short_image(image)
+
+
+def _last_cause(last: FailureRun) -> str:
+    """Why the last of them failed, in the words of its fault; "" when that is not known."""
+    if last.last_code not in set(FaultCode):
+        return ""
+    problem = Problem(code=FaultCode(last.last_code), about=last.last_about)
+    return _("The last one: {cause}", cause=shown_line(fault_words(problem)[0]))
 
 
 def _verdict(rule: RuleView) -> Verdict:

@@ -9,13 +9,17 @@ from hivemind_worker.presentation.amounts import iso
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One cause: its stable code, a sentence, since and until when (UTC epoch seconds), the next step."""
+    """One cause: its stable code, a sentence, since and until when (UTC epoch seconds), the next step.
+
+    `head`: the beginning of a long text, where it stands as a headline.
+    """
 
     code: str
     text: str
     since_s: float | None = None
     ends_at_s: float | None = None
     action: str = ""
+    head: str = ""
 
     def as_json(self) -> dict[str, str | None]:
         """As the API shows it: times in ISO 8601."""

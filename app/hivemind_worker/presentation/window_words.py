@@ -16,7 +16,7 @@ from hivemind_worker.presentation.health import unended, verdicts
 from hivemind_worker.presentation.look import Strip, starting
 from hivemind_worker.presentation.moments import clock_time, moment_words
 from hivemind_worker.presentation.opening_words import PAUSED, RULES, RUN
-from hivemind_worker.presentation.page_words import node_look, subline
+from hivemind_worker.presentation.page_words import headline, node_look, subline
 from hivemind_worker.presentation.rows import elapsed_s
 
 
@@ -34,8 +34,8 @@ def _more(snapshot: Snapshot) -> str:
         left = duration_words(first.ends_at_s - snapshot.at_s)
         when = moment_words(first.ends_at_s, snapshot.at_s)
         return _("Until {time} · {left} left", time=when, left=left)
-    if first.action:
-        return first.action
+    if action := headline(snapshot).action:
+        return action
     said = subline(snapshot, None)
     if said:
         return said
@@ -131,7 +131,8 @@ def nothing_here(tab: int, filtered: bool, snapshot: Snapshot) -> tuple[str, str
     first = verdicts(snapshot)[0]
     if first.code == "waiting_for_work":
         return _("No tasks right now"), f"{first.text} {subline(snapshot, None)}"
-    return _("No task is running"), " ".join(part for part in (first.text, first.action) if part)
+    action = headline(snapshot).action
+    return _("No task is running"), " ".join(part for part in (first.text, action) if part)
 
 
 _REMEDIES = {

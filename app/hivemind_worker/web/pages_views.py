@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
 
 Values = dict[str, Any]
-WAYS = ("rules", "doctor")
-"""Places of the window to which a cause leads and that are pages as well."""
 LATEST, LOOKED_BACK, PAGE_TASKS, SHOWN_LOG_LINES = 5, 100, 50, 500
 LOG_TAIL_BYTES = 128 << 10
 LEVELS = (
@@ -66,12 +64,12 @@ class Views:
         sample = await self._node.sample()
         ended = await self._node.ended_tasks(LOOKED_BACK)
         return {
-            "headline": page_words.headline(snapshot, WAYS),
+            "headline": page_words.headline(snapshot, page_words.PAGES),
             "subline": page_words.subline(snapshot, _last_end(ended)),
             "buttons": page_words.buttons(snapshot),
-            "way": page_words.way(snapshot, WAYS),
+            "way": page_words.way(snapshot, page_words.PAGES),
             "snoozes": [(minutes, _(word)) for minutes, word in SNOOZES],
-            "causes": page_words.causes(snapshot, self._node.settings),
+            "causes": page_words.causes(snapshot, self._node.settings, page_words.PAGES),
             "trust": page_words.trust(snapshot),
             "figures": page_tasks.figures(ended),
             "latest": page_tasks.happenings(snapshot, ended, LATEST),

@@ -101,7 +101,7 @@ class Panel(QFrame):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactLine:
     """One row: its shape, a sentence (with its number where they are counted), a link with what it does,
-    and a time or figure at the right."""
+    a second one for more about it, and a time or figure at the right."""
 
     look: Look
     text: str
@@ -109,6 +109,8 @@ class FactLine:
     right: str = ""
     link: str = ""
     pressed: Callable[[], object] | None = None
+    more: str = ""
+    opened: Callable[[], object] | None = None
 
 
 class FactRow(QWidget):
@@ -117,18 +119,20 @@ class FactRow(QWidget):
     def __init__(self, left: int, least_px: int = 27) -> None:
         super().__init__()
         self._least_px = least_px
-        self._pressed: Callable[[], object] | None = None
+        self._shown: FactLine | None = None
         self.shape, self.number, self.text, self.right = Shape(), Figure(), Sentence(), Figure()
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.link = Button("", kind="link", pressed=self._press)
+        self.more = Button("", kind="link", pressed=self._open)
         self.link.hide()
+        self.more.hide()
         edge = INSIDE if left > 24 else 0
         inner = row(12, margins=(edge, 3, edge, 3))
         inner.addSpacing(self._before(left))
         inner.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignCenter)
         inner.addSpacing(max(0, left - 12 - theme().icon_px("icon_small")) - self._before(left))
         inner.addWidget(self.number)
-        inner.addLayout(flowing(self.text, None, self.link, self.right, spacing=12), 1)
+        inner.addLayout(flowing(self.text, None, self.link, self.more, self.right, spacing=12), 1)
         self.setLayout(inner)
 
     @staticmethod
@@ -150,13 +154,19 @@ class FactRow(QWidget):
         self.right.setText(shown.right)
         self.link.set_text(shown.link)
         self.link.setVisible(bool(shown.link))
-        self._pressed = shown.pressed
+        self.more.set_text(shown.more)
+        self.more.setVisible(bool(shown.more))
+        self._shown = shown
         told = (shown.look.word, shown.number, shown.text, shown.right)
         self.setAccessibleName(" ".join(part for part in told if part))
 
     def _press(self) -> None:
-        if self._pressed is not None:
-            self._pressed()
+        if self._shown is not None and self._shown.pressed is not None:
+            self._shown.pressed()
+
+    def _open(self) -> None:
+        if self._shown is not None and self._shown.opened is not None:
+            self._shown.opened()
 
 
 class FactRows(QWidget):

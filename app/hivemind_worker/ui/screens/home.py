@@ -17,6 +17,7 @@ from hivemind_worker.presentation.fault_details import cause_told
 from hivemind_worker.presentation.health import unended
 from hivemind_worker.presentation.ledger import days
 from hivemind_worker.presentation.moments import when
+from hivemind_worker.presentation.opening_words import RULES
 from hivemind_worker.presentation.page_tasks import Happening, happenings
 from hivemind_worker.presentation.page_words import Button as ButtonWords
 from hivemind_worker.presentation.page_words import Cause, Way, buttons, causes, headline, subline, way
@@ -93,9 +94,14 @@ class Verdicts(Panel):
 
     def _line(self, cause: Cause, now_s: float) -> FactLine:
         shown = _cause_line(cause, now_s)
+        if cause.press is not None:
+            shown = replace(shown, link=cause.press.label, pressed=self._acts()[cause.press.action])
+        elif cause.way is not None and not (self.way.isVisibleTo(self) and cause.way.place == self._place):
+            place = cause.way.place
+            shown = replace(shown, link=cause.way.label, pressed=lambda: self.bridge.place_wanted.emit(place))
         if not cause.code:
             return shown
-        return replace(shown, link=_("Details"), pressed=lambda: self._show_details(cause))
+        return replace(shown, more=_("Details"), opened=lambda: self._show_details(cause))
 
     def _show_way(self, found: Way | None) -> None:
         self.way.setVisible(found is not None)
@@ -128,6 +134,8 @@ class Verdicts(Panel):
             "resume": lambda: wishes.resume(bridge),
             "finish": lambda: wishes.finish(bridge),
             "anyway": lambda: wishes.run_anyway(bridge),
+            "heed": lambda: wishes.run_by(bridge, RULES),
+            "gpu": lambda: wishes.hold_gpu(bridge, paused=False),
             "retry": lambda: wishes.retry(bridge),
             "fetch-image": lambda: bridge.node.fetch_image() if bridge.node is not None else None,
             "stop-fetch": lambda: bridge.node.stop_fetch() if bridge.node is not None else None,
