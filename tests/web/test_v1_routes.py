@@ -74,7 +74,7 @@ async def test_a_story_is_told_in_order_with_the_place(served: Served) -> None:
     ]
     values = (await served.get("/api/v1/tasks/task_1/story")).values
     assert [line["sentence"] for line in values["lines"]] == [
-        "Accepted from the pool: archive of 5 bytes", "Its program runs: wasm pid 77", "SomethingNew",
+        "Accepted from the pool: archive of 5 bytes", "Its program runs: Built-in pid 77", "SomethingNew",
     ]  # fmt: skip
     assert values["where"] == "pid 77"
     assert values["folder"] == str(served.node.folder / task.key)
