@@ -6,7 +6,6 @@ folder=$1
 missing=()
 need() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || missing+=("$2"); }
 need dockerd docker.io
-need docker docker.io
 need iptables iptables
 need ip iproute2
 
@@ -21,6 +20,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   else
     echo "Not here: ${missing[*]}. Tests that need them are skipped." >&2
   fi
+fi
+
+# From Debian 13 on the command line is a package of its own.
+if ! command -v docker >/dev/null && may_install; then
+  fetch -y --no-install-recommends install docker-cli || echo "No 'docker': tests that need it fail." >&2
 fi
 
 # One program out of its package: installed whole it would run as a service, at a port that the worker uses.

@@ -57,9 +57,14 @@ def _parser(words: str, parser: argparse.ArgumentParser, about: str = "") -> Ite
 def _usage(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in _own(parser):
         shown = _shown(action)
-        yield shown if action.required else f"[{shown}]"
+        yield shown if _is_needed(action) else f"[{shown}]"
     if _takes_settings(parser):
         yield "[--SETTING VALUE]..."
+
+
+def _is_needed(action: argparse.Action) -> bool:
+    """`required` of a word alone says different things in Python 3.11 and 3.13."""
+    return action.required if action.option_strings else action.nargs not in ("?", "*")
 
 
 def _row(action: argparse.Action) -> str:
