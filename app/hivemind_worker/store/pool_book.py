@@ -134,6 +134,10 @@ class SqlitePoolBook:
         """One account by its name."""
         return await self._call(PoolTables.account, name)
 
+    async def account_lately(self, name: str) -> PoolAccount | None:
+        """The same: here it costs nothing to look."""
+        return await self.account(name)
+
     async def accounts(self) -> tuple[PoolAccount, ...]:
         """All accounts by name."""
         return await self._call(PoolTables.accounts)

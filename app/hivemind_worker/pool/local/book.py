@@ -41,6 +41,10 @@ class PoolBook(Protocol):
 
     async def account(self, name: str) -> PoolAccount | None: ...
 
+    async def account_lately(self, name: str) -> PoolAccount | None:
+        """The same, for who asks at each call: its balance may be a minute old."""
+        ...
+
     async def accounts(self) -> tuple[PoolAccount, ...]:
         """All accounts by name."""
         ...

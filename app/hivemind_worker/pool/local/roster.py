@@ -19,6 +19,7 @@ class Roster:
     def __init__(self, book: PoolBook, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self._book, self._clock, self._monotonic = book, clock, monotonic
         self._nodes: dict[str, PoolNode] = {}
+        self._called: set[str] = set()  # those that are called, of maybe a thousand that ask
         self._heard: dict[str, float] = {}
         self._started = monotonic()
 
@@ -27,20 +28,27 @@ class Roster:
         self._started = self._monotonic()
         for node in await self._book.nodes():
             age = max(0.0, self._clock() - node.heard_at_s)
-            self._nodes[node.node_id] = node
+            self._note(node)
             self._heard[node.node_id] = self._started - age
 
     def take(self, node: PoolNode) -> None:
         """Another process of the pool has heard this node (or this one has, and it is told again)."""
-        self._nodes[node.node_id] = node
+        self._note(node)
         self._heard[node.node_id] = self._monotonic()
+
+    def _note(self, node: PoolNode) -> None:
+        self._nodes[node.node_id] = node
+        if node.asks:
+            self._called.discard(node.node_id)
+        else:
+            self._called.add(node.node_id)
 
     async def heard(self, node: PoolNode) -> bool:
         """A node registered or reported; True when it is new, back after silence, or changed."""
         before = self._nodes.get(node.node_id)
         was_awake = self.is_awake(node.node_id)
         await self._book.put_node(node)
-        self._nodes[node.node_id] = node
+        self._note(node)
         self._heard[node.node_id] = self._monotonic()
         return not was_awake or before is None or _offer_of(before) != _offer_of(node)
 
@@ -58,7 +66,7 @@ class Roster:
         Those refresh by themselves, ours refresh nothing: the original pool counts its own writes as signs
         of life.
         """
-        return [node for name, node in self._nodes.items() if self.is_awake(name) and not node.asks]
+        return [self._nodes[name] for name in self._called if self.is_awake(name)]
 
     def is_awake(self, node_id: str) -> bool:
         """Whether the node was heard from in the last 30 s."""

@@ -60,7 +60,9 @@ class Users:
             return pb.GetBalanceResponse(success=False, message=account)
         if request.username not in ("", account.name):
             return pb.GetBalanceResponse(success=False, message="Only your own balance can be read.")
-        return pb.GetBalanceResponse(success=True, message="OK", balance=account.balance)
+        now = await self._book.account(account.name)
+        balance = now.balance if now is not None else 0
+        return pb.GetBalanceResponse(success=True, message="OK", balance=balance)
 
     async def transfer(self, request: pb.TransferRequest, caller: Caller) -> pb.TransferResponse:
         """Move tokens from the caller's account to another."""

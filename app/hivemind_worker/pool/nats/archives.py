@@ -27,6 +27,7 @@ from hivemind_worker.pool.nats.layout import ARCHIVES, PIECE_BYTES, piece_subjec
 TASK, RESULT = "task", "result"
 COUNT = "Hivemind-Pieces"
 AT_ONCE = 8
+SMALL_BYTES = 32 * 1024
 LEFT_S = 24 * 60 * 60
 """A file as old as this was left by a process that was killed."""
 
@@ -82,6 +83,8 @@ class NatsArchives:
 
         `whole`: the result itself, where it came in one piece.
         """
+        if whole is not None and len(whole) <= SMALL_BYTES:
+            return judge_bytes(whole, digest)  # takes less than to hand it to a thread
         if whole is not None:
             return await self._files.call(judge_bytes, whole, digest)
         try:
@@ -172,6 +175,10 @@ class NatsArchives:
     async def remove_task(self, key: TaskKey) -> None:
         """Remove the task's archive: an ended task is never handed out again."""
         name, size = await self._names.of(key)
+        await self.remove_named(key, name, size)
+
+    async def remove_named(self, key: TaskKey, name: str, size: int) -> None:
+        """The same for who has the task's record at hand."""
         await self._remove(key, TASK, name, range(count_of(size)))
 
 

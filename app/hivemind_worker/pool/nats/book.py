@@ -50,6 +50,8 @@ from hivemind_worker.pool.nats.open_tasks import OpenTasks, is_untold
 from hivemind_worker.pool.nats.payments import Payments
 
 KEY_BYTES = 32
+NODE_KEPT_S = 300.0
+"""A node that goes on saying the same is written down so often."""
 
 Change = Callable[[TaskRecord], TaskRecord | None]
 """A record's next form; None to leave it as it is."""
@@ -66,10 +68,11 @@ class NatsPoolBook:
         self._open = OpenTasks()
         self._names: dict[TaskKey, str] = {}
         self._nodes: dict[str, PoolNode] = {}
+        self._nodes_kept: dict[str, PoolNode] = {}
+        self._to_tell: set[str] = set()
         self._heard: list[Callable[[PoolNode], None]] = []
         self._changed: list[Callable[[], None]] = []
         self._watching: list[Callable[[TaskRecord], None]] = []
-        self._accounts_seen: set[str] = set()
         self.counts = PoolCounts()
         self._earned: list[Callable[[str, int], Awaitable[None]]] = []
         self._paying: set[TaskKey] = set()
@@ -137,11 +140,14 @@ class NatsPoolBook:
         found = await self._payments.read(name)
         return found[0].account if found else None
 
+    async def account_lately(self, name: str) -> PoolAccount | None:
+        """One account as it was within the last minute."""
+        found = await self._payments.lately(name)
+        return found.account if found else None
+
     async def has_account(self, name: str) -> bool:
         """Whether there is an account of this name; none is ever closed."""
-        if name not in self._accounts_seen and await self._payments.read(name) is not None:
-            self._accounts_seen.add(name)
-        return name in self._accounts_seen
+        return await self._payments.lately(name) is not None
 
     async def _accounts(self) -> list[AccountRecord]:
         return [
@@ -245,6 +251,34 @@ class NatsPoolBook:
         self._nodes[node.node_id] = node
         await self._engine.write(node_subject(node.node_id), node_to_json(node))
 
+    async def hear(self, node: PoolNode) -> None:
+        """A node that asks was heard: kept when it says something new, or was kept some minutes ago.
+
+        In between the other processes hear of it by `take_heard`: a thousand workers would else be written
+        down a hundred times a second.
+        """
+        kept = self._nodes_kept.get(node.node_id)
+        if kept is None or _is_news(kept, node):
+            await self.put_node(node)
+        self._to_tell.add(node.node_id)
+        self._heard_now(node)
+
+    def take_heard(self) -> list[str]:
+        """Names of nodes that were heard here since the last call."""
+        names, self._to_tell = list(self._to_tell), set()
+        return names
+
+    def heard_elsewhere(self, name: str, at_s: float) -> None:
+        """Another process has heard this node."""
+        node = self._nodes.get(name)
+        if node is not None and node.asks:
+            self._heard_now(replace(node, heard_at_s=at_s))
+
+    def _heard_now(self, node: PoolNode) -> None:
+        self._nodes[node.node_id] = node
+        for heard in self._heard:
+            heard(node)
+
     async def nodes(self) -> tuple[PoolNode, ...]:
         """All nodes heard from within the time that they are kept."""
         return tuple(sorted(self._nodes.values(), key=lambda node: node.node_id))
@@ -255,9 +289,10 @@ class NatsPoolBook:
 
     def _take_node(self, kept: Kept) -> None:
         node = node_of(kept.data)
-        self._nodes[node.node_id] = node
-        for heard in self._heard:
-            heard(node)
+        self._nodes_kept[node.node_id] = node
+        known = self._nodes.get(node.node_id)
+        later = max(node.heard_at_s, known.heard_at_s if known and known.asks else 0.0)
+        self._heard_now(replace(node, heard_at_s=later))
 
     # tasks
 
@@ -273,10 +308,8 @@ class NatsPoolBook:
         return record.archive, record.task.archive_bytes
 
     async def add_task(self, task: PoolTask) -> bool:
-        """Keep a new task; False when its key is taken."""
+        """Keep a new task; False when its key is taken (rarely: who adds has looked)."""
         record = TaskRecord(task=task, order=time.time_ns(), archive=self._names.pop(task.key, ""))
-        if await self._engine.read(TASKS, task_subject(task.key)) is not None:
-            return False
         await self._engine.write(list_subject(task.owner), task.key.encode())
         return await self._write(record, 0) is not None
 
@@ -525,6 +558,11 @@ class NatsPoolBook:
                 changed()
             for watching in self._watching:
                 watching(record)
+
+
+def _is_news(kept: PoolNode, node: PoolNode) -> bool:
+    is_old = not 0.0 <= node.heard_at_s - kept.heard_at_s < NODE_KEPT_S
+    return is_old or replace(node, heard_at_s=kept.heard_at_s) != kept
 
 
 def _with(record: TaskRecord, **changes: object) -> TaskRecord:

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import json
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.fleet import FleetDesk
 from hivemind_worker.pool.nats.layout import DAY_S, MOST_TRIES, OPEN_S, PIECE_BYTES, TaskRecord
 from hivemind_worker.pool.nats.patience import Patience
-from hivemind_worker.pool.nats.subjects import ASKED, WorkerId, stop_subject, who_asks
+from hivemind_worker.pool.nats.subjects import ASKED, HEARD, WorkerId, stop_subject, who_asks
 from hivemind_worker.pool.nats.unfinished import Unfinished
 from hivemind_worker.pool.nats.waiters import Waiters
 
@@ -43,13 +44,14 @@ LOOK_S = 1.0
 OVERDUE_S = 3600.0
 ANSWER_S = 10.0
 """For so long an answer waits for a new connection."""
-WAIT_S = 4.0
-"""A request for a task is answered after so long at the latest."""
+WAIT_S, LONGEST_WAIT_S = 4.0, 15.0
+"""A request for a task is answered after so long at the latest, if the worker does not say how long."""
 SILENT_S = 30.0
 """A worker that was not heard from for so long has lost its tasks."""
 ANSWER_LOST_S = 20.0
 """A worker that was given a task says within this time that it has it."""
 PIECES_MOST = 200
+TOLD_AT_ONCE = 5_000
 MOST_AT_ONCE = 5_000
 NUMBERS = ("cpu_cores", "cpu_score", "memory_gb", "gpu_score", "gpu_memory_gb")
 TEXTS = ("gpu_name", "region", "docker_status")
@@ -71,6 +73,7 @@ class Desk:
         self._clock, self._monotonic = clock, monotonic
         self._log = TaskLog(book, clock)
         self.fleet = FleetDesk(engine, book, clock)
+        self._me = secrets.token_hex(8)
         self._heard: dict[str, float] = {}
         self._waiters, self._arrears = Waiters(), Arrears(book)
         self._unfinished = Unfinished()
@@ -91,7 +94,21 @@ class Desk:
         await self._engine.furnish(self._subscribe)
 
     async def _subscribe(self, client: Client) -> None:
+        self._begun = self._monotonic()  # what was said meanwhile was not heard here
+        await client.subscribe(HEARD, cb=self._others_heard)
         await client.subscribe(ASKED, queue=PROCESSES, cb=self._asked)
+
+    async def _others_heard(self, message: Msg) -> None:
+        told, at_s = json.loads(message.data), self._clock()
+        if told["by"] != self._me:
+            for name in told["names"]:
+                self._book.heard_elsewhere(name, at_s)
+
+    async def _tell_heard(self) -> None:
+        names = self._book.take_heard()
+        for first in range(0, len(names), TOLD_AT_ONCE):
+            told = {"by": self._me, "names": names[first : first + TOLD_AT_ONCE]}
+            await self._engine.client.publish(HEARD, json.dumps(told).encode())
 
     def _take_node(self, node: PoolNode) -> None:
         self._heard[node.node_id] = self._monotonic()
@@ -149,10 +166,10 @@ class Desk:
             node = "A node that the pool calls has this name already."
         if isinstance(node, str):
             return {"problem": node, "retry": False}
-        await self._book.put_node(node)
+        await self._book.hear(node)
         has = {TaskKey(str(each)) for each in untrusted["has"][:1000]}
         ours = {record.task.key for record in self._book.held_by(name) if _is_running(record.task)}
-        account = await self._book.account(worker.account)
+        account = await self._book.account_lately(worker.account)
         for key in ours - has:
             await self._miss(key, name)
         dropped = [key for key in has - ours if not await self._is_its_own(key, name)]
@@ -186,16 +203,16 @@ class Desk:
             heard_at_s=self._clock(), **amounts,
         )  # fmt: skip
 
-    async def _pull(self, worker: WorkerId, _message: Msg) -> Answer:
+    async def _pull(self, worker: WorkerId, message: Msg) -> Answer:
         """The next task for a worker that has room, waited for a while."""
         node = self._book.node(worker.name)
         if node is None:
             return {"problem": "the worker has not said what it lends", "retry": True}
-        until = self._monotonic() + WAIT_S
+        until = self._monotonic() + _wait_s(message)
         news: int | None = 0
         while news is not None:
             try:
-                record = await self._book.hand_out(node, lambda each: self._fits(node, each), self._clock())
+                record = await self._book.hand_out(node, self._fits(node), self._clock())
             except OSError:
                 self._waiters.pass_on(news)
                 raise
@@ -206,10 +223,14 @@ class Desk:
             news = await self._waiters.wait(worker.name, until - self._monotonic())
         return {}
 
-    def _fits(self, node: PoolNode, record: TaskRecord) -> bool:
-        held = [each.task for each in self._book.held_by(node.node_id) if _is_running(each.task)]
-        may = node.node_id not in record.refused and self._patience.is_over(record.task.key, node.node_id)
-        return may and load_of(held).has_room(node, record.task)
+    def _fits(self, node: PoolNode) -> Callable[[TaskRecord], bool]:
+        load = load_of(each.task for each in self._book.held_by(node.node_id) if _is_running(each.task))
+
+        def fits(record: TaskRecord) -> bool:
+            may = node.node_id not in record.refused and self._patience.is_over(record.task.key, node.node_id)
+            return may and load.has_room(node, record.task)
+
+        return fits
 
     async def _held(self, name: str, key: TaskKey) -> TaskRecord | str:
         found = self._book.known(key)
@@ -282,9 +303,10 @@ class Desk:
         await self._archives.keep_result_piece(key, digest, number, count, message.data)
         if number < count - 1:
             return {"ok": True}
-        return await self._accept(worker, record.task, digest, message.data if count == 1 else None)
+        return await self._accept(worker, record, digest, message.data if count == 1 else None)
 
-    async def _accept(self, worker: WorkerId, task: PoolTask, digest: str, whole: bytes | None) -> Answer:
+    async def _accept(self, worker: WorkerId, record: TaskRecord, digest: str, whole: bytes | None) -> Answer:
+        task = record.task
         found = await self._archives.judge(task.key, digest, whole)
         if found is None:
             return {"problem": "the result did not arrive whole", "retry": True}
@@ -300,7 +322,7 @@ class Desk:
             await self._log.system(
                 task.key, f"Result of {worker.name} received, {size} bytes. The task is {now.state}."
             )
-            await self._archives.remove_task(task.key)
+            await self._archives.remove_named(task.key, record.archive, task.archive_bytes)
         return _again(now, digest)
 
     # tasks of workers that were lost
@@ -310,6 +332,7 @@ class Desk:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
+                await self._tell_heard()
                 await self.look()
                 await self._arrears.look(self._monotonic())
                 await self._look_for_overdue()
@@ -353,6 +376,12 @@ class Desk:
             await self._tell_end(
                 record, f"{reason}{tries}. {'Another worker gets the task.' if waits else ''}"
             )
+
+
+def _wait_s(message: Msg) -> float:
+    untrusted = json.loads(message.data)
+    wait_s = float(untrusted["wait_s"]) if "wait_s" in untrusted else WAIT_S
+    return min(max(0.0, wait_s), LONGEST_WAIT_S)  # what is no number at all is 0
 
 
 def _has(name: str, record: TaskRecord) -> bool:

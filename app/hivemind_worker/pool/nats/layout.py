@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from hivemind_worker.model.pool_records import PoolAccount, PoolNode, PoolTask, PoolTaskState
@@ -126,7 +126,8 @@ class TaskRecord:
 
     def to_json(self) -> bytes:
         """As it is kept."""
-        return json.dumps(asdict(self)).encode()
+        values = {name: getattr(self, name) for name in RECORD_NAMES}
+        return json.dumps({**values, "task": _values(self.task, TASK_NAMES)}).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +181,21 @@ def account_record(content: bytes) -> AccountRecord:
 
 def node_to_json(node: PoolNode) -> bytes:
     """As it is kept."""
-    return json.dumps(asdict(node)).encode()
+    return json.dumps(_values(node, NODE_NAMES)).encode()
 
 
 def node_of(content: bytes) -> PoolNode:
     """What `node_to_json` wrote."""
     return PoolNode(**_known(PoolNode, json.loads(content)))
+
+
+TASK_NAMES = tuple(each.name for each in fields(PoolTask))
+NODE_NAMES = tuple(each.name for each in fields(PoolNode))
+RECORD_NAMES = tuple(each.name for each in fields(TaskRecord))
+
+
+def _values(record: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}  # `asdict` copies all that is in them
 
 
 def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:

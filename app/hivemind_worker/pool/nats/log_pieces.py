@@ -31,9 +31,10 @@ class LogPieces:
                 await self._cut(log_subject(key), end - keep_bytes)
 
     async def _append(self, key: TaskKey, piece: bytes) -> int:
+        # A log that this process has not written to is taken for empty, as a new one is. What is remembered
+        # may be old, when another process wrote meanwhile: in both cases the server refuses.
+        last, over = self._ends.pop(key, (0, 0))
         while True:
-            # What is remembered may be old, when another process wrote meanwhile: then the server refuses.
-            last, over = self._ends.pop(key) if key in self._ends else await self._end(key)
             end = last + len(piece)
             written = await self._engine.write(log_subject(key), piece, over=over, headers={END: str(end)})
             if written is not None:
@@ -41,6 +42,7 @@ class LogPieces:
                 if len(self._ends) > REMEMBERED:
                     self._ends.popitem(last=False)
                 return end
+            last, over = await self._end(key)
 
     async def _end(self, key: TaskKey) -> tuple[int, int]:
         last = await self._engine.read(LOGS, log_subject(key))

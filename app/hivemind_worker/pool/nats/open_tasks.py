@@ -99,8 +99,6 @@ class OpenTasks:
 
         Costs by the number of different demands, not of tasks.
         """
-        heads = [self._known[next(iter(keys))][0] for keys in self._waiting.values() if keys]
-        chosen = min((each for each in heads if fits(each)), key=_age, default=None)
         found = (self._first(keys, fits) for keys in self._waiting.values())
         chosen = min((each for each in found if each is not None), key=_age, default=None)
         if chosen is not None:

@@ -8,6 +8,8 @@ from being added twice.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from hivemind_worker.model.pool_records import MOST_TOKENS, Moved
@@ -16,6 +18,10 @@ from hivemind_worker.pool.nats.layout import ACCOUNTS, AccountRecord, account_re
 
 Change = Callable[[AccountRecord], AccountRecord]
 Wanted = tuple[Change, "asyncio.Future[bool]"]
+Seen = tuple[AccountRecord, int, float]
+"""An account, the sequence of its record, and when that was so."""
+LATELY_S = 60.0
+REMEMBERED = 10_000
 
 
 class Payments:
@@ -24,16 +30,39 @@ class Payments:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._wanted: dict[str, list[Wanted]] = {}
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
 
     async def read(self, name: str) -> tuple[AccountRecord, int] | None:
         """An account and the sequence of its record."""
         kept = await self._engine.read(ACCOUNTS, account_subject(name))
-        return None if kept is None else (account_record(kept.data), kept.revision)
+        if kept is None:
+            self._seen.pop(name, None)
+            return None
+        return self._note(account_record(kept.data), kept.revision)
+
+    async def lately(self, name: str) -> AccountRecord | None:
+        """An account as it was within the last minute: no other process's payments count to the second."""
+        seen = self._seen.get(name)
+        if seen is not None and time.monotonic() - seen[2] < LATELY_S:
+            return seen[0]
+        found = await self.read(name)
+        return found[0] if found else None
+
+    def _note(self, record: AccountRecord, revision: int) -> tuple[AccountRecord, int]:
+        name = record.account.name
+        self._seen.pop(name, None)
+        self._seen[name] = (record, revision, time.monotonic())
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return record, revision
 
     async def write(self, record: AccountRecord, revision: int) -> bool:
         """Whether the record was still the one of that sequence, and is this one now."""
         subject = account_subject(record.account.name)
-        return await self._engine.write(subject, record.to_json(), over=revision) is not None
+        written = await self._engine.write(subject, record.to_json(), over=revision)
+        if written is not None:
+            self._note(record, written)
+        return written is not None
 
     async def change(self, name: str, change: Change) -> bool:
         """Change an account, whoever else changes it meanwhile; False when there is none.
@@ -57,15 +86,19 @@ class Payments:
         return done.result()
 
     async def _apply(self, name: str, changes: list[Change]) -> bool:
+        seen = self._seen.get(name)
+        if seen is not None and await self._write_changed(seen[0], seen[1], changes):
+            return True  # of what is remembered only a write is believed, as the server has judged it
         while True:
             found = await self.read(name)
             if found is None:
                 return False
-            after = found[0]
-            for change in changes:
-                after = change(after)
-            if after == found[0] or await self.write(after, found[1]):
+            if _changed(found[0], changes) == found[0] or await self._write_changed(*found, changes):
                 return True
+
+    async def _write_changed(self, before: AccountRecord, revision: int, changes: list[Change]) -> bool:
+        after = _changed(before, changes)
+        return after != before and await self.write(after, revision)
 
     async def move(
         self, payment: str, sender: str, receiver: str, amount: int, *,
@@ -129,6 +162,12 @@ class Payments:
             return taker.with_balance(taker.account.balance, arrived=arrived)
 
         await self.change(name, without)
+
+
+def _changed(record: AccountRecord, changes: list[Change]) -> AccountRecord:
+    for change in changes:
+        record = change(record)
+    return record
 
 
 def _settle(batch: list[Wanted], is_there: bool) -> None:

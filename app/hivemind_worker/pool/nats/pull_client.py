@@ -48,7 +48,11 @@ from hivemind_worker.pool.wire import MAX_ARCHIVE_BYTES, clean_words, read_task_
 
 log = logging.getLogger(__name__)
 BEAT_S = 10.0
-ANSWER_S, PULL_S = 15.0, 8.0
+ANSWER_S = 15.0
+WAIT_LEAST_S, BUSY_WAIT_S = 2.0, 4.0
+"""A question for work waits at the pool until the next beat is due; of who has tasks, shorter: who is woken
+is soon to beat, and hears what it is to let go."""
+LATE_S = 4.0
 TEXT_LETTERS = 100_000  # of output in one message: at most six bytes each, and a message has 1 MiB
 FULL_S = 5.0  # the worker's own room is asked again after so long
 LOOK_S = 1.0
@@ -209,11 +213,13 @@ class PullClient:
     async def _ask(self, verb: str, values: dict[str, Any]) -> dict[str, Any]:
         return _told(await self._request(verb, json.dumps(values).encode()))
 
-    async def _request(self, verb: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
+    async def _request(
+        self, verb: str, data: bytes, headers: dict[str, str] | None = None, *, limit_s: float = ANSWER_S
+    ) -> Msg:
         client, worker = self._client, self._worker
         if client is None or worker is None:
             raise PoolError(self._address, retry=True, code=FaultCode.POOL_UNREACHABLE)
-        limit = asyncio.timeout(PULL_S if verb == "pull" else ANSWER_S)
+        limit = asyncio.timeout(limit_s)
         try:
             async with limit:
                 self._limits.add(limit)
@@ -315,7 +321,10 @@ class PullClient:
     # a task
 
     async def _ask_for_work(self) -> None:
-        order = (await self._ask("pull", {})).get("task")
+        until_beat_s = max(WAIT_LEAST_S, self._beat_at - self._clock.steady())
+        wait_s = BUSY_WAIT_S if any(self._held()) else until_beat_s
+        asked = json.dumps({"wait_s": wait_s}).encode()
+        order = _told(await self._request("pull", asked, limit_s=wait_s + LATE_S)).get("task")
         if not isinstance(order, dict):
             return
         key = TaskKey(str(order.get("key", "")))

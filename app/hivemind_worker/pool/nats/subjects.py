@@ -63,6 +63,10 @@ ASKED = f"{ROOT}.from.*.*.*"
 """All that workers ask."""
 
 
+HEARD = f"{ROOT}.heard"
+"""On which the pool's processes tell each other, each second, which workers they have heard."""
+
+
 def who_asks(subject: str) -> tuple[WorkerId, str]:
     """Who asks on a subject of `ASKED`, and for what.
 

@@ -25,12 +25,14 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: dict[Waiter, None] = {}
+        self._by_name: dict[str, dict[Waiter, None]] = {}
         self._numbers = count(1)
 
     async def wait(self, name: str, limit_s: float) -> int | None:
         """The news that woke this request; None when there was none within the time."""
         waiter = Waiter(name, next(self._numbers))
         self._waiting[waiter] = None
+        self._by_name.setdefault(name, {})[waiter] = None
         try:
             async with asyncio.timeout(max(0.0, limit_s)):
                 await waiter.woken.wait()
@@ -41,7 +43,7 @@ class Waiters:
                 self.pass_on(waiter.news)  # the word is not lost with whom it woke
             raise
         finally:
-            self._waiting.pop(waiter, None)
+            self._leave(waiter)
         return waiter.news
 
     def wake_one(self) -> None:
@@ -50,7 +52,7 @@ class Waiters:
 
     def wake(self, name: str) -> None:
         """This worker has room again."""
-        for waiter in [each for each in self._waiting if each.name == name]:
+        for waiter in list(self._by_name.get(name, ())):
             self._wake(waiter, 0)
 
     def pass_on(self, news: int) -> None:
@@ -60,6 +62,13 @@ class Waiters:
             self._wake(waiter, news)
 
     def _wake(self, waiter: Waiter, news: int) -> None:
-        del self._waiting[waiter]
+        self._leave(waiter)
         waiter.news = news
         waiter.woken.set()
+
+    def _leave(self, waiter: Waiter) -> None:
+        self._waiting.pop(waiter, None)
+        same = self._by_name.get(waiter.name, {})
+        same.pop(waiter, None)
+        if not same:
+            self._by_name.pop(waiter.name, None)
