@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,35 @@ async def test_a_key_is_made_and_its_public_half_alone_reaches_the_clipboard(
     await until(setup.source.key.isVisible)
     assert QGuiApplication.clipboard().text() == setup.source.key.text()
     assert OWN not in QGuiApplication.clipboard().text()
+
+
+async def test_the_pools_key_is_copied_as_it_is_shown_by_keyboard(setup: VpnSetup) -> None:
+    await to_review(setup)
+    shown = setup.review.key.text()
+    assert re.fullmatch(r"([0-9a-f]{4} ){7}[0-9a-f]{4}", shown)
+    setup.review.copy.setFocus()
+    press(setup, "Space")
+    assert QGuiApplication.clipboard().text() == shown
+
+
+async def test_each_check_says_how_long_it_took_and_all_of_them_together(
+    setup: VpnSetup, node: FakeNode
+) -> None:
+    times = (0.0004, 2.4, 0.006, 0.038, 0.003, 0.024, 6.2, 0.012, 0.002, 0.5)
+    node.vpn.results = [
+        *(replace(each, took_s=took) for each, took in zip(PASSED, times, strict=False)),
+        RungResult(rung=Rung.CLOCK, state=RungState.SKIPPED, reason="clock_unknown"),
+    ]  # fmt: skip
+    await to_review(setup)
+    await forward(setup, 2)
+    await forward(setup, 3)
+    await until(setup.next.isEnabled)
+    ladder = setup.connecting.ladder
+    assert [row.took.text() for row in ladder.rows.rows()] == [
+        "1 ms", "2.4 s", "6 ms", "38 ms", "3 ms", "24 ms", "6.2 s", "12 ms", "2 ms", "500 ms", "",
+    ]  # fmt: skip
+    assert all("2.4 s" in row.accessibleName() for row in ladder.rows.rows()[1:2])
+    assert ladder.note.text() == "11 of 11 passed, 9.2 s so far"
 
 
 async def test_letting_the_whole_network_in_is_an_explicit_choice(setup: VpnSetup, node: FakeNode) -> None:

@@ -55,6 +55,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def took_words(seconds: float) -> str:
+    """How long a short thing took: 1 ms, 38 ms, 2.4 s."""
+    if seconds < 1:
+        return f"{max(1, round(seconds * 1000))} ms"
+    return f"{seconds:.1f} s"
+
+
 def size_words(count: int) -> str:
     """A number of bytes with its unit: 512 B, 12.5 KiB, 99.0 MiB."""
     size = float(count)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hivemind_worker.model.network_view import NetworkView
 from hivemind_worker.model.vpn import Exposure, Rung, RungResult, RungState, VpnState, VpnView
+from hivemind_worker.presentation.amounts import took_words
 from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.health import is_loopback
 from hivemind_worker.presentation.look import Look
@@ -48,20 +49,23 @@ def tunnel_words(view: VpnView, now_s: float) -> tuple[str, str]:
 
 def check_rows(
     results: Sequence[RungResult], waiting: RungResult | None = None
-) -> tuple[tuple[Look, str, str, str], ...]:
-    """All eleven checks: shape, number, title, detail. Those that the climb did not reach say so."""
+) -> tuple[tuple[Look, str, str, str, str], ...]:
+    """All eleven checks: shape, number, title, detail, how long it took. Those that the climb did not
+    reach say so."""
     rows = [_row(each) for each in (*results, *((waiting,) if waiting else ()))]
     for rung in list(Rung)[len(rows) :]:
         look = Look(tone="offline", icon="dash", word=_("not checked"))
-        rows.append((look, _number(rung), _(TITLES[rung]), _("not checked")))
+        rows.append((look, _number(rung), _(TITLES[rung]), _("not checked"), ""))
     return tuple(rows)
 
 
-def _row(result: RungResult) -> tuple[Look, str, str, str]:
+def _row(result: RungResult) -> tuple[Look, str, str, str, str]:
     tone, icon, word = RUNG_LOOKS[result.state]
     title, text, _action = rung_words(result)
     detail = "" if result.state is RungState.FAILED else text
-    return Look(tone=tone, icon=icon, word=_(word)), _number(result.rung), title, detail
+    done = result.state in (RungState.PASSED, RungState.FAILED)
+    took = took_words(result.took_s) if done else ""
+    return Look(tone=tone, icon=icon, word=_(word)), _number(result.rung), title, detail, took
 
 
 def _number(rung: Rung) -> str:
@@ -69,12 +73,15 @@ def _number(rung: Rung) -> str:
 
 
 def checks_note(results: Sequence[RungResult]) -> str:
-    """How far the climb got."""
+    """How far the climb got, and in what time."""
     failed = next((each for each in results if each.state is RungState.FAILED), None)
     count = len(Rung)
     if failed is not None:
         return _("stopped at {number} of {count}", number=list(Rung).index(failed.rung) + 1, count=count)
-    return _("{number} of {count} passed", number=len(results), count=count) if results else ""
+    if not results:
+        return ""
+    took = took_words(sum(each.took_s for each in results))
+    return _("{number} of {count} passed, {time} so far", number=len(results), count=count, time=took)
 
 
 def door_row(row: Exposure) -> tuple[str, str, str, str]:

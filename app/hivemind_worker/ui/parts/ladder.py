@@ -98,6 +98,6 @@ class Ladder(Panel):
 
 def _lines(results: Sequence[RungResult], waiting: RungResult | None) -> list[FactLine]:
     return [
-        FactLine(look=look, number=number, text=text, right=detail)
-        for look, number, text, detail in check_rows(results, waiting)
+        FactLine(look=look, number=number, text=text, right=detail, took=took)
+        for look, number, text, detail, took in check_rows(results, waiting)
     ]

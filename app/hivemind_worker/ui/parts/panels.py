@@ -101,7 +101,8 @@ class Panel(QFrame):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactLine:
     """One row: its shape, a sentence (with its number where they are counted), a link with what it does,
-    a second one for more about it, and a time or figure at the right."""
+    a second one for more about it, a time or figure at the right, and how long it took (None: no such
+    column)."""
 
     look: Look
     text: str
@@ -111,6 +112,7 @@ class FactLine:
     pressed: Callable[[], object] | None = None
     more: str = ""
     opened: Callable[[], object] | None = None
+    took: str | None = None
 
 
 class FactRow(QWidget):
@@ -121,6 +123,8 @@ class FactRow(QWidget):
         self._least_px = least_px
         self._shown: FactLine | None = None
         self.shape, self.number, self.text, self.right = Shape(), Figure(), Sentence(), Figure()
+        self.took = Figure()
+        self.took.hide()
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.link = Button("", kind="link", pressed=self._press)
         self.more = Button("", kind="link", pressed=self._open)
@@ -133,6 +137,7 @@ class FactRow(QWidget):
         inner.addSpacing(max(0, left - 12 - theme().icon_px("icon_small")) - self._before(left))
         inner.addWidget(self.number)
         inner.addLayout(flowing(self.text, None, self.link, self.more, self.right, spacing=12), 1)
+        inner.addWidget(self.took)
         self.setLayout(inner)
 
     @staticmethod
@@ -156,8 +161,11 @@ class FactRow(QWidget):
         self.link.setVisible(bool(shown.link))
         self.more.set_text(shown.more)
         self.more.setVisible(bool(shown.more))
+        self.took.setText(shown.took or "")
+        self.took.setMinimumWidth(self.took.fontMetrics().horizontalAdvance("000 ms"))
+        self.took.setVisible(shown.took is not None)
         self._shown = shown
-        told = (shown.look.word, shown.number, shown.text, shown.right)
+        told = (shown.look.word, shown.number, shown.text, shown.right, shown.took)
         self.setAccessibleName(" ".join(part for part in told if part))
 
     def _press(self) -> None:

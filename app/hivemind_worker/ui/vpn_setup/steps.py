@@ -68,10 +68,14 @@ class ReviewStep(Step):
         profile, key, choices = Panel(), Panel(_("Is this really the pool's key?")), Panel()
         key.note.setText(_("compare it with its owner"))
         self.notes.setContentsMargins(16, 9, 16, 9)
-        self.key.setContentsMargins(16, 10, 16, 10)
         profile.body.addWidget(self.table)
         profile.body.addWidget(self.notes)
-        key.body.addWidget(self.key)
+        self.copy = Button(_("Copy"), "copy", "quiet", self._copy)
+        self.key.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.key.setAccessibleName(_("The pool's key"))
+        key.body.addLayout(flowing(self.key, None, self.copy, margins=(16, 8, 16, 8)))
         inside = column(8, margins=(16, 10, 16, 10))
         for choice, meaning in (
             (self.auto, _("at start, after sleep, when the network changes")),
@@ -98,6 +102,9 @@ class ReviewStep(Step):
         self.notes.setText(notes(self.review))
         self.key.setText(fingerprint(self.review.pool_key))
         self.changed.emit()
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.key.text())
 
     def ready(self) -> bool:
         return not self._asking and self.review.usable
