@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import queue
 import subprocess
 import sys
@@ -43,6 +42,7 @@ from hivemind_worker.machine.probes.programs import from_proc, running_names
 from hivemind_worker.machine.probes.x11 import X11Session
 from hivemind_worker.machine.probes.zone import zone_at
 from hivemind_worker.model.rules import Rules
+from tests.machine.burning import Share
 from tests.machine.desk import Person, Town, missing_desk, town, until, x_server
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has X11, D-Bus, /proc and /sys")
@@ -468,21 +468,15 @@ def test_load_of_others_is_seen_and_that_of_tasks_is_not() -> None:
         try:
             own, others = OthersLoad(lambda: OwnWork(pids=(program.pid,))), OthersLoad(OwnWork)
             assert (own.look(), others.look()) == (None, None)
-            begun_s, before_s = time.monotonic(), _used_s(program.pid)
+            share = Share(program.pid)
             time.sleep(1.0)
-            used_s, took_s = _used_s(program.pid) - before_s, time.monotonic() - begun_s
+            its_percent = share.percent()
             with_it, without_it = others.look(), own.look()
         finally:
             program.kill()
     assert with_it is not None
     assert without_it is not None
-    its_percent = 100 * used_s / (took_s * (os.cpu_count() or 1))
     assert with_it - without_it > its_percent / 2 > 0
-
-
-def _used_s(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
 
 
 @pytest.mark.parametrize(
