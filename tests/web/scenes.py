@@ -12,6 +12,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import StoryLine
 from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.metrics import Point, Step, point_values
+from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskState, Usage
@@ -39,6 +40,12 @@ def past_work(node: FakeNode, now_s: float) -> None:
             ("justin308/hivemind-worker:latest", 2, 2.25 + back * 3 % 4),
         )
     ]  # fmt: skip
+    node.pools.history[POOL] = [
+        Balance(at_s=now_s - back * 86400, amount=amount)
+        for back, amount in zip(
+            range(15, -1, -1), (0, 2, 9, 14, 16, 22, 39, 50, 58, 70, 74, 91, 105, 118, 130, 137), strict=True
+        )
+    ]
     node.metering = Metering(source=EnergySource.RAPL, unmeasured=None, cards=True)
     node.settings = replace(node.settings, power_price=0.3, currency="EUR")
 

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 from hivemind_worker.model.faults import FAULTS, Blame
 from hivemind_worker.model.pools import Balance
+from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import StopReason, Task, TaskState
 from hivemind_worker.presentation.amounts import DAY_S
-from hivemind_worker.presentation.catalogue import _, mark
+from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import clock_time, day_number, weekday
@@ -78,6 +79,47 @@ def days(ended: Sequence[Task], balances: Sequence[Balance], now_s: float, count
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earned:
+    """What the account took in: today, beside that its balance, and each of the last days as a bar.
+
+    `bars` are percent of the highest, oldest first; None where nothing is known of the day."""
+
+    today: str
+    note: str
+    below: str
+    bars: tuple[int | None, ...]
+    words: str
+
+
+def earned(snapshot: Snapshot, last: Sequence[Day]) -> Earned:
+    """The tile of window and dashboard. `last`: the days, today first."""
+    balance, today = snapshot.pool.balance, last[0] if last else None
+    if balance is None:
+        below = _("Known once you are signed in to a pool")
+    else:
+        below = translate_many(
+            "{count} task completed · last 14 days at right",
+            "{count} tasks completed · last 14 days at right", today.done if today is not None else 0,
+        )  # fmt: skip
+    known = today.earned if today is not None else None
+    told = ", ".join(f"{day.title} {_amount(day.earned)}" for day in reversed(last))
+    note = "" if balance is None else _("balance {amount} CPT", amount=amount(balance))
+    return Earned(
+        today=_amount(known), note=note, below=below, bars=_bars([day.earned for day in reversed(last)]),
+        words=_("Earned in the last 14 days") + f": {told}",
+    )  # fmt: skip
+
+
+def _amount(earned: int | None) -> str:
+    return ABSENT if earned is None else amount(earned)
+
+
+def _bars(values: Sequence[int | None]) -> tuple[int | None, ...]:
+    top = max((value or 0 for value in values), default=0) or 1
+    return tuple(None if value is None else round(100 * value / top) for value in values)
+
+
 def _day(number: int, at_s: float, tasks: Sequence[Task], balances: Sequence[Balance], back: int) -> Day:
     earned, spent = _moves(balances, number)
     return Day(
@@ -143,6 +185,8 @@ STOPPED = {
     StopReason.OWNER: mark("Stopped by you"),
     StopReason.POOL: mark("Stopped by the pool"),
     StopReason.SHUTDOWN: mark("Stopped: the worker ended"),
+    StopReason.PAUSE: mark("Stopped: the computer was needed for too long"),
+    StopReason.MEMORY: mark("Stopped: the computer had no memory left"),
 }
 CULPRITS = {
     Blame.HOST: ("cpu", mark("this computer")),

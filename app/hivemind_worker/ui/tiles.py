@@ -12,8 +12,8 @@ from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import TaskState
 from hivemind_worker.presentation.catalogue import _, translate_many
 from hivemind_worker.presentation.health import unended
-from hivemind_worker.presentation.ledger import Day, amount
-from hivemind_worker.presentation.page_words import ABSENT, HIGH_FROM, MEDIUM_FROM, trust
+from hivemind_worker.presentation.ledger import Day, earned
+from hivemind_worker.presentation.page_words import HIGH_FROM, MEDIUM_FROM, trust
 from hivemind_worker.presentation.window_words import stop_loss
 from hivemind_worker.ui.icons import pixmap
 from hivemind_worker.ui.parts.panels import INSIDE, column, row
@@ -197,20 +197,9 @@ class EarnedTile(Tile):
 
     def show_days(self, snapshot: Snapshot, days: Sequence[Day]) -> None:
         """What came in today and in the days before, as far as it is known."""
-        today = days[0] if days else None
-        earned = None if today is None else today.earned
-        balance = snapshot.pool.balance
-        note = "" if balance is None else _("balance {amount} CPT", amount=amount(balance))
-        if snapshot.pool.balance is None:
-            below = _("Known once you are signed in to a pool")
-        else:
-            count = today.done if today is not None else 0
-            below = translate_many(
-                "{count} task completed · last 14 days at right",
-                "{count} tasks completed · last 14 days at right", count,
-            )  # fmt: skip
+        shown = earned(snapshot, days)
         self.columns.show_days(tuple(day.earned for day in reversed(days)))
-        self.say(ABSENT if earned is None else amount(earned), "CPT", note, below)
+        self.say(shown.today, "CPT", shown.note, shown.below)
 
 
 class TrustTile(Tile):

@@ -14,11 +14,12 @@ from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Delivery, Problem, Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.presentation import page_facts, page_tasks, page_words
-from hivemind_worker.presentation.amounts import size_words
+from hivemind_worker.presentation.amounts import DAY_S, size_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.fleet import COLUMNS, WISHES, fleet_line, fleet_rows
 from hivemind_worker.presentation.health import unended, verdicts
+from hivemind_worker.presentation.ledger import Earned, days, earned
 from hivemind_worker.presentation.offer_words import card_offer_words, offer_words
 from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line, shown_log
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
 
 Values = dict[str, Any]
+EARNED_DAYS = 14
 LATEST, LOOKED_BACK, PAGE_TASKS, SHOWN_LOG_LINES = 5, 100, 50, 500
 LOG_TAIL_BYTES = 128 << 10
 LEVELS = (
@@ -72,6 +74,7 @@ class Views:
             "causes": page_words.causes(snapshot, self._node.settings, page_words.PAGES),
             "trust": page_words.trust(snapshot),
             "figures": page_tasks.figures(ended),
+            "earned": await self._earned(snapshot, ended),
             "latest": page_tasks.happenings(snapshot, ended, LATEST),
             **_slots(snapshot),
             **_credit(snapshot),
@@ -79,6 +82,11 @@ class Views:
             "graphs": await shown_graphs(self._node, sample, RANGES["1h"], DASHBOARD),
             "span": RANGES["1h"],
         }
+
+    async def _earned(self, snapshot: Snapshot, ended: Sequence[Task]) -> Earned:
+        pool, from_s = snapshot.pool, snapshot.at_s - EARNED_DAYS * DAY_S
+        balances = await self._node.pools.balances(pool.address, pool.user, from_s)
+        return earned(snapshot, days(ended, balances, snapshot.at_s, EARNED_DAYS))
 
     # --- tasks --------------------------------------------------------------------------------
 
