@@ -184,10 +184,10 @@ async def test_a_paused_program_can_be_stopped(stage: Stage) -> None:
 
 
 async def test_paused_time_does_not_count_for_the_time_limit(stage: Stage) -> None:
-    played = await begin(stage, TALKS, time_limit_s=1.0)
+    played = await begin(stage, TALKS, time_limit_s=2.0)
     await played.hears(b"first\n")
     await stage.runtime.pause(played.order.key, 1)
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(2.2)
     await stage.runtime.resume(played.order.key, 1)
     assert (await played.outcome()).problem is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -188,7 +189,7 @@ async def test_only_so_many_days_and_tasks_are_kept(tmp_path: Path, monkeypatch:
     ]
     assert await book.floor_s(NOW_S, 10) == NOW_S + 4 * 86_400, "what is forgotten is not counted again"
     await book.close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("SELECT count(*) FROM counted").fetchone() == (7,)
         assert connection.execute("SELECT count(DISTINCT day) FROM energy").fetchone() == (5,)
 
@@ -219,7 +220,7 @@ async def test_a_file_of_an_earlier_version_is_taken_forward(
     book = WorkBook(tmp_path)
     assert await everything(book) == before
     await book.close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("SELECT count(*) FROM later").fetchone() == (1,)
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
@@ -247,7 +248,7 @@ async def test_a_file_of_a_later_version_is_left_alone(
     book = WorkBook(tmp_path)
     await book.count([ended("new", NOW_S - 60, NOW_S)], price)
     await book.close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         connection.execute("PRAGMA user_version=9")
     kept = (tmp_path / FILE_NAME).read_bytes()
     book = WorkBook(tmp_path)
