@@ -25,6 +25,8 @@ from hivemind_worker.presentation.page_words import ABSENT
 from hivemind_worker.presentation.plain_text import shown_line, shown_log
 from hivemind_worker.presentation.ranges import RANGES, Range
 from hivemind_worker.presentation.story import story_report
+from hivemind_worker.presentation.task_details import permissions
+from hivemind_worker.presentation.task_gauges import gauges
 from hivemind_worker.web.files import LogPiece, read_log
 from hivemind_worker.web.pages_graphs import DASHBOARD, MONITOR, shown_graphs
 
@@ -126,6 +128,10 @@ class Views:
         where = {"wasm": _("in the built-in sandbox"), "docker": _("in Docker")}.get(task.runtime, "")
         return {
             "row": row,
+            "gauges": ()
+            if ended
+            else gauges(task, self._node.task_figures(task), self._node.settings, now_s),
+            "permissions": permissions(task, self._node.settings),
             "headline": page_tasks.task_headline(task, now_s),
             "runtime_text": where,
             "story": told,
