@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hivemind_worker.model.pools import Balance
@@ -69,3 +70,24 @@ def test_every_reason_to_stop_a_task_has_its_words_in_the_ledger_of_trust() -> N
         task = make_task("a", TaskState.STOPPED, stop_reason=reason, ended_at_s=NOW_S)
         [line] = trust_lines([task], 50)
         assert line.why.startswith("Stopped"), reason
+
+
+async def test_the_dashboard_marks_the_owners_threshold_of_trust_and_says_how_the_score_stands_to_it(
+    tmp_path: Path,
+) -> None:
+    places = find_places(str(tmp_path))
+    places.make()
+    node = FakeNode(tmp_path)
+    token = load_or_make_token(places.token_file)
+    api = LocalApi(node, token)
+    await api.start(port=0)
+    try:
+        for score, said in ((49, "below your mark of 50"), (50, "your mark is 50")):
+            state = replace(node.picture.node, trust_score=score)
+            node.picture = replace(node.picture, node=state, trust_threshold=50)
+            answer = await wire.ask(api.port, "/dashboard", token=token, headers=BROWSER)
+            page = answer.body.decode()
+            assert 'class="wanted" d="M50 0V10"' in page
+            assert said in page
+    finally:
+        await api.close()
