@@ -27,6 +27,7 @@ class ClusterServers:
     configs: list[Path]
     authority: Authority
     processes: list[asyncio.subprocess.Process]
+    between: int  # port by which they reach one another
 
     @property
     def credential(self) -> Path:
@@ -46,6 +47,13 @@ class ClusterServers:
         async with asyncio.timeout(LIMIT_S):
             while _is_free(HOSTS[number], port):
                 await asyncio.sleep(0.05)
+
+    async def end(self, number: int) -> None:
+        """As its owner does."""
+        process = self.processes[number]
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), LIMIT_S)
 
     async def kill(self, number: int) -> None:
         """As a power cut."""
@@ -86,7 +94,8 @@ async def cluster(home: Path) -> AsyncIterator[ClusterServers]:
     told = json.loads(out)
     authority = open_authority(home / "pool" / "nats", time.time)
     assert isinstance(authority, Authority)
-    made = ClusterServers(home, told["servers"], [Path(each) for each in told["configs"]], authority, [])
+    configs = [Path(each) for each in told["configs"]]
+    made = ClusterServers(home, told["servers"], configs, authority, [], between)
     try:
         for number in range(len(HOSTS)):
             await made.start(number)

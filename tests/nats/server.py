@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.nats.authority import SERVER, Authority, make_authority
@@ -86,7 +87,13 @@ async def running_server(folder: Path) -> AsyncIterator[Server]:
         await server.end()
 
 
-async def enrolled(server: Server, name: str, account: str = "") -> Credential:
+class Admitting(Protocol):
+    """A server or a cluster, with the keys of its pool."""
+
+    authority: Authority
+
+
+async def enrolled(server: Admitting, name: str, account: str = "") -> Credential:
     """A worker's credential, by invitation as people do it."""
     invited: asyncio.Future[Credential] = asyncio.get_running_loop().create_future()
     waiting = asyncio.create_task(host(server.authority, name, 60, invited.set_result, account))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.pool.nats.connection import connect
 from hivemind_worker.pool.nats.credential import Credential, keep
 from hivemind_worker.pool.nats.subjects import WorkerId, asks, wish_subject
-from tests.contract.local_pool import result_zip, until
+from tests.contract.local_pool import result_zip, tiny_worker, until
 from tests.nats.here import PoolOnEngine, secure_pool
 from tests.nats.server import Server, enrolled, running_server
 from tests.nats.worker import AskingWorker, asking_worker
@@ -236,3 +237,33 @@ async def test_what_a_machine_earns_goes_to_its_account_and_stands_beside_it(
         assert (await attic.client.send_result(TaskId("t"), archive)).delivered
     seen = await fleet(attic)
     assert (seen.balance, seen.machines[0].earned) == (5, 5)
+
+
+async def test_machines_that_the_pool_calls_are_listed_to_their_owner_alone_and_nothing_is_asked_of_them(
+    ground: Ground,
+) -> None:
+    token = await ground.pool.account("ada")
+    larch, birch = await ground.worker("larch"), await ground.worker("birch")
+    await machine(larch, "larch", "idle")
+    await machine(birch, "birch", "idle")
+    odd = "box > * of.anna"  # any name: no worker that asks could have it
+    async with (
+        tiny_worker(ground.pool, "anna", odd, gpu_score=9) as box,
+        tiny_worker(ground.pool, "bert", "other"),
+    ):
+        assert (await ground.pool.upload(token, "t", cpu_score=200, memory_gb=3, gpu_score=9)).success
+        await asyncio.wait_for(box.offered.wait(), 10)
+        seen = await machine(larch, odd, "running")
+        assert (seen.is_called, seen.online, seen.standing.running, seen.earned) == (True, True, 1, 0)
+        assert [each.name for each in (await fleet(birch)).machines] == ["birch", "other"]
+
+        refused = await larch.client.fleet.wish(WishKind.PAUSE, ["larch", odd])
+        assert isinstance(refused, Problem) and refused.code is FaultCode.MACHINE_IS_CALLED
+        assert larch.wishes == [], "nothing is half done"
+        assert await larch.client.fleet.wish(WishKind.FINISH, None) == Told(now=("larch",), later=())
+
+        assert (await box.send_result("t", result_zip())).success
+        idle = await machine(larch, odd, "idle")
+        assert (idle.earned, idle.standing.running) == (5, 0)
+        ground.pool.clock.now += ONLINE_S + 1
+        assert not (await machine(larch, odd, "idle")).online

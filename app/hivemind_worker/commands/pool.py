@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hivemind_worker.commands import pool_nats_config
+from hivemind_worker.commands import pool_nats_config, pool_servers
 from hivemind_worker.commands.layout import aligned
 from hivemind_worker.commands.login import read_password
 from hivemind_worker.commands.pool_nats import add_parsers, for_owner, pool_credential_file
@@ -65,8 +65,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(func=run_pool)
-    parts = parser.add_subparsers(metavar="user|worker|nats-config", title="accounts and workers")
+    parts = parser.add_subparsers(metavar="user|worker|nats-config|servers", title="accounts and workers")
     pool_nats_config.add_parser(parts)
+    pool_servers.add_parser(parts)
     add_parsers(parts)
     user = parts.add_parser("user", help="accounts")
     verbs = user.add_subparsers(metavar="add|list", required=True)
@@ -151,7 +152,9 @@ async def _run_on_disk(book: SqlitePoolBook, args: argparse.Namespace) -> int:
         return fail(address, args.json)
     try:
         store = DiskStore(pool_folder(), asyncio.to_thread)
-        return await _serve(book, store, address, pool_folder() / "endpoint.json", args)
+        return await _serve(
+            book, store, address, pool_folder() / "endpoint.json", args, ended=asyncio.Event()
+        )
     finally:
         await pool.close()
 
@@ -169,21 +172,22 @@ async def _run_on_engine(args: argparse.Namespace) -> int:
     if isinstance(address, Problem):
         return fail(for_owner(address), args.json)
     try:
-        return await _serve(
-            pool.book, NatsStore(pool.engine), address, folder / f"endpoint-{os.getpid()}.json", args
-        )
+        endpoint = folder / f"endpoint-{os.getpid()}.json"
+        code = await _serve(pool.book, NatsStore(pool.engine), address, endpoint, args, ended=pool.book.ended)
+        return code if pool.book.problem is None else fail(pool.book.problem, args.json)
     finally:
         await pool.close()
 
 
 async def _serve(
-    book: PoolBook, store: Store, address: str, endpoint: Path, args: argparse.Namespace
+    book: PoolBook, store: Store, address: str, endpoint: Path, args: argparse.Namespace, *,
+    ended: asyncio.Event,
 ) -> int:  # fmt: skip
     metrics = await _metrics(book, store, args.metrics)
     if isinstance(metrics, Problem):
         return fail(metrics, args.json)
     try:
-        ended = _end_signal()
+        _end_by_signal(ended)
         _announce(endpoint, address, metrics[1] if metrics else "", args.json)
         if not await book.accounts():
             _hint("No account yet. Make one with: hivemind-worker pool user add NAME", args.json)
@@ -217,15 +221,14 @@ async def _metrics(book: PoolBook, store: Store, listen: str) -> tuple[MetricsPo
     return port, bound
 
 
-def _end_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+def _end_by_signal(ended: asyncio.Event) -> None:
+    """SIGINT and SIGTERM set it."""
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, ended.set)
         except NotImplementedError:  # Windows: the loop must be woken from the outside
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set))
-    return ended
 
 
 def _announce(endpoint: Path, address: str, metrics: str, json_output: bool) -> None:

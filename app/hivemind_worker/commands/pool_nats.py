@@ -70,6 +70,8 @@ def guarded(verb: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Nam
     def run(args: argparse.Namespace) -> int:
         try:
             return verb(args)
+        except BrokenPipeError:
+            raise  # whoever read the output has gone: no trouble with a file
         except OSError as error:
             about = f"{error.filename or ''} {error.strerror or error}".strip()
             return fail(Problem(code=FaultCode.NO_PERMISSION, about=about), args.json)

@@ -83,8 +83,10 @@ class FaultCode(StrEnum):
     NO_SUCH_WORKER = "no_such_worker"
     NO_FLEET = "no_fleet"
     NO_SUCH_MACHINE = "no_such_machine"
+    MACHINE_IS_CALLED = "machine_is_called"
     NO_STREAMS = "no_streams"
     NO_QUORUM = "no_quorum"
+    LATER_POOL = "later_pool"
     SERVER_UNREACHABLE = "server_unreachable"
     NATS_IN_THE_OPEN = "nats_in_the_open"
     # the pool's network
@@ -389,6 +391,16 @@ FAULTS: dict[FaultCode, Fault] = {
     FaultCode.NO_QUORUM: _owner(
         "The pool's NATS server answers and keeps nothing at present: {about}.",
         "Of a cluster more than half of the servers must run: start the others, then try again.",
+        exit_code=4,
+    ),
+    FaultCode.LATER_POOL: _owner(
+        "A later version of this program has taken over the pool's records ({about}).",
+        "Nothing was changed. Install that version here too, then start the pool again.",
+        exit_code=4,
+    ),
+    FaultCode.MACHINE_IS_CALLED: _owner(
+        "The pool calls this machine, and has no word for a pause in that protocol: {about}.",
+        "Pause it at the computer itself; nothing was asked of any machine.",
         exit_code=4,
     ),
     FaultCode.NO_STREAMS: _owner(

@@ -66,6 +66,7 @@ class Machine:
     earned: int = 0  # CPT that it earned at this pool, as far as the pool has counted
     waiting: Wish | None = None  # what it was not there to hear yet
     is_this: bool = False
+    is_called: bool = False  # the pool calls it, and knows only what it reports; nothing can be asked of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,17 @@ class PoolCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """A server of a cluster, and how far it is with one stream: so many writes behind who leads."""
+
+    server: str
+    stream: str
+    leads: bool
+    is_current: bool
+    behind: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFigures:
     """One stream of a NATS server. Without a limit of its own, `limit_bytes` is None."""
 

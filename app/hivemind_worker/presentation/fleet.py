@@ -15,6 +15,7 @@ from hivemind_worker.presentation.moments import moment_words
 from hivemind_worker.presentation.page_words import LOOKS, short_name
 from hivemind_worker.presentation.plain_text import shown_line
 
+UNKNOWN: Final = "–"
 SHOWN_TEXT: Final = 300  # letters of a verdict
 COLUMNS = (
     mark("Machine"), mark("State"), mark("Why"), mark("Tasks"), mark("Earned"), mark("Trust"), mark("Seen"),
@@ -78,15 +79,22 @@ def fleet_rows(fleet: Fleet) -> tuple[MachineRow, ...]:
 
 
 def _row(machine: Machine, now_s: float) -> MachineRow:
-    standing = machine.standing
+    standing, name = machine.standing, shown_line(machine.name)
     return MachineRow(
         name=machine.name,
-        title=_("{name} (this one)", name=machine.name) if machine.is_this else machine.name,
+        title=_("{name} (this one)", name=name) if machine.is_this else name,
         look=_look(machine), why=_why(machine, now_s), waiting=_waiting(machine, now_s),
-        tasks=_("{running} of {places}", running=standing.running, places=standing.places),
-        earned=f"{machine.earned:,} CPT", trust=f"{standing.trust:,}", seen=_seen(machine, now_s),
+        tasks=_tasks(machine), earned=f"{machine.earned:,} CPT",
+        trust=UNKNOWN if machine.is_called else f"{standing.trust:,}", seen=_seen(machine, now_s),
         online=machine.online, is_this=machine.is_this, wishes=_wishes(machine),
     )  # fmt: skip
+
+
+def _tasks(machine: Machine) -> str:
+    standing = machine.standing
+    if machine.is_called:  # how many it may have it does not tell the pool
+        return str(standing.running)
+    return _("{running} of {places}", running=standing.running, places=standing.places)
 
 
 def _look(machine: Machine) -> Look:
@@ -101,6 +109,8 @@ def _why(machine: Machine, now_s: float) -> str:
     """The first verdict; of a machine that is away, since when."""
     if not machine.online:
         return _("Not heard from since {time}.", time=moment_words(machine.seen_s, now_s))
+    if machine.is_called:
+        return _("The pool calls this machine. Pause or resume it at the computer itself.")
     since_s = machine.standing.since_s
     since = _("(since {time})", time=moment_words(since_s, now_s)) if since_s else ""
     return " ".join(part for part in (shown_line(machine.standing.text), since) if part)
@@ -122,6 +132,8 @@ def _seen(machine: Machine, now_s: float) -> str:
 
 def _wishes(machine: Machine) -> tuple[WishKind, ...]:
     """What makes sense to ask, the likeliest first; what waits counts as if it were done."""
+    if machine.is_called:
+        return ()
     status, waiting = machine.standing.status, machine.waiting
     if waiting is not None:
         status = AFTER[waiting.kind]
@@ -175,6 +187,7 @@ def _report(machine: Machine) -> dict[str, object]:
             "code": standing.code, "text": standing.text, "since": iso(standing.since_s),
             "ends_at": iso(standing.ends_at_s),
         },
+        "called": machine.is_called,
         "running_tasks": standing.running, "max_concurrent_tasks": standing.places,
         "earned": machine.earned, "trust_score": standing.trust, "version": standing.version,
         "waiting": None if machine.waiting is None else _wish_report(machine.waiting),

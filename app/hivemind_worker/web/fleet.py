@@ -42,7 +42,8 @@ NAMES = {**listed(TEXT), "minItems": 1, "maxItems": MOST_NAMES}
 VERDICT = record(code=TEXT, text=TEXT, since=MAYBE_TIME, ends_at=MAYBE_TIME)
 WAITING = record(wish=words(*WishKind), by=TEXT, at=MAYBE_TIME, until=MAYBE_TIME)
 MACHINE = record(
-    name=TEXT, title=TEXT, this=FLAG, online=FLAG, seen=MAYBE_TIME, status=words(*STATUS), verdict=VERDICT,
+    name=TEXT, title=TEXT, this=FLAG, called=FLAG, online=FLAG, seen=MAYBE_TIME, status=words(*STATUS),
+    verdict=VERDICT,
     running_tasks=COUNT, max_concurrent_tasks=COUNT, earned=COUNT, trust_score=WHOLE, version=TEXT,
     waiting=maybe(WAITING),
 )  # fmt: skip
@@ -129,5 +130,5 @@ def _length_s(body: dict[str, object]) -> float | Refusal | None:
 
 
 def _refused(problem: Problem) -> Refusal:
-    unknown = problem.code is FaultCode.NO_SUCH_MACHINE
+    unknown = problem.code is FaultCode.NO_SUCH_MACHINE  # one that is called is there: a conflict
     return Refusal(status=HTTPStatus.NOT_FOUND if unknown else HTTPStatus.CONFLICT, problem=problem)

@@ -6,11 +6,14 @@ holds anything that the others need. What is open is also kept in memory, as the
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
     Moved,
@@ -26,6 +29,8 @@ from hivemind_worker.pool.nats.layout import (
     ACCOUNTS,
     CLAIMS,
     DAY_S,
+    FORMAT,
+    FORMAT_MARK,
     LAST_USER_ID,
     LISTS,
     MOST_BACK,
@@ -74,6 +79,9 @@ class NatsPoolBook:
         self._changed: list[Callable[[], None]] = []
         self._watching: list[Callable[[TaskRecord], None]] = []
         self.counts = PoolCounts()
+        self.problem: Problem | None = None
+        self.ended = asyncio.Event()
+        """Set when the pool is served no longer from here; `problem` says why."""
         self._earned: list[Callable[[str, int], Awaitable[None]]] = []
         self._paying: set[TaskKey] = set()
         self._stumbled: set[TaskKey] = set()
@@ -83,11 +91,27 @@ class NatsPoolBook:
         problem = await self._engine.open()
         if problem is None:
             try:
-                await self._engine.follow(NODES, NODES.subjects[0], self._take_node)
-                await self._engine.follow(TASKS, TASKS.subjects[0], self._take_task)
+                problem = await self._agree_on_format()
+                await self._engine.follow(NODES, NODES.subjects[0], self._take_node, self._nodes.clear)
+                await self._engine.follow(TASKS, TASKS.subjects[0], self._take_task, self._open.clear)
             except OSError as error:
-                problem = why_not(error)
+                problem = self.problem or why_not(error)
         return problem
+
+    async def _agree_on_format(self) -> Problem | None:
+        """Only with records that this program knows; a later process may raise their format at any time."""
+        if await self._engine.read(ACCOUNTS, FORMAT_MARK) is None:
+            with contextlib.suppress(OSError):  # a full server takes it at another start
+                await self._engine.write(FORMAT_MARK, str(FORMAT).encode(), over=0)
+        await self._engine.follow(ACCOUNTS, FORMAT_MARK, self._take_format, lambda: None)
+        return self.problem
+
+    def _take_format(self, kept: Kept) -> None:
+        if int(kept.data) > FORMAT:
+            about = f"format {int(kept.data)}; this program knows {FORMAT}"
+            self.problem = Problem(code=FaultCode.LATER_POOL, about=about)
+            self._engine.retire(sentence(self.problem.code, about))
+            self.ended.set()
 
     async def close(self) -> None:
         """End the connection."""
@@ -286,6 +310,10 @@ class NatsPoolBook:
     def node(self, node_id: str) -> PoolNode | None:
         """One node as last heard of."""
         return self._nodes.get(node_id)
+
+    def called_by(self, account: str) -> list[PoolNode]:
+        """Nodes of an account that the pool calls."""
+        return [node for node in self._nodes.values() if not node.asks and node.account == account]
 
     def _take_node(self, kept: Kept) -> None:
         node = node_of(kept.data)

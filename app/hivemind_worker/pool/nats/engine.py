@@ -24,11 +24,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
-from nats.js.api import DeliverPolicy, RawStreamMsg, StorageType, StreamConfig
+from nats.js.api import DeliverPolicy, PeerInfo, RawStreamMsg, StorageType, StreamConfig
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.pool_figures import StreamFigures
+from hivemind_worker.model.pool_figures import Keeper, StreamFigures
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.nats.layout import CLOCK, STREAMS, Stream, stream_of
 
@@ -45,6 +45,7 @@ GONE = (10037, 10043, 10057)  # no such message
 API = "$JS.API.STREAM.MSG"
 ACK_WORDS = 9
 FULL = (10002, 10023, 10047, 10077)  # of an account, a server, a stream
+NOT_YET = (10005, 10049)  # no servers to place a stream at; it is being made there
 NOTHING_YET = b""
 
 Connect = Callable[[Callable[[], None]], Awaitable[Client | Problem]]
@@ -73,6 +74,7 @@ class Engine:
         self._on_open: list[Callable[[Client], Awaitable[None]]] = []
         self._followed: list[JetStreamContext.PushSubscription] = []
         self._lost_looks = 0
+        self._retired = ""
 
     async def open(self) -> Problem | None:
         """Connect and make the streams that are not there yet; why not, otherwise."""
@@ -168,9 +170,13 @@ class Engine:
         Raises:
             OSError: there is none.
         """
-        if self._client is None:
-            raise OSError("the pool's NATS server is away")
+        if self._client is None or self._retired:
+            raise OSError(self._retired or "the pool's NATS server is away")
         return self._client
+
+    def retire(self, reason: str) -> None:
+        """Read and write nothing more: the reason is what every call fails with."""
+        self._retired = reason
 
     async def read(self, stream: Stream, subject: str) -> Kept | None:
         """The last record of a subject, from the stream's leader; None when there is none."""
@@ -277,6 +283,15 @@ class Engine:
             limit_bytes=most if most is not None and most > 0 else None,
         )  # fmt: skip
 
+    async def keepers(self, stream: Stream) -> list[Keeper]:
+        """The servers that keep a stream, who leads first; none of a server that is alone."""
+        async with self._alive():
+            found = (await _insist(self.client, lambda jetstream: jetstream.stream_info(stream.name))).cluster
+        if found is None or not found.replicas or not found.leader:
+            return []
+        leader = Keeper(server=found.leader, stream=stream.name, leads=True, is_current=True, behind=0)
+        return [leader, *(_keeper(each, stream.name) for each in found.replicas)]
+
     async def room(self) -> tuple[int, int | None]:
         """Bytes that the account keeps on disk, and the most it may; None without a limit of its own."""
         async with self._alive():
@@ -328,27 +343,42 @@ class Engine:
             with contextlib.suppress(Error, OSError):
                 await subscription.unsubscribe()
 
-    async def follow(self, stream: Stream, subject: str, took: Callable[[Kept], None]) -> None:
+    async def follow(
+        self, stream: Stream, subject: str, took: Callable[[Kept], None], forget: Callable[[], None]
+    ) -> None:
         """Pass on the last record of each subject and every later one, also over later connections.
 
-        Returns when what there was has been passed on.
+        Returns when what there was has been passed on. `forget` is called before, when the stream was brought
+        back from an earlier copy: what was passed on then may never have been.
         """
+        newest = 0
 
         async def furnish(client: Client) -> None:
+            nonlocal newest
             jetstream, caught_up = client.jetstream(timeout=FOLLOW_S), asyncio.Event()
+            found = await _insist(client, lambda jetstream: jetstream.stream_info(stream.name))
+            if newest > found.state.last_seq:
+                log.warning("%s was brought back from an earlier copy", stream.name)
+                newest = 0
+                forget()
 
             async def heard(message: Msg) -> None:
+                nonlocal newest
                 kept, pending = _delivered(message)
-                took(kept)
+                newest = max(newest, kept.revision)
+                try:
+                    took(kept)
+                except (ValueError, KeyError, TypeError, OSError) as error:
+                    log.error("%s is left as it is: %s", kept.subject, error)
                 if pending == 0:
                     caught_up.set()
 
-            found = await jetstream.subscribe(
+            subscription = await jetstream.subscribe(
                 subject, stream=stream.name, ordered_consumer=True, cb=heard,
                 deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
             )  # fmt: skip
-            self._followed.append(found)
-            info = await found.consumer_info()
+            self._followed.append(subscription)
+            info = await subscription.consumer_info()
             if info.num_pending or (info.delivered and info.delivered.consumer_seq):
                 async with asyncio.timeout(FIRST_S):
                     await caught_up.wait()
@@ -398,9 +428,18 @@ def _headers(raw: bytes) -> dict[str, str]:
     return {name: value.strip() for name, found, value in lines if found}
 
 
+def _keeper(peer: PeerInfo, stream: str) -> Keeper:
+    is_current = bool(peer.current) and not peer.offline and not peer.lag
+    return Keeper(
+        server=peer.name or "?", stream=stream, leads=False, is_current=is_current, behind=peer.lag or 0
+    )
+
+
 def why_not(error: OSError) -> Problem:
     """Of a server that answers and does not keep: it has no streams at all, or its cluster does not agree."""
-    waits = isinstance(error.__cause__, (nats.errors.TimeoutError, ServiceUnavailableError, TimeoutError))
+    cause = error.__cause__
+    waits = isinstance(cause, (nats.errors.TimeoutError, TimeoutError))
+    waits = waits or (isinstance(cause, APIError) and _is_passing(cause))
     return Problem(code=FaultCode.NO_QUORUM if waits else FaultCode.NO_STREAMS, about=str(error))
 
 
@@ -414,9 +453,16 @@ async def _insist(client: Client, ask: Callable[[JetStreamContext], Awaitable[An
         begun = time.monotonic()
         try:
             return await ask(client.jetstream(timeout=answer_s))
-        except (nats.errors.TimeoutError, NoStreamResponseError, ServiceUnavailableError):
+        except (nats.errors.TimeoutError, NoStreamResponseError, APIError) as error:
+            if isinstance(error, APIError) and not _is_passing(error):
+                raise
             await asyncio.sleep(max(0.0, min(answer_s, 1.0) - (time.monotonic() - begun)))
     return await ask(client.jetstream(timeout=ANSWERS_S[-1]))
+
+
+def _is_passing(error: APIError) -> bool:
+    """Whether servers that have just started say so until they know each other."""
+    return isinstance(error, ServiceUnavailableError) or error.err_code in NOT_YET
 
 
 def _delivered(message: Msg) -> tuple[Kept, int]:

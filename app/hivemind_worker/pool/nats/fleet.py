@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -25,14 +25,17 @@ from hivemind_worker.model.fleet import (
     Wish,
     WishKind,
 )
+from hivemind_worker.model.pool_records import PoolNode, PoolTaskState
 from hivemind_worker.pool.local.limits import bad_amounts, bad_text
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine, Kept
-from hivemind_worker.pool.nats.layout import FLEET, machine_subject, wanted_subject
+from hivemind_worker.pool.nats.layout import FLEET, machine_of, machine_subject, unknown_of, wanted_subject
 from hivemind_worker.pool.nats.subjects import WorkerId, wish_subject
 
 Answer = dict[str, Any]
 MOST_WISHED = 1000
+CALLED = "called"
+"""Code of the standing that the pool makes up for a machine that it calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,12 @@ class MachineRecord:
     at_s: float
     obeyed: int = 0  # number of the last wish that it has heard
     earned: int = 0
+    later: Mapping[str, Any] = field(default_factory=dict)  # fields of later versions, which stay as they are
+
+    def to_json(self) -> bytes:
+        """As it is kept."""
+        values = asdict(self)
+        return json.dumps(values.pop("later") | values).encode()
 
 
 class FleetDesk:
@@ -57,11 +66,12 @@ class FleetDesk:
     async def open(self) -> None:
         """Take in what is kept, and hear of every change from now on."""
         self._book.listen_to_rewards(self._earned)
-        await self._engine.follow(FLEET, machine_subject("*"), self._take_machine)
-        await self._engine.follow(FLEET, wanted_subject("*"), self._take_wish)
+        await self._engine.follow(FLEET, FLEET.subjects[0], self._take_machine, self._machines.clear)
+        await self._engine.follow(FLEET, FLEET.subjects[1], self._take_wish, self._wanted.clear)
 
     def _take_machine(self, kept: Kept) -> None:
-        name, known = kept.subject.rpartition(".")[2], self._machines.get(kept.subject.rpartition(".")[2])
+        name = machine_of(kept.subject)
+        known = self._machines.get(name)
         if known is None or kept.revision > known[1]:
             self._machines[name] = _record(kept.data), kept.revision
 
@@ -108,11 +118,14 @@ class FleetDesk:
         if wish.until_s is not None and wish.kind is not WishKind.PAUSE:
             raise ValueError("only a pause has an end")
         own, wanted = self._of(worker.account), untrusted.get("to")
-        names = own if wanted is None else [str(each) for each in wanted[:MOST_WISHED]]
+        told = [name for name in own if self._called(name) is None]
+        names = told if wanted is None else [str(each) for each in wanted[:MOST_WISHED]]
         foreign = [name for name in names if name not in own]
         if foreign:
             code = FaultCode.NO_SUCH_MACHINE.value
             return {"problem": foreign[0][:NAME_BYTES], "retry": False, "code": code}
+        if called := [name for name in names if name not in told]:
+            return {"problem": called[0], "retry": False, "code": FaultCode.MACHINE_IS_CALLED.value}
         for name in names:
             await self._want(name, worker.account, wish)
         return {"now": [name for name in names if self._is_online(name)],
@@ -138,18 +151,53 @@ class FleetDesk:
         return tuple(self._seen(name) for name in self._of(account))
 
     def _of(self, account: str) -> list[str]:
-        return sorted(name for name, (record, _) in self._machines.items() if record.account == account)
+        """Those that ask for work, and those that the pool calls: it knows who registered them."""
+        asking = {name for name, (record, _) in self._machines.items() if record.account == account}
+        called = {node.node_id for node in self._book.called_by(account)}
+        moved = {name for name in asking if (node := self._called(name)) and node.account != account}
+        return sorted((asking - moved) | called)
+
+    def _called(self, name: str) -> PoolNode | None:
+        node = self._book.node(name)
+        return node if node is not None and not node.asks else None
 
     def _seen(self, name: str) -> Machine:
-        record = self._machines[name][0]
+        called, record = self._called(name), self._record_of(name)
         return Machine(
-            name=name, standing=record.standing, seen_s=self._seen_s(name), online=self._is_online(name),
-            earned=record.earned, waiting=self._waiting(name),
+            name=name, standing=self._reported(called) if called else record.standing,
+            seen_s=self._seen_s(name), online=self._is_online(name), earned=record.earned,
+            waiting=None if called else self._waiting(name), is_called=called is not None,
+        )  # fmt: skip
+
+    def _record_of(self, name: str) -> MachineRecord:
+        """What is noted of one of `_of`; of one that is called nothing, before it has earned."""
+        known = self._machines[name][0] if name in self._machines else None
+        return self._as_called(name, known) or self._machines[name][0]
+
+    def _as_called(self, name: str, known: MachineRecord | None) -> MachineRecord | None:
+        """The same; a new one where the pool calls the machine, and what is noted was another owner's."""
+        called = self._called(name)
+        if called is None or (known is not None and known.account == called.account):
+            return known
+        return MachineRecord(
+            account=called.account, standing=self._reported(called), at_s=called.heard_at_s
+        )  # fmt: skip
+
+    def _reported(self, node: PoolNode) -> Standing:
+        """All that the pool knows of a machine that it calls."""
+        running = sum(
+            record.task.state is PoolTaskState.RUNNING for record in self._book.held_by(node.node_id)
+        )
+        return Standing(
+            title=node.node_id, status="running" if running else "idle", code=CALLED, text="",
+            since_s=None, ends_at_s=None, running=running, places=0, trust=0, version="",
         )  # fmt: skip
 
     def _seen_s(self, name: str) -> float:
         node = self._book.node(name)
-        return max(self._machines[name][0].at_s, node.heard_at_s if node and node.asks else 0.0)
+        if node is not None and not node.asks:
+            return node.heard_at_s
+        return max(self._machines[name][0].at_s, node.heard_at_s if node else 0.0)
 
     def _is_online(self, name: str) -> bool:
         return self._clock() - self._seen_s(name) <= ONLINE_S
@@ -160,8 +208,12 @@ class FleetDesk:
         return wish if fits and wish is not None and not wish.is_over(self._clock()) else None
 
     async def _earned(self, name: str, amount: int) -> None:
-        if name in self._machines:
-            await self._change(name, lambda now: now and replace(now, earned=now.earned + amount))
+        if name in self._machines or self._called(name) is not None:
+            await self._change(name, lambda known: self._with_earned(name, known, amount))
+
+    def _with_earned(self, name: str, known: MachineRecord | None, amount: int) -> MachineRecord | None:
+        now = self._as_called(name, known)
+        return now and replace(now, earned=now.earned + amount)
 
     async def _change(
         self, name: str, change: Callable[[MachineRecord | None], MachineRecord | None]
@@ -172,8 +224,7 @@ class FleetDesk:
             after = change(before)
             if after is None:
                 return
-            content = json.dumps(asdict(after)).encode()
-            number = await self._engine.write(machine_subject(name), content, over=revision)
+            number = await self._engine.write(machine_subject(name), after.to_json(), over=revision)
             if number is not None:
                 self._machines[name] = after, number
                 return
@@ -184,7 +235,8 @@ class FleetDesk:
 def _record(content: bytes) -> MachineRecord:
     values = json.loads(content)
     standing = Standing(**_known(Standing, values.pop("standing")))
-    return MachineRecord(**_known(MachineRecord, {**values, "standing": standing}))
+    later = unknown_of(MachineRecord, values)
+    return MachineRecord(**_known(MachineRecord, {**values, "standing": standing}), later=later)
 
 
 def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:

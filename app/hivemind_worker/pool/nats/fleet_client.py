@@ -42,7 +42,8 @@ class FleetClient:
 
     async def run(self, worker: WorkerId) -> None:
         """Tell how this machine stands, when that changes and each half minute, until cancelled."""
-        self._told, self._tell_at = None, 0.0
+        # Numbers begin anew where the pool was brought back from a copy; it knows itself what was obeyed.
+        self._told, self._tell_at, self._obeyed = None, 0.0, 0
         while True:
             standing = self._standing()
             if standing is not None and (
@@ -141,8 +142,17 @@ def _fleet(answer: dict[str, Any]) -> Fleet:
 def _machine(values: dict[str, Any]) -> Machine:
     waiting = values["waiting"]
     return Machine(
-        name=str(values["name"]), standing=Standing(**values["standing"]), seen_s=float(values["seen_s"]),
-        online=values["online"] is True, earned=int(values["earned"]),
-        waiting=None if waiting is None else Wish(**{**waiting, "kind": WishKind(waiting["kind"])}),
-        is_this=values.get("is_this") is True,
+        name=str(values["name"]), standing=Standing(**_known(Standing, values["standing"])),
+        seen_s=float(values["seen_s"]), online=values["online"] is True, earned=int(values["earned"]),
+        waiting=None if waiting is None else _waiting(waiting), is_this=values.get("is_this") is True,
+        is_called=values.get("is_called") is True,
     )  # fmt: skip
+
+
+def _waiting(values: dict[str, Any]) -> Wish:
+    return Wish(**{**_known(Wish, values), "kind": WishKind(values["kind"])})
+
+
+def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Without what a later version of the pool has added."""
+    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from hivemind_worker.model.pool_records import PoolAccount, PoolNode, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskId, TaskKey
-from hivemind_worker.pool.nats.subjects import ROOT, token
+from hivemind_worker.pool.nats.subjects import ROOT, WORKER_NAME, text_of, token
 
+FORMAT = 1
+"""Of all records together, as `FORMAT_MARK` tells. A new field does not raise it: who does not know one
+keeps it as it is. What older versions would misread does: they say so, write nothing more, and end."""
 DAY_S = 24 * 60 * 60.0
 KEPT_S = 90 * DAY_S
 """How long a task is kept after its last change: record, log and result go together."""
@@ -64,6 +67,7 @@ def stream_of(subject: str) -> Stream:
 CLOCK = f"{ROOT}.claim.clock"
 SIGNING_KEY = f"{ROOT}.pool.signing-key"
 LAST_USER_ID = f"{ROOT}.pool.last-user-id"
+FORMAT_MARK = f"{ROOT}.pool.format"
 
 
 def task_subject(key: TaskKey) -> str:
@@ -97,8 +101,14 @@ def node_subject(node_id: str) -> str:
 
 
 def machine_subject(worker: str) -> str:
-    """Where it lies how a worker stands."""
-    return f"{ROOT}.machine.{worker}"
+    """Where it lies how a worker stands; one that the pool calls may have any name."""
+    return f"{ROOT}.machine.{worker if WORKER_NAME.fullmatch(worker) else f'_{token(worker)}'}"
+
+
+def machine_of(subject: str) -> str:
+    """Whose `machine_subject` it is."""
+    name = subject.rpartition(".")[2]
+    return text_of(name[1:]) if name.startswith("_") else name
 
 
 def wanted_subject(worker: str) -> str:
@@ -123,11 +133,14 @@ class TaskRecord:
     back: int = 0  # times that a node which asked for it was busy after all
     refused: tuple[str, ...] = ()  # nodes that asked for it and cannot do it
     owed: tuple[str, int] | None = None  # account and tokens of a reward that is on its way
+    later: Mapping[str, Any] = field(default_factory=dict)  # fields of later versions, which stay as they are
 
     def to_json(self) -> bytes:
         """As it is kept."""
         values = {name: getattr(self, name) for name in RECORD_NAMES}
-        return json.dumps({**values, "task": _values(self.task, TASK_NAMES)}).encode()
+        later = dict(values.pop("later"))
+        task = {**later.pop("task", {}), **_values(self.task, TASK_NAMES)}
+        return json.dumps({**later, **values, "task": task}).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +150,7 @@ class AccountRecord:
     account: PoolAccount
     leaving: Mapping[str, tuple[str, int]]  # taken off here, by the payment's id: to whom, and how much
     arrived: tuple[str, ...] = ()  # ids of payments added here that the other side does not know of yet
+    later: Mapping[str, Any] = field(default_factory=dict)  # fields of later versions, which stay as they are
 
     def to_json(self) -> bytes:
         """As it is kept."""
@@ -146,7 +160,7 @@ class AccountRecord:
             "digest": account.digest.hex(), "balance": account.balance,
             "leaving": dict(self.leaving), "arrived": self.arrived,
         }  # fmt: skip
-        return json.dumps(values).encode()
+        return json.dumps({**self.later, **values}).encode()
 
     def with_balance(self, balance: int, **changes: Any) -> AccountRecord:
         """The same with another balance (and other payments)."""
@@ -154,8 +168,21 @@ class AccountRecord:
 
 
 def task_record(content: bytes) -> TaskRecord:
-    """What `to_json` wrote; fields of later versions are left out."""
-    values = json.loads(content)
+    """What `to_json` wrote, by whichever version.
+
+    Raises:
+        OSError: it is of no form that this one knows.
+    """
+    try:
+        return _task_record(json.loads(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(f"a task's record is unreadable ({error!r})") from error
+
+
+def _task_record(values: dict[str, Any]) -> TaskRecord:
+    later = unknown_of(TaskRecord, values)
+    if later_of_task := unknown_of(PoolTask, values["task"]):
+        later["task"] = later_of_task
     task = _known(PoolTask, values["task"])
     task["key"], task["task_id"] = TaskKey(task["key"]), TaskId(task["task_id"])
     task["state"] = PoolTaskState(task["state"])
@@ -164,19 +191,30 @@ def task_record(content: bytes) -> TaskRecord:
         task=PoolTask(**task), order=values.get("order", 0),
         archive=values.get("archive", ""), offered=tuple(values.get("offered", ())),
         lost=values.get("lost", 0), back=values.get("back", 0), refused=tuple(values.get("refused", ())),
-        owed=(owed[0], owed[1]) if owed else None,
+        owed=(owed[0], owed[1]) if owed else None, later=later,
     )  # fmt: skip
 
 
 def account_record(content: bytes) -> AccountRecord:
-    """What `to_json` wrote."""
-    values = json.loads(content)
+    """What `to_json` wrote, by whichever version.
+
+    Raises:
+        OSError: it is of no form that this one knows.
+    """
+    try:
+        return _account_record(json.loads(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(f"an account's record is unreadable ({error!r})") from error
+
+
+def _account_record(values: dict[str, Any]) -> AccountRecord:
     account = PoolAccount(
-        user_id=values["user_id"], name=values["name"], salt=bytes.fromhex(values["salt"]),
-        digest=bytes.fromhex(values["digest"]), balance=values["balance"],
+        user_id=values.pop("user_id"), name=values.pop("name"), salt=bytes.fromhex(values.pop("salt")),
+        digest=bytes.fromhex(values.pop("digest")), balance=values.pop("balance"),
     )  # fmt: skip
-    leaving = {name: (to[0], to[1]) for name, to in values["leaving"].items()}
-    return AccountRecord(account=account, leaving=leaving, arrived=tuple(values["arrived"]))
+    leaving = {name: (to[0], to[1]) for name, to in values.pop("leaving").items()}
+    arrived = tuple(values.pop("arrived"))
+    return AccountRecord(account=account, leaving=leaving, arrived=arrived, later=values)
 
 
 def node_to_json(node: PoolNode) -> bytes:
@@ -200,3 +238,8 @@ def _values(record: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
+
+
+def unknown_of(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a later version has added."""
+    return {name: value for name, value in values.items() if name not in kind.__dataclass_fields__}

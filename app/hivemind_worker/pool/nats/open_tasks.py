@@ -41,6 +41,11 @@ class OpenTasks:
         self._by_node: dict[str, dict[TaskKey, None]] = defaultdict(dict)
         self._waiting: dict[Demand, dict[TaskKey, None]] = defaultdict(dict)
 
+    def clear(self) -> None:
+        """Know nothing again."""
+        for each in (self._known, self._ended, self._by_state, self._by_node, self._waiting):
+            each.clear()
+
     def note(self, record: TaskRecord, revision: int) -> bool:
         """Take in a record; False when a later one is known."""
         key = record.task.key

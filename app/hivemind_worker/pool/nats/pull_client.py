@@ -408,8 +408,8 @@ def _told(answer: Msg) -> dict[str, Any]:
 
 
 def _refusal(values: dict[str, Any]) -> PoolError:
-    is_foreign = values.get("code") == FaultCode.NO_SUCH_MACHINE.value
-    code = FaultCode.NO_SUCH_MACHINE if is_foreign else FaultCode.POOL_REFUSED
+    told = (FaultCode.NO_SUCH_MACHINE, FaultCode.MACHINE_IS_CALLED)
+    code = next((each for each in told if values.get("code") == each.value), FaultCode.POOL_REFUSED)
     return PoolError(clean_words(str(values["problem"])), retry=values.get("retry") is True, code=code)
 
 
