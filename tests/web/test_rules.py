@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from hivemind_worker.model.events import ConditionReported, GpuPauseAsked, RetryAsked, RunModeAsked
+from hivemind_worker.model.judgement import RuleCode
 from hivemind_worker.model.preview import Preview, Span
 from hivemind_worker.model.rules import Level, preset
+from hivemind_worker.presentation.moments import moment_words
+from hivemind_worker.presentation.rule_rows import replay_words
 from tests.fakes.node import NOW_S
 from tests.web.conftest import Served
 
@@ -72,6 +75,22 @@ async def test_a_bad_body_is_refused_with_its_reason(served: Served, path: str, 
     assert answer.status == 400
     assert answer.values["detail"]
     assert served.node.asked == []
+
+
+async def test_a_condition_is_answered_with_the_moment_until_which_it_counts(served: Served) -> None:
+    body = {"name": "solar", "ok": False, "reason": "clouds", "ttl_s": 90}
+    told = (await served.post("/api/v1/conditions", body=body)).values["message"]
+    assert told.startswith(f"Noted until {moment_words(NOW_S + 90, NOW_S)}:")
+
+
+def test_less_than_two_hours_are_replayed_in_minutes() -> None:
+    def of(seconds: float) -> Preview:
+        span = Span(from_s=NOW_S, to_s=NOW_S + seconds, level=Level.FULL, cause=None)
+        off = Span(from_s=span.to_s, to_s=span.to_s + 600, level=Level.OFF, cause=RuleCode.SCHEDULE)
+        return Preview(spans=(span, off))
+
+    assert replay_words(of(480)) == "8 of 18 minutes, paused 1 time"
+    assert replay_words(of(4 * 3600)) == "4 of 4 hours, paused 1 time"
 
 
 async def test_a_preview_is_told_in_spans_and_in_words(served: Served) -> None:

@@ -12,7 +12,7 @@ from hivemind_worker.model.preview import Preview, Span
 from hivemind_worker.model.rules import DAYS, PRESETS, Level, Rules
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.yields import STEPS_MS, YieldTimes
-from hivemind_worker.presentation.amounts import duration_words, iso
+from hivemind_worker.presentation.amounts import HOUR_S, duration_words, iso
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.rule_words import LEVELS, WORDS, amount_words
 
@@ -225,9 +225,15 @@ def preview_words(preview: Preview) -> str:
 
 
 def replay_words(preview: Preview) -> str:
-    """31 of 168 hours, paused 14 times."""
+    """31 of 168 hours, paused 14 times; in minutes where less than two hours are remembered."""
     if not preview.spans:
         return _("Nothing is remembered yet: facts are kept every five minutes while the worker runs.")
+    if preview.whole_s < 2 * HOUR_S:
+        return translate_many(
+            "{minutes} of {whole} minutes, paused {count} time",
+            "{minutes} of {whole} minutes, paused {count} times",
+            preview.pauses, minutes=f"{preview.works_s / 60:.0f}", whole=f"{preview.whole_s / 60:.0f}",
+        )  # fmt: skip
     return translate_many(
         "{hours} of {whole} hours, paused {count} time", "{hours} of {whole} hours, paused {count} times",
         preview.pauses, hours=f"{preview.works_s / 3600:.0f}", whole=f"{preview.whole_s / 3600:.0f}",

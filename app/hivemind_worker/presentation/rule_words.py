@@ -16,7 +16,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.amounts import cores_words, duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words as fault_words
-from hivemind_worker.presentation.plain_text import short_image, shown_line
+from hivemind_worker.presentation.plain_text import shown_line
 from hivemind_worker.presentation.verdict import Verdict
 
 RUN_ANYWAY = mark("Work anyway for an hour: hivemind-worker mode run --for 1h")
@@ -176,7 +176,7 @@ def held_back(snapshot: Snapshot) -> Verdict | None:
 
 
 def _image_words(image: str) -> str:
-    return _("the built-in sandbox") if image == "wasm" else short_image(image)
+    return _("the built-in sandbox") if image == "wasm" else image.partition("@")[0]
 
 
 def _last_cause(last: FailureRun) -> str:

@@ -25,7 +25,7 @@ def strip(snapshot: Snapshot | None) -> Strip:
     if snapshot is None:
         return starting()
     first = verdicts(snapshot)[0]
-    return Strip(look=node_look(snapshot), reason=first.text, more=_more(snapshot))
+    return Strip(look=node_look(snapshot), reason=first.head or first.text, more=_more(snapshot))
 
 
 def _more(snapshot: Snapshot) -> str:

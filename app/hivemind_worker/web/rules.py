@@ -15,6 +15,7 @@ from hivemind_worker.model.rules import PRESETS, Rules, change_rules, rule_rows
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.faults import words
+from hivemind_worker.presentation.moments import moment_words
 from hivemind_worker.presentation.rule_rows import preview_report, preview_words, replay_words, rules_report
 from hivemind_worker.web.actions import done_report
 from hivemind_worker.web.answers import Refusal, answer, refusal, refuse
@@ -174,7 +175,9 @@ class RuleRoutes:
         told = body if isinstance(body, Refusal) else _condition(body, self._clock())
         if isinstance(told, Refusal):
             return refuse(request.path, told)
-        return await self._wish(request, ConditionReported(at_s=self._clock(), condition=told))
+        until = moment_words(told.ends_at_s, self._clock())
+        message = _("Noted until {time}: the rules go by it within some seconds.", time=until)
+        return await self._wish(request, ConditionReported(at_s=self._clock(), condition=told), message)
 
     async def mode(self, request: web.Request) -> web.Response:
         """{"mode": "run"} or {"mode": "rules"}, with "minutes" for a while."""
@@ -220,9 +223,11 @@ class RuleRoutes:
             return refusal(HTTPStatus.BAD_REQUEST, "minutes must be a number above 0, at most a year.")
         return self._clock() + minutes * 60
 
-    async def _wish(self, request: web.Request, command: Command) -> web.Response:
+    async def _wish(self, request: web.Request, command: Command, message: str | None = None) -> web.Response:
         refused = await wish(self._node, command)
-        return refuse(request.path, refused) if refused else answer(done_report(self._node.snapshot()))
+        if refused:
+            return refuse(request.path, refused)
+        return answer(done_report(self._node.snapshot(), message))
 
 
 def _refused(problems: tuple[Problem, ...]) -> Refusal:
