@@ -77,3 +77,24 @@ async def test_who_waits_in_vain_is_told_after_the_time() -> None:
     (task,) = await waiting(waiters, "b")
     assert await woken([task]) == [False]
     await end([task])
+
+
+async def test_no_word_of_a_task_goes_to_who_has_no_room_but_of_one_that_asks_for_little() -> None:
+    waiters = Waiters()
+    full = asyncio.create_task(waiters.wait("a", LONG_S, full=True))
+    (free,) = await waiting(waiters, "b")
+    waiters.wake_one()
+    assert await woken([full, free]) == [False, True]
+    waiters.wake_one()  # nobody else: the one without room sleeps on
+    assert await woken([full]) == [False]
+    waiters.wake_one(full=True)
+    assert await woken([full]) == [True]
+
+
+async def test_who_has_no_room_is_woken_when_it_has_some_again() -> None:
+    waiters = Waiters()
+    tasks = [asyncio.create_task(waiters.wait(name, LONG_S, full=True)) for name in ("a", "b")]
+    await asyncio.sleep(0)
+    waiters.wake("b")
+    assert await woken(tasks) == [False, True]
+    await end(tasks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,15 +11,19 @@ from hivemind_worker.model.pool_records import PoolNode, PoolTask
 ANY_GPU = frozenset({"", "any"})
 
 
+def _nothing() -> dict[str, int]:
+    return defaultdict(int)
+
+
 @dataclass(slots=True)
 class Load:
     """What the tasks on each node take together, by node id; grows as offers are made."""
 
-    cpu: Counter[str] = field(default_factory=Counter)
-    memory_gb: Counter[str] = field(default_factory=Counter)
-    gpu: Counter[str] = field(default_factory=Counter)
-    gpu_memory_gb: Counter[str] = field(default_factory=Counter)
-    tasks: Counter[str] = field(default_factory=Counter)
+    cpu: dict[str, int] = field(default_factory=_nothing)
+    memory_gb: dict[str, int] = field(default_factory=_nothing)
+    gpu: dict[str, int] = field(default_factory=_nothing)
+    gpu_memory_gb: dict[str, int] = field(default_factory=_nothing)
+    tasks: dict[str, int] = field(default_factory=_nothing)
 
     def add(self, node_id: str, task: PoolTask) -> None:
         """Count a task on a node."""
@@ -42,6 +46,16 @@ class Load:
             and self.gpu_memory_gb[name] + task.gpu_memory_gb <= node.gpu_memory_gb
             and _gpu_suits(node, task)
         )
+
+    def is_full(self, node: PoolNode) -> bool:
+        """Whether no task fits that asks for processor and memory at all."""
+        name = node.node_id
+        return self.cpu[name] >= node.cpu_score or self.memory_gb[name] >= node.memory_gb
+
+
+def asks_for_little(task: PoolTask) -> bool:
+    """Whether the task may fit where `is_full` says that others do not."""
+    return task.cpu_score <= 0 or task.memory_gb <= 0
 
 
 def _gpu_suits(node: PoolNode, task: PoolTask) -> bool:

@@ -24,7 +24,7 @@ from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import Nursery
 from hivemind_worker.pool.local.limits import TEXT_BYTES, bad_amounts, bad_text
 from hivemind_worker.pool.local.pay import reward
-from hivemind_worker.pool.local.placing import load_of
+from hivemind_worker.pool.local.placing import Load, asks_for_little, load_of
 from hivemind_worker.pool.local.task_log import TaskLog
 from hivemind_worker.pool.local.workers import MESSAGES
 from hivemind_worker.pool.nats.archives import COUNT, NatsArchives
@@ -115,7 +115,7 @@ class Desk:
 
     def _take_task(self, record: TaskRecord) -> None:
         if record.task.state is PoolTaskState.PENDING:
-            self._waiters.wake_one()
+            self._waiters.wake_one(full=asks_for_little(record.task))
         elif record.task.state.has_ended:
             self._patience.forget(record.task.key)
             self._unfinished.forget(record.task.key)
@@ -212,7 +212,8 @@ class Desk:
         news: int | None = 0
         while news is not None:
             try:
-                record = await self._book.hand_out(node, self._fits(node), self._clock())
+                load = self._load(node)
+                record = await self._book.hand_out(node, self._fits(node, load), self._clock())
             except OSError:
                 self._waiters.pass_on(news)
                 raise
@@ -220,12 +221,14 @@ class Desk:
                 await self._log.system(record.task.key, f"Running on {worker.name}.")
                 return {"task": _order(record.task)}
             self._waiters.pass_on(news)
-            news = await self._waiters.wait(worker.name, until - self._monotonic())
+            full = self._load(node).is_full(node)  # of now: its task may have ended meanwhile
+            news = await self._waiters.wait(worker.name, until - self._monotonic(), full=full)
         return {}
 
-    def _fits(self, node: PoolNode) -> Callable[[TaskRecord], bool]:
-        load = load_of(each.task for each in self._book.held_by(node.node_id) if _is_running(each.task))
+    def _load(self, node: PoolNode) -> Load:
+        return load_of(each.task for each in self._book.held_by(node.node_id) if _is_running(each.task))
 
+    def _fits(self, node: PoolNode, load: Load) -> Callable[[TaskRecord], bool]:
         def fits(record: TaskRecord) -> bool:
             may = node.node_id not in record.refused and self._patience.is_over(record.task.key, node.node_id)
             return may and load.has_room(node, record.task)

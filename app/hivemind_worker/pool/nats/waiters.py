@@ -12,10 +12,11 @@ from itertools import count
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One request that waits. `news`: which piece of news woke it."""
+    """One request that waits. `news`: which piece of news woke it; `full`: its worker has no room."""
 
     name: str
     since: int
+    full: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     news: int = 0
 
@@ -25,13 +26,18 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: dict[Waiter, None] = {}
+        self._full: dict[Waiter, None] = {}
         self._by_name: dict[str, dict[Waiter, None]] = {}
         self._numbers = count(1)
 
-    async def wait(self, name: str, limit_s: float) -> int | None:
-        """The news that woke this request; None when there was none within the time."""
-        waiter = Waiter(name, next(self._numbers))
-        self._waiting[waiter] = None
+    async def wait(self, name: str, limit_s: float, *, full: bool = False) -> int | None:
+        """The news that woke this request; None when there was none within the time.
+
+        Of a worker that is `full` no word of a new task comes here, but for what asks for little: else each
+        word went through the hands of hundreds who have no use for it.
+        """
+        waiter = Waiter(name, next(self._numbers), full)
+        (self._full if full else self._waiting)[waiter] = None
         self._by_name.setdefault(name, {})[waiter] = None
         try:
             async with asyncio.timeout(max(0.0, limit_s)):
@@ -46,8 +52,11 @@ class Waiters:
             self._leave(waiter)
         return waiter.news
 
-    def wake_one(self) -> None:
-        """A task waits: somebody may have room for it."""
+    def wake_one(self, *, full: bool = False) -> None:
+        """A task waits: somebody may have room for it; with `full` even who has none for others."""
+        if full:
+            self._waiting |= self._full
+            self._full.clear()
         self.pass_on(next(self._numbers))
 
     def wake(self, name: str) -> None:
@@ -68,6 +77,7 @@ class Waiters:
 
     def _leave(self, waiter: Waiter) -> None:
         self._waiting.pop(waiter, None)
+        self._full.pop(waiter, None)
         same = self._by_name.get(waiter.name, {})
         same.pop(waiter, None)
         if not same:
