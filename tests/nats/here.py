@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.nats.connection import connect_here
 from hivemind_worker.pool.nats.entrances import entrance
-from hivemind_worker.pool.nats.layout import ARCHIVES
+from hivemind_worker.pool.nats.layout import ARCHIVES, HELD_S
 from hivemind_worker.pool.nats.pool import EnginePool
 from tests.contract.local_pool import Pool
 from tests.nats.server import LIMIT_S, PORTS_TRIED, start
@@ -72,12 +72,12 @@ class PoolOnEngine(Pool):
 
     def __init__(self, folder: Path, here: Here | SecureHere) -> None:
         super().__init__(folder)
-        self.here = here
+        self.here, self.held_s = here, HELD_S
 
     async def build(self) -> str | Problem:
         self.engine_pool = EnginePool(
             self.here.connect, self.folder, self.listen, charges=self.charges, clock=self.clock,
-            monotonic=self.monotonic,
+            monotonic=self.monotonic, held_s=self.held_s,
         )  # fmt: skip
         self.book, self.local = self.engine_pool.book, self.engine_pool.local
         return await self.engine_pool.start()
@@ -99,9 +99,12 @@ class PoolOnEngine(Pool):
 
 
 @asynccontextmanager
-async def pool_on_engine(folder: Path, here: Here | SecureHere) -> AsyncIterator[PoolOnEngine]:
+async def pool_on_engine(
+    folder: Path, here: Here | SecureHere, *, held_s: float = HELD_S
+) -> AsyncIterator[PoolOnEngine]:
     """One process of a pool, ended whatever happens."""
     pool = PoolOnEngine(folder, here)
+    pool.held_s = held_s
     await pool.start()
     try:
         yield pool

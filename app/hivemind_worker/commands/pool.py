@@ -31,11 +31,19 @@ if TYPE_CHECKING:
 
 LISTEN = "127.0.0.1:50051"
 FIRST_TOKENS = 1000
+TASK_HOURS, MOST_TASK_HOURS = 168.0, 1440.0  # HELD_S and OPEN_S of `pool.nats.layout`
 OPEN_METRICS = "Warning: whoever reaches that port reads the figures. They hold no names."
 OPEN_WARNING = (
     "Warning: logins and tasks cross this network unprotected, and whoever reaches the port may try "
     "passwords. Listen on a VPN address, or on 127.0.0.1."
 )
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0 < hours <= MOST_TASK_HOURS:
+        raise argparse.ArgumentTypeError(f"more than 0 and at most {MOST_TASK_HOURS:g} hours")
+    return hours
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,6 +66,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--replicas", type=int, default=1, choices=(1, 3, 5),
         help="how many servers of a NATS cluster keep each record (default: 1; 3 survives the loss of one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--task-hours", metavar="HOURS", type=_hours, default=TASK_HOURS,
+        help="with --engine: for so long one worker that asks may have a task, then another gets it "
+        f"(default: {TASK_HOURS:g}, at most {MOST_TASK_HOURS:g})",
     )  # fmt: skip
     parser.add_argument(
         "--metrics", metavar="HOST:PORT", default="",
@@ -167,7 +180,10 @@ async def _run_on_engine(args: argparse.Namespace) -> int:
     if isinstance(connect, Problem):
         return fail(connect, args.json)
     folder = pool_folder() / "engine"
-    pool = EnginePool(connect, folder, args.listen, replicas=args.replicas, charges=args.charge)
+    pool = EnginePool(
+        connect, folder, args.listen, replicas=args.replicas, charges=args.charge,
+        held_s=args.task_hours * 3600,
+    )  # fmt: skip
     address = await pool.start()
     if isinstance(address, Problem):
         return fail(for_owner(address), args.json)

@@ -227,6 +227,7 @@ class Parts:
             handler=lambda: self.intake, held=lambda: tuple(self.engine.state.tasks),
             spool=self.places.spool, files=self.files, moved=self.traffic.moved,
             standing=hooks.standing, obey=hooks.obey,
+            task_limit_s=self.settings.task_time_limit_h * 3600,
         )  # fmt: skip
 
     def _way_to(self, hooks: Hooks) -> Callable[[str], Awaitable[Way | Problem]]:

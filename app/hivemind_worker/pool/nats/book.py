@@ -43,6 +43,7 @@ from hivemind_worker.pool.nats.layout import (
     TaskRecord,
     account_record,
     claim_subject,
+    held_limit_s,
     list_subject,
     node_of,
     node_subject,
@@ -72,6 +73,7 @@ class NatsPoolBook:
         self._me = secrets.token_hex(8)
         self._open = OpenTasks()
         self._names: dict[TaskKey, str] = {}
+        self._changed_s: dict[TaskKey, tuple[int, float]] = {}  # of what is open: sequence, server's time
         self._nodes: dict[str, PoolNode] = {}
         self._nodes_kept: dict[str, PoolNode] = {}
         self._to_tell: set[str] = set()
@@ -233,7 +235,7 @@ class NatsPoolBook:
         """Pay what a task earned, if it is not paid by now."""
         kept = await self._engine.read(TASKS, task_subject(key))
         if kept is not None:
-            await self._reward(task_record(kept.data))
+            await self._reward(task_record(kept.data), alone=False)
         else:
             self._stumbled.discard(key)
 
@@ -248,8 +250,8 @@ class NatsPoolBook:
             await self._count(TaskKey(key), int(minute))
         await self._payments.arrive(payment, sender)
 
-    async def _reward(self, record: TaskRecord) -> None:
-        """Pay what a task earned, once."""
+    async def _reward(self, record: TaskRecord, *, alone: bool) -> None:
+        """Pay what a task earned, once; `alone`: no other process is at it."""
         key = record.task.key
         if record.owed is None:
             self._stumbled.discard(key)
@@ -259,7 +261,10 @@ class NatsPoolBook:
         self._stumbled.add(key)  # until it is done
         try:
             payment, (account, amount) = f"{key}:reward", record.owed
-            await self._payments.credit(payment, account, amount)
+            if alone:
+                await self._payments.credit(payment, account, amount)
+            else:
+                await self._payments.credit_while(payment, account, amount, lambda: self._owes(key))
             _, done = await self._change(key, lambda now: replace(now, owed=None) if now.owed else None)
             await self._payments.forget(payment, account)
             if done:
@@ -267,6 +272,9 @@ class NatsPoolBook:
             self._stumbled.discard(key)
         finally:
             self._paying.discard(key)
+
+    async def _owes(self, key: TaskKey) -> bool:
+        return (await self._read(key))[0].owed is not None
 
     # nodes
 
@@ -463,26 +471,34 @@ class NatsPoolBook:
         """Keep the one result of a task, with its reward; a second one changes nothing."""
 
         def finished(record: TaskRecord) -> TaskRecord | None:
-            return None if record.task.has_result else _finished(record, result)
+            changes_nothing = record.task.has_result or (asks and _is_no_end(record.task, result))
+            return None if changes_nothing else _finished(record, result)
 
-        record, _ = await self._change(result.key, finished)
+        node = self._nodes.get(result.node_id)
+        asks = node is not None and node.asks
+
+        record, done = await self._change(result.key, finished)
         self.counts.note_finish(record.task, result)
-        await self._reward(record)
+        if done:  # else another process is at its payment: two that are, would pay twice
+            await self._reward(record, alone=True)
         return record.task
 
     # tasks that workers ask for
 
     async def hand_out(
-        self, node: PoolNode, fits: Callable[[TaskRecord], bool], at_s: float
+        self, node: PoolNode, fits: Callable[[TaskRecord], bool], at_s: float, promised_s: float = 0.0
     ) -> TaskRecord | None:
-        """Give the oldest waiting task that fits to a node that asks; None when there is none."""
+        """Give the oldest waiting task that fits to a node that asks; None when there is none.
+
+        `promised_s`: so long the node lets a task run (0: it does not say).
+        """
 
         def taken(record: TaskRecord) -> TaskRecord | None:
             if record.task.state is not PoolTaskState.PENDING:
                 return None
             running = _with(record, node_id=node.node_id, started_at_s=at_s, state=PoolTaskState.RUNNING)
             # Nodes that lost it stay: a result that one of them sends after all counts, if it is the first.
-            return replace(running, offered=(*record.offered, node.node_id))
+            return replace(running, promised_s=promised_s, offered=(*record.offered, node.node_id))
 
         passed_over: list[TaskKey] = []
         try:
@@ -506,7 +522,10 @@ class NatsPoolBook:
     async def take_back(
         self, key: TaskKey, node_id: str, reason: str, at_s: float, *, lost: bool, refused: bool
     ) -> TaskRecord | None:  # fmt: skip
-        """The node does not do the task: it waits again, or is FAILED when that was once too often."""
+        """The node does not do the task: it waits again, or is FAILED when that was once too often.
+
+        `lost`: it may have it still, and a result that comes first counts; `refused`: it never gets it again.
+        """
 
         def back(record: TaskRecord) -> TaskRecord | None:
             task = record.task
@@ -514,7 +533,8 @@ class NatsPoolBook:
                 return None
             given_back = () if lost else (node_id,)
             after = replace(
-                record, lost=record.lost + lost, back=record.back + (not lost and not refused),
+                record, lost=record.lost + (lost and not refused),
+                back=record.back + (not lost and not refused),
                 refused=(*record.refused, node_id) if refused else record.refused,
                 offered=tuple(each for each in record.offered if each not in given_back),
             )  # fmt: skip
@@ -532,6 +552,33 @@ class NatsPoolBook:
         else:
             self.counts.taken_back["lost" if lost else "given_back"] += 1
         return record
+
+    async def held_too_long(self, most_s: float) -> list[tuple[TaskRecord, float]]:
+        """Running tasks that one worker has had for longer than it may, each with that time in seconds.
+
+        By the clock of the server: a task's record does not change while it runs, but for minutes paid; then
+        the clock of the process counts that handed it out.
+        """
+        running = [record for record in self._open.in_state(PoolTaskState.RUNNING) if self._asks(record)]
+        now_s = await self._engine.now_s() if running else 0.0
+        found = []
+        for record in running:
+            limit_s = held_limit_s(record.promised_s, most_s)
+            since_s = self._since_s(record.task.key, now_s)
+            if record.task.paid_minutes:
+                since_s = min(since_s, record.task.started_at_s or since_s)
+            if now_s - since_s > limit_s:
+                found.append((record, limit_s))
+        return found
+
+    def _since_s(self, key: TaskKey, now_s: float) -> float:
+        """When the record as we know it was written; what the server has not told of yet is new."""
+        known, (revision, at_s) = self._open.get(key), self._changed_s.get(key, (0, now_s))
+        return at_s if known is not None and known[1] == revision else now_s
+
+    def _asks(self, record: TaskRecord) -> bool:
+        node = self._nodes.get(record.task.node_id)
+        return node is not None and node.asks
 
     async def overdue(self) -> list[TaskRecord]:
         """Tasks that have waited or run so long without a change that they would vanish before they end."""
@@ -577,8 +624,13 @@ class NatsPoolBook:
     # what is kept in memory
 
     def _take_task(self, kept: Kept) -> None:
-        if not self._open.knows(TaskKey(kept.subject.rpartition(".")[2]), kept.revision):
+        key = TaskKey(kept.subject.rpartition(".")[2])
+        if not self._open.knows(key, kept.revision):
             self._note(task_record(kept.data), kept.revision)
+        if self._open.get(key) is not None:
+            self._changed_s[key] = (kept.revision, kept.at_s)
+        else:
+            self._changed_s.pop(key, None)
 
     def _note(self, record: TaskRecord, revision: int) -> None:
         if self._open.note(record, revision):
@@ -597,9 +649,17 @@ def _with(record: TaskRecord, **changes: object) -> TaskRecord:
     return replace(record, task=replace(record.task, **changes))  # type: ignore[arg-type]
 
 
+def _is_no_end(task: PoolTask, result: PoolResult) -> bool:
+    """Whether one only stopped what was taken from it: the task waits for another, or runs there."""
+    stopped = result.state is PoolTaskState.STOPPED
+    return stopped and not task.state.has_ended and task.node_id != result.node_id
+
+
 def _finished(record: TaskRecord, result: PoolResult) -> TaskRecord:
-    # A stop is the requester's own word: a result that comes after it does not unsay it.
-    stays = record.task.state is PoolTaskState.STOPPED
+    # A stop is the requester's own word: a result that comes after it does not unsay it. Nor is a task that
+    # was tried too often STOPPED because the last to try it was told to stop: its archive is kept.
+    gave_up = record.task.state is PoolTaskState.FAILED and result.state is PoolTaskState.STOPPED
+    stays = record.task.state is PoolTaskState.STOPPED or gave_up
     started = record.task.started_at_s
     ended = _with(
         record, node_id=result.node_id, state=record.task.state if stays else result.state,

@@ -13,6 +13,7 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from nats.aio.client import Client
@@ -27,12 +28,12 @@ from hivemind_worker.pool.local.pay import reward
 from hivemind_worker.pool.local.placing import Load, asks_for_little, load_of
 from hivemind_worker.pool.local.task_log import TaskLog
 from hivemind_worker.pool.local.workers import MESSAGES
-from hivemind_worker.pool.nats.archives import COUNT, NatsArchives
+from hivemind_worker.pool.nats.archives import COUNT, NatsArchives, count_of
 from hivemind_worker.pool.nats.arrears import Arrears
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.fleet import FleetDesk
-from hivemind_worker.pool.nats.layout import DAY_S, MOST_TRIES, OPEN_S, PIECE_BYTES, TaskRecord
+from hivemind_worker.pool.nats.layout import DAY_S, HELD_S, MOST_TRIES, OPEN_S, PIECE_BYTES, TaskRecord
 from hivemind_worker.pool.nats.patience import Patience
 from hivemind_worker.pool.nats.subjects import ASKED, HEARD, WorkerId, stop_subject, who_asks
 from hivemind_worker.pool.nats.unfinished import Unfinished
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 PROCESSES = "pool"
 LOOK_S = 1.0
 OVERDUE_S = 3600.0
+HELD_LOOK_S = 30.0
 ANSWER_S = 10.0
 """For so long an answer waits for a new connection."""
 WAIT_S, LONGEST_WAIT_S = 4.0, 15.0
@@ -67,8 +69,10 @@ class Desk:
     def __init__(
         self, engine: Engine, book: NatsPoolBook, archives: NatsArchives,
         nursery: Nursery, *, clock: Callable[[], float], monotonic: Callable[[], float],
-        charges: bool = False,
+        charges: bool = False, held_s: float = HELD_S,
     ) -> None:  # fmt: skip
+        """`held_s`: for so long one worker may have a task at most."""
+        self._held_s, self._held_at = held_s, 0.0
         self._engine, self._book, self._archives = engine, book, archives
         self._clock, self._monotonic = clock, monotonic
         self._log = TaskLog(book, clock)
@@ -208,12 +212,15 @@ class Desk:
         node = self._book.node(worker.name)
         if node is None:
             return {"problem": "the worker has not said what it lends", "retry": True}
-        until = self._monotonic() + _wait_s(message)
+        asked = _asked_for(message)
+        until = self._monotonic() + asked.wait_s
         news: int | None = 0
         while news is not None:
             try:
                 load = self._load(node)
-                record = await self._book.hand_out(node, self._fits(node, load), self._clock())
+                record = await self._book.hand_out(
+                    node, self._fits(node, load), self._clock(), asked.task_limit_s
+                )  # fmt: skip
             except OSError:
                 self._waiters.pass_on(news)
                 raise
@@ -326,6 +333,8 @@ class Desk:
                 task.key, f"Result of {worker.name} received, {size} bytes. The task is {now.state}."
             )
             await self._archives.remove_named(task.key, record.archive, task.archive_bytes)
+        elif not now.has_result:  # nobody will ask for it
+            await self._archives.remove_result_pieces(task.key, digest, range(count_of(size)))
         return _again(now, digest)
 
     # tasks of workers that were lost
@@ -338,6 +347,7 @@ class Desk:
                 await self._tell_heard()
                 await self.look()
                 await self._arrears.look(self._monotonic())
+                await self._look_for_held()
                 await self._look_for_overdue()
             except (OSError, Error) as error:
                 log.warning("running tasks were not looked at: %s", error)
@@ -352,6 +362,19 @@ class Desk:
             node = self._book.node(task.node_id)
             if node is not None and node.asks and not self._is_silent(task.node_id):
                 await self._engine.client.publish(stop_subject(task.node_id), task.key.encode())
+
+    async def _look_for_held(self) -> None:
+        """Take back what a worker says it has and never ends."""
+        if self._monotonic() < self._held_at:
+            return
+        self._held_at = self._monotonic() + min(HELD_LOOK_S, self._held_s)
+        for record, limit_s in await self._book.held_too_long(self._held_s):
+            key, name = record.task.key, record.task.node_id
+            reason = f"{name} has had the task for more than {_span(limit_s)} without an end"
+            back = await self._book.take_back(key, name, reason, self._clock(), lost=True, refused=True)
+            if back is not None:
+                waits = back.task.state is PoolTaskState.PENDING
+                await self._tell_end(back, f"{reason}. {'Another worker gets the task.' if waits else ''}")
 
     async def _look_for_overdue(self) -> None:
         if self._monotonic() < self._overdue_at:
@@ -381,10 +404,26 @@ class Desk:
             )
 
 
-def _wait_s(message: Msg) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a worker says when it asks for a task: how long it waits, and how long it lets a task run."""
+
+    wait_s: float
+    task_limit_s: float
+
+
+def _asked_for(message: Msg) -> Asked:
     untrusted = json.loads(message.data)
-    wait_s = float(untrusted["wait_s"]) if "wait_s" in untrusted else WAIT_S
-    return min(max(0.0, wait_s), LONGEST_WAIT_S)  # what is no number at all is 0
+    wait_s, limit_s = (
+        float(untrusted[name]) if name in untrusted else usual
+        for name, usual in (("wait_s", WAIT_S), ("task_limit_s", 0.0))
+    )
+    # What is no number at all is 0.
+    return Asked(wait_s=min(max(0.0, wait_s), LONGEST_WAIT_S), task_limit_s=min(max(0.0, limit_s), OPEN_S))
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
 
 
 def _has(name: str, record: TaskRecord) -> bool:
@@ -398,6 +437,8 @@ def _is_running(task: PoolTask) -> bool:
 def _again(task: PoolTask, digest: str) -> Answer:
     if task.result_sha256 == digest:
         return {"ok": True, "accepted": True}
+    if not task.has_result:
+        return {"problem": NOT_YOURS, "retry": False}
     return {"problem": "Another result of this task is kept already.", "retry": False}
 
 

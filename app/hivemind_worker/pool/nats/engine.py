@@ -60,6 +60,7 @@ class Kept:
     data: bytes
     revision: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    at_s: float = 0.0  # the server's time when it was written, where it was told of by `follow`
 
 
 class Engine:
@@ -473,7 +474,8 @@ def _delivered(message: Msg) -> tuple[Kept, int]:
     words = message.reply.split(".")
     at = 5 if len(words) == ACK_WORDS else 7
     kept = Kept(
-        subject=message.subject, data=message.data, revision=int(words[at]), headers=message.headers or {}
+        subject=message.subject, data=message.data, revision=int(words[at]), headers=message.headers or {},
+        at_s=int(words[at + 2]) / 1e9,
     )  # fmt: skip
     return kept, int(words[at + 3])
 

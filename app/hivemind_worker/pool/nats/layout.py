@@ -35,6 +35,15 @@ MOST_BACK = 1000
 """So often a task may be given back by workers that are busy: who always is must not keep it for ever."""
 MOST_TRIES = 5
 """So many nodes in a row may lose a task before it is FAILED."""
+HELD_S = 7 * DAY_S
+"""For so long one worker may have a task, unless the pool's owner says otherwise (at most OPEN_S)."""
+PAUSES, PAUSES_S = 2, 3600.0
+"""A worker's own limit counts no pauses, nor what comes before and after: so much longer it is waited for."""
+
+
+def held_limit_s(promised_s: float, most_s: float) -> float:
+    """For how long a worker may have a task that lets it run for `promised_s` (0: it does not say)."""
+    return min(most_s, PAUSES * promised_s + PAUSES_S) if promised_s > 0 else most_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +141,7 @@ class TaskRecord:
     lost: int = 0  # times that a node that asked for it fell silent
     back: int = 0  # times that a node which asked for it was busy after all
     refused: tuple[str, ...] = ()  # nodes that asked for it and cannot do it
+    promised_s: float = 0.0  # so long the worker that has it lets a task run (0: it does not say)
     owed: tuple[str, int] | None = None  # account and tokens of a reward that is on its way
     later: Mapping[str, Any] = field(default_factory=dict)  # fields of later versions, which stay as they are
 
@@ -190,6 +200,7 @@ def _task_record(values: dict[str, Any]) -> TaskRecord:
     return TaskRecord(
         task=PoolTask(**task), order=values.get("order", 0),
         archive=values.get("archive", ""), offered=tuple(values.get("offered", ())),
+        promised_s=values.get("promised_s", 0.0),
         lost=values.get("lost", 0), back=values.get("back", 0), refused=tuple(values.get("refused", ())),
         owed=(owed[0], owed[1]) if owed else None, later=later,
     )  # fmt: skip

@@ -139,20 +139,30 @@ class Payments:
         if found is None or payment not in found[0].leaving:
             return
         receiver, amount = found[0].leaving[payment]
-        await self.credit(payment, receiver, amount)
+
+        async def leaves() -> bool:
+            giver = await self.read(sender)
+            return giver is not None and payment in giver[0].leaving
+
+        await self.credit_while(payment, receiver, amount, leaves)
         await self.change(sender, lambda giver: _without_leaving(giver, payment))
         await self.forget(payment, receiver)
 
     async def credit(self, payment: str, name: str, amount: int) -> None:
-        """Add tokens to an account once, until `forget`. A full account stays full."""
+        """Add tokens to an account once, until `forget`; for who alone is at this payment."""
+        await self.change(name, lambda taker: _added(taker, payment, amount))
 
-        def added(taker: AccountRecord) -> AccountRecord:
-            if payment in taker.arrived:
-                return taker
-            balance = min(taker.account.balance + amount, MOST_TOKENS)
-            return taker.with_balance(balance, arrived=(*taker.arrived, payment))
+    async def credit_while(
+        self, payment: str, name: str, amount: int, is_due: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """The same where others may be at it too: `is_due` ends to hold before any of them forgets.
 
-        await self.change(name, added)
+        The receiver is read first and written over only as it was read: if another had done it all meanwhile,
+        either the payment is not due any more or the record is another one.
+        """
+        while (found := await self.read(name)) is not None and payment not in found[0].arrived:
+            if not await is_due() or await self.write(_added(found[0], payment, amount), found[1]):
+                return
 
     async def forget(self, payment: str, name: str) -> None:
         """Nobody will add this payment any more."""
@@ -162,6 +172,14 @@ class Payments:
             return taker.with_balance(taker.account.balance, arrived=arrived)
 
         await self.change(name, without)
+
+
+def _added(taker: AccountRecord, payment: str, amount: int) -> AccountRecord:
+    """A full account stays full."""
+    if payment in taker.arrived:
+        return taker
+    balance = min(taker.account.balance + amount, MOST_TOKENS)
+    return taker.with_balance(balance, arrived=(*taker.arrived, payment))
 
 
 def _changed(record: AccountRecord, changes: list[Change]) -> AccountRecord:

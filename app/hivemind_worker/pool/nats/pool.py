@@ -16,6 +16,7 @@ from hivemind_worker.pool.nats.archives import NatsArchives
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.desk import Desk
 from hivemind_worker.pool.nats.engine import Connect, Engine
+from hivemind_worker.pool.nats.layout import HELD_S
 
 
 class EnginePool:
@@ -29,10 +30,12 @@ class EnginePool:
         *,
         replicas: int = 1,
         charges: bool = False,
+        held_s: float = HELD_S,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`folder` is for archives while they are used; `replicas`: how many servers keep each record."""
+        """`folder` is for archives while they are used; `replicas`: how many servers keep each record;
+        `held_s`: for so long one worker may have a task."""
         self._nursery = Nursery("pool engine")
         self._files = NamedThread("pool-archives", threads=2)
         self.engine = Engine(connect, replicas=replicas)
@@ -40,7 +43,7 @@ class EnginePool:
         archives = NatsArchives(self.engine, self.book, folder / "in-use", self._files)
         self.desk = Desk(
             self.engine, self.book, archives, self._nursery, clock=clock, monotonic=monotonic,
-            charges=charges,
+            charges=charges, held_s=held_s,
         )  # fmt: skip
         self.local = LocalPool(
             self.book, folder, listen, charges=charges, clock=clock, monotonic=monotonic,

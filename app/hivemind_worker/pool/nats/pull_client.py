@@ -130,15 +130,16 @@ class PullClient:
         handler: Callable[[], TaskHandler], held: Callable[[], Iterable[TaskKey]], spool: Path,
         files: NamedThread, clock: Clock | None = None, moved: Moved = uncounted,
         standing: Callable[[], Standing | None] = lambda: None,
-        obey: Callable[[Wish], Awaitable[None]] = _unheeded,
+        obey: Callable[[Wish], Awaitable[None]] = _unheeded, task_limit_s: float = 0.0,
     ) -> None:  # fmt: skip
         """`held` are the tasks that this worker has of the pool, those included whose result is owed.
 
         `standing` is what the owner's other machines are shown of this one (None: nothing yet), `obey` does
-        what was asked on one of them.
+        what was asked on one of them. `task_limit_s`: so long a task may run here (0: not said).
         """
         self._address, self._way, self._announcement, self._on_change = address, way, announcement, on_change
         self._handler, self._held, self._spool, self._files = handler, held, spool, files
+        self._task_limit_s = task_limit_s
         self._clock, self._moved = clock or SystemClock(), moved
         self._backoff = Backoff(random.Random())  # noqa: S311 - jitter, not a secret
         self.fleet = FleetClient(self._ask, self._clock, standing, obey)
@@ -323,7 +324,7 @@ class PullClient:
     async def _ask_for_work(self) -> None:
         until_beat_s = max(WAIT_LEAST_S, self._beat_at - self._clock.steady())
         wait_s = BUSY_WAIT_S if any(self._held()) else until_beat_s
-        asked = json.dumps({"wait_s": wait_s}).encode()
+        asked = json.dumps({"wait_s": wait_s, "task_limit_s": self._task_limit_s}).encode()
         order = _told(await self._request("pull", asked, limit_s=wait_s + LATE_S)).get("task")
         if not isinstance(order, dict):
             return
