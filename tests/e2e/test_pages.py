@@ -15,10 +15,11 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from hivemind_worker.model.accounts import Role
 from hivemind_worker.model.events import FinishAsked, PauseAsked, StopAsked, TaskPauseAsked
+from hivemind_worker.model.fleet import Fleet
 from hivemind_worker.model.snapshot import Mode
 from tests.e2e.browser import Browser, browser, missing_browser
 from tests.e2e.pictures import PAGES, SCENES, WIDTHS, address, sign_in
-from tests.fakes.node import make_task
+from tests.fakes.node import NOW_S, FakeNode, make_machine, make_task
 from tests.web import scenes
 from tests.web.conftest import PASSWORD
 from tests.web.hosting import Hosted, hosted
@@ -102,6 +103,29 @@ def test_every_page_fits_every_width_and_nothing_is_complained_about(
             names = driver.find_elements(By.CSS_SELECTOR, "tbody th a")
             assert all(name.size["width"] > 60 for name in names), (page, width, "names are not seen")
         assert driver.find_elements(By.CSS_SELECTOR, "h1"), page
+
+
+def many_machines(node: FakeNode, _now_s: float) -> None:
+    """Long names of both kinds, one that the pool calls, one that has much to say."""
+    pool = replace(node.picture.pool, address="tls://pool.example:4222")
+    node.picture = replace(node.picture, pool=pool)
+    called = make_machine("a name without an end " + "cellar" * 12, "running", is_called=True)
+    long = make_machine("x" * 63, "blocked")
+    told = replace(long, standing=replace(long.standing, text="Too warm, on battery, in use. " * 8))
+    named = [make_machine(f"box-{number}", "paused") for number in range(20)]
+    node.fleet.shown = Fleet(account="anna", balance=7, at_s=NOW_S, machines=(called, told, *named))
+
+
+def test_the_owners_machines_fit_every_width_whatever_their_names(driver: Browser, host: Hosted) -> None:
+    host.show(many_machines)
+    sign_in(driver, host)
+    driver.get(f"{host.url}/fleet")
+    for width in (*WIDTHS, 375, 1000):
+        driver.look(width)
+        assert driver.execute_script(OVERFLOWING) == [], width
+    assert driver.nameless() == []
+    row = driver.find_element(By.CSS_SELECTOR, "[data-key^='m-a name']")
+    assert "The pool calls this machine" in row.text and not row.find_elements(By.TAG_NAME, "button")
 
 
 def test_everything_that_can_be_pressed_or_filled_has_a_name(driver: Browser, host: Hosted) -> None:

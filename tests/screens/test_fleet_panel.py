@@ -74,3 +74,16 @@ def test_a_refused_wish_is_told_and_a_pool_without_machines_shows_none(
         panel(stand).all.buttons[WishKind.PAUSE].menu().actions()[-1].trigger()
         panel(stand).ask()
         assert len(told) == 1 and stand.says("does not know which machines belong together")
+
+
+def test_a_machine_that_the_pool_calls_is_listed_with_why_nothing_can_be_asked_of_it(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    two_machines(node)
+    assert isinstance(node.fleet.shown, Fleet)
+    box = make_machine("box", "running", is_called=True)
+    node.fleet.shown = replace(node.fleet.shown, machines=(box,))
+    with standing(tmp_path, "pools", node) as stand:
+        for text in ("box: Working", "Pause or resume it at the computer itself", "Tasks: 2 ·", "trust: – "):
+            assert stand.says(text), text
+        assert not any(each.isVisible() for each in panel(stand).lines["box"].wishes.buttons.values())
