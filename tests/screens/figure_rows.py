@@ -24,6 +24,7 @@ from hivemind_worker.model.snapshot import LinkState, Mode
 from hivemind_worker.model.task import Problem, TaskState, Usage
 from hivemind_worker.model.vpn import Exposure
 from hivemind_worker.model.work import RunFigures
+from hivemind_worker.presentation.amounts import cores_words
 from hivemind_worker.ui.screens.resources import COMPUTER_CORES
 from tests.fakes.node import NOW_S, FakeNode, make_receipt, make_snapshot, make_task
 from tests.screens.scenes import ACTIVE, SAMPLE, sending
@@ -492,7 +493,8 @@ HELP_TEXTS = (
 CONSTANT = frozenset({
     "15 minutes", "1 hour", "4 hours", "Until tomorrow 06:00", "Snooze notices 1 h",
     "of 100", "1 min", "1 h", "24 h", "30 d", "7 days", "14 days", "30 days", "last 14 days",
-    "Earned in the last 14 days", f"CPU, {COMPUTER_CORES} cores", "with a main.py in it, up to 100 MiB",
+    "Earned in the last 14 days", f"CPU, {cores_words(COMPUTER_CORES)}",
+    "with a main.py in it, up to 100 MiB",
     *(str(number) for number in range(1, 12)), "Paint, or arrows and 0 to 3",
     "Next 24 hours, if they go as usual", "+2 when a task completes, −5 when it fails, 0 when it is stopped.",
     "On disk: worker.log, and up to 10 older files · keys and passwords are never written",

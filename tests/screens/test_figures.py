@@ -128,7 +128,7 @@ def eye(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     nothing: Callable[[], object] = lambda: None  # noqa: E731
     tray = Tray(bridge, toggle=nothing, show=nothing, dashboard=nothing, snooze_notices=nothing, quit=nothing,
                 available=lambda: False)  # fmt: skip
-    window.resize(1100, 720)
+    window.resize(1300, 720)  # room for all of the usual columns
     window.show()
     window.complete()
     bridge._ticker.stop()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QSpinBox
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox
 
 from hivemind_worker.model.checkup import Autostart
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.settings import rows
+from hivemind_worker.model.settings import Settings, rows
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.page_facts import rules
+from hivemind_worker.presentation.settings_form import shown
 from hivemind_worker.ui.setting_fields import SettingRow
 from tests.fakes.node import FakeNode
-from tests.screens.stand import Stand, standing
+from tests.screens.stand import Stand, language, standing
 
 
 def row(stand: Stand, name: str) -> SettingRow:
@@ -155,3 +159,25 @@ def test_a_stale_entry_can_be_repaired(tmp_path: Path, node: FakeNode) -> None:
         stand.press("Repair")
         assert node.care.starts is Autostart.ON
         assert not stand.says("Its entry starts another program, or one that is gone.")
+
+
+@pytest.mark.parametrize(("code", "one", "two"), [("en", " core", " cores"), ("zh_TW", " 核心", " 核心")])
+def test_a_unit_agrees_with_its_number(tmp_path: Path, node: FakeNode, code: str, one: str, two: str) -> None:
+    """As it is shown first, changed by hand, and put back."""
+    node.settings = replace(node.settings, max_cpu_cores=1.0)
+    with language(code), standing(tmp_path, "settings", node) as stand:
+        cores = row(stand, "max_cpu_cores")
+        assert isinstance(cores.field, QDoubleSpinBox)
+        assert cores.field.text() == f"1{one}"
+        cores.field.setValue(2)
+        assert cores.field.text() == f"2{two}"
+        assert shown("max_cpu_cores", 1.0, "cores") == f"1{one}"
+        cores.field.setValue(-1)
+        cores.put_back()
+        assert cores.field.text() == f"2{two}"
+
+
+def test_the_limits_on_the_dashboard_agree_with_their_numbers() -> None:
+    said = {name: value for name, value, _means, _source in rules(Settings(max_cpu_cores=1.0), {})}
+    assert said["max_cpu_cores"] == "1 core"
+    assert said["result_keep_days"] == "7 days"

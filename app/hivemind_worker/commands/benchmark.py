@@ -10,6 +10,7 @@ from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.resolve import resolve
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.amounts import cores_words
 from hivemind_worker.presentation.catalogue import _
 
 
@@ -33,7 +34,7 @@ def _measure(args: argparse.Namespace) -> int:
         say_json({**asdict(score), "lent_cores": cores, "reference": REFERENCE})
         return 0
     say(_("One core: {score}, where 100 is {reference}.", score=f"{score.one_core:.0f}", reference=REFERENCE))
-    say(_("The {cores} lent cores: {score}.", cores=f"{cores:g}", score=f"{score.whole:.0f}"))
+    say(_("All that is lent ({cores}): {score}.", cores=cores_words(cores), score=f"{score.whole:.0f}"))
     rows = [(f"  {name.replace('_', ' ')}", f"{value:.0f}") for name, value in score.parts.items()]
     for line in aligned(rows):
         say(line)

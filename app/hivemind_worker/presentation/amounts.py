@@ -75,3 +75,19 @@ def size_words(count: int) -> str:
 def cores_words(cores: float) -> str:
     """1 core, 1.5 cores."""
     return translate_many("{number} core", "{number} cores", 1 if cores == 1 else 2, number=f"{cores:g}")
+
+
+def unit_words(value: float, unit: str) -> str:
+    """The unit of a setting or rule beside this value: 1 core, 1.5 cores."""
+    count = 1 if value == 1 else 2
+    match unit:
+        case "cores":
+            return translate_many("core", "cores", count)
+        case "days":
+            return translate_many("day", "days", count)
+    return translate(unit) if unit else ""
+
+
+def with_unit(value: float, unit: str) -> str:
+    """A value of a setting or rule as a sentence names it."""
+    return f"{value:g} {unit_words(value, unit)}".strip()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hivemind_worker.model.settings import Settings, rows
 from hivemind_worker.model.snapshot import LinkState, Snapshot
+from hivemind_worker.presentation.amounts import with_unit
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.health import is_loopback, verdicts
@@ -227,5 +228,4 @@ def rules(settings: Settings, sources: Mapping[str, str]) -> tuple[tuple[str, st
 def _value(value: object, unit: str) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{_(shown) if isinstance(value, str) else shown} {_(unit)}".strip()
+    return with_unit(value, unit) if isinstance(value, int | float) else _(str(value))

@@ -10,6 +10,7 @@ from dataclasses import Field, dataclass
 from typing import Any
 
 from hivemind_worker.model.settings import OVERRULING, MisfitError, Settings, fitting, rows
+from hivemind_worker.presentation.amounts import with_unit
 from hivemind_worker.presentation.catalogue import LANGUAGES, _, mark
 
 FLAG, CHOICE, WHOLE, NUMBER, TEXT = "flag", "choice", "whole", "number", "text"
@@ -86,7 +87,7 @@ class FormRow:
     """One setting. `value` is what the field shows: what is kept, else what holds.
 
     `locked` says why it cannot be changed here; `due` that it waits for a restart, and `holds` what is
-    in force until then; `hint` what it means.
+    in force until then; `hint` what it means; `unit` is the declared one, said by `amounts.unit_words`.
     """
 
     name: str
@@ -153,7 +154,7 @@ def _row(
     return FormRow(
         name=row.name, label=_(label), env=about["env"], value=value, default=row.default,
         kind=CHOICE if about["choices"] else KINDS[type(row.default)], hint=_(about["help"]),
-        unit=_(about["unit"]) if about["unit"] else "", low=about["low"], high=about["high"],
+        unit=about["unit"], low=about["low"], high=about["high"],
         choices=tuple((choice, _choice(row.name, choice)) for choice in about["choices"]),
         locked=why,
         due=due, holds=shown(row.name, holds, about["unit"]) if due else "", restart=about["restart"],
@@ -173,7 +174,8 @@ def shown(name: str, value: object, unit: str) -> str:
         return _("on") if value else _("off")
     if isinstance(value, str):
         return _choice(name, value) if value else _("found by itself")
-    return f"{value:g} {_(unit)}".strip() if unit else f"{value:g}"
+    assert isinstance(value, int | float)
+    return with_unit(value, unit)
 
 
 def reason_against(name: str, untrusted_value: object) -> str:

@@ -46,6 +46,8 @@ class Column:
     mono: bool = False
     share: Callable[[Task, Facts], float | None] | None = None
     """A part of one, drawn as a bar before the figure."""
+    leaves: int = 0
+    """Where not all columns have room, the one with the highest number leaves first; 0: never."""
 
 
 def _elapsed(task: Task, facts: Facts) -> float:
@@ -146,7 +148,7 @@ NAME = Column(
     text=lambda task, _facts: short_id(task), order=lambda task, _facts: task.task_id.lower(),
 )  # fmt: skip
 RUNTIME = Column(
-    key="runtime", title=mark("Runtime"), chars=9,
+    key="runtime", title=mark("Runtime"), chars=8, leaves=5,
     text=lambda task, _facts: _(RUNTIMES.get(task.runtime, ("", task.runtime))[1]) or ABSENT,
     order=lambda task, _facts: task.runtime,
 )  # fmt: skip
@@ -176,25 +178,25 @@ ACCEPTED = Column(
 OPEN = (
     STATUS, NAME, RUNTIME,
     Column(
-        key="elapsed", title=mark("Elapsed"), chars=8, figure=True,
+        key="elapsed", title=mark("Elapsed"), chars=8, leaves=1, figure=True,
         text=lambda task, facts: clock(_elapsed(task, facts)), order=_elapsed,
     ),
     Column(
-        key="left", title=mark("Limit left"), chars=9, figure=True,
+        key="left", title=mark("Limit left"), chars=9, leaves=6, figure=True,
         text=lambda task, facts: _text_or_dash(
             None if (left := _limit_left(task, facts)) is None else clock(left)
         ),
         order=lambda task, facts: _limit_left(task, facts) or 0.0,
     ),
     Column(
-        key="cpu_now", title=mark("CPU of limit"), chars=12, figure=True, share=_cpu_share,
+        key="cpu_now", title=mark("CPU of limit"), chars=12, leaves=3, figure=True, share=_cpu_share,
         text=lambda task, facts: (
             ABSENT if (share := _cpu_share(task, facts)) is None else f"{100 * share:.0f} %"
         ),
         order=lambda task, facts: _cpu_share(task, facts) or 0.0,
     ),
     Column(
-        key="memory_now", title=mark("Memory"), chars=12, figure=True,
+        key="memory_now", title=mark("Memory"), chars=12, leaves=4, figure=True,
         text=_memory_now,
         order=lambda task, facts: used.memory_bytes if (used := facts.uses.get(task.key)) else 0,
     ),
@@ -212,46 +214,46 @@ OPEN = (
     ),
     replace(CORES, shown=False), STARTED, replace(ACCEPTED, shown=False), IMAGE,
     Column(
-        key="loss", title=mark("Would lose"), chars=12, figure=True,
+        key="loss", title=mark("Would lose"), chars=12, leaves=2, figure=True,
         text=lambda task, facts: duration_words(_loss(task, facts)), order=_loss,
     ),
 )  # fmt: skip
 ENDED = (
-    STATUS, NAME, RUNTIME,
+    replace(STATUS, chars=11), NAME, RUNTIME,
     Column(
-        key="ended", title=mark("Ended"), chars=15, figure=True,
+        key="ended", title=mark("Ended"), chars=13, leaves=1, figure=True,
         text=lambda task, facts: when(task.ended_at_s or 0.0, facts.now_s),
         order=lambda task, _facts: task.ended_at_s or 0.0,
     ),
     Column(
-        key="ran", title=mark("Ran for"), chars=9, figure=True,
+        key="ran", title=mark("Ran for"), chars=8, leaves=2, figure=True,
         text=lambda task, facts: ABSENT if task.started_at_s is None else clock(_elapsed(task, facts)),
         order=_elapsed,
     ),
     Column(
-        key="cpu", title=mark("CPU time"), chars=9, figure=True,
+        key="cpu", title=mark("CPU time"), chars=8, leaves=7, figure=True,
         text=lambda task, _facts: clock(task.usage.cpu_s) if task.usage.cpu_s else ABSENT,
         order=lambda task, _facts: task.usage.cpu_s,
     ),
     Column(
-        key="peak", title=mark("Peak memory"), chars=11, figure=True,
+        key="peak", title=mark("Peak memory"), chars=11, leaves=8, figure=True,
         text=lambda task, _facts: (
             size_words(task.usage.peak_memory_bytes) if task.usage.peak_memory_bytes else ABSENT
         ),
         order=lambda task, _facts: task.usage.peak_memory_bytes,
     ),
     Column(
-        key="exit", title=mark("Exit"), chars=5, figure=True,
+        key="exit", title=mark("Exit"), chars=4, leaves=6, figure=True,
         text=lambda task, _facts: _text_or_dash(task.exit_code),
         order=lambda task, _facts: -1 if task.exit_code is None else task.exit_code,
     ),
     Column(
-        key="trust", title=mark("Trust"), chars=6, figure=True,
+        key="trust", title=mark("Trust"), chars=5, leaves=4, figure=True,
         text=lambda task, _facts: f"{task.trust_change:+d}" if task.trust_change else "0",
         order=lambda task, _facts: task.trust_change,
     ),
     Column(
-        key="result", title=mark("Result"), chars=14,
+        key="result", title=mark("Result"), chars=14, leaves=3,
         text=lambda task, _facts: _(DELIVERIES[task.delivery]),
         order=lambda task, _facts: task.delivery.value,
     ),

@@ -10,6 +10,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFrame, QLineEdit, QSpinBox, QWidget
 
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.amounts import unit_words
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.settings_form import (
     CHOICE,
@@ -135,11 +136,16 @@ class SettingRow(QFrame):
             spin.setDecimals(3)
             spin.textFromValue = lambda value: f"{value:g}"  # type: ignore[method-assign]
         spin.setRange(-WIDEST, WIDEST)
-        spin.setSuffix(f" {form.unit}" if form.unit else "")
+        spin.valueChanged.connect(lambda _value: self._show_unit(spin))
+        self._show_unit(spin)
         spin.setKeyboardTracking(False)
         spin.lineEdit().setTextMargins(7, 0, 0, 0)
         spin.valueChanged.connect(self.take)
         return spin
+
+    def _show_unit(self, spin: QSpinBox | QDoubleSpinBox) -> None:
+        """One core, two cores."""
+        spin.setSuffix(f" {unit_words(spin.value(), self.form.unit)}".rstrip())
 
     def _put(self, value: Any) -> None:
         """Show a value without taking it for the owner's wish."""
@@ -151,8 +157,10 @@ class SettingRow(QFrame):
             field.setCurrentIndex(max(0, field.findData(value)))
         elif isinstance(field, QSpinBox):
             field.setValue(int(value))
+            self._show_unit(field)
         elif isinstance(field, QDoubleSpinBox):
             field.setValue(float(value))
+            self._show_unit(field)
         elif isinstance(field, QLineEdit) and field.text() != str(value):
             field.setText(str(value))
         field.blockSignals(False)

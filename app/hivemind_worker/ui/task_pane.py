@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QStackedWidget, QTabBar, QWidget
 
@@ -28,13 +29,14 @@ from hivemind_worker.ui.fault_details import show_details
 from hivemind_worker.ui.graphs import GraphView
 from hivemind_worker.ui.log_view import Follower, LogView
 from hivemind_worker.ui.parts.buttons import ToolButton
+from hivemind_worker.ui.parts.flow import flowing
 from hivemind_worker.ui.parts.pairs import Pairs
 from hivemind_worker.ui.parts.panels import Callout, FactLine, FactRows, box, column, line, row, scrolled
 from hivemind_worker.ui.parts.text import Figure, Label, Sentence, Shape
 from hivemind_worker.ui.text_file import save_copy
 from hivemind_worker.ui.theme import theme
 
-SIDE_PX, WIDE_PX, GRAPH_PX = 336, 860, 96
+SIDE_PX, WIDE_PX, GRAPH_PX, LOW_PX, LEAST_LINES = 336, 860, 96, 190, 3
 
 
 class LogPane(QWidget):
@@ -55,15 +57,14 @@ class LogPane(QWidget):
         self.follow.setChecked(True)
         self.copy = ToolButton(_("Copy"), "copy", pressed=self._copy)
         self.save = ToolButton(_("Save…"), "download", pressed=self._save)
-        tools = row(10, margins=(theme().size("gutter"), 5, 8, 5))
-        tools.addWidget(self.search)
-        tools.addWidget(self.hits)
-        tools.addStretch(1)
-        for widget in (self.follow, self.wrap, self.copy, self.save):
-            tools.addWidget(widget)
+        edges = (theme().size("gutter"), 5, 8, 5)
+        shown = (self.search, self.hits, None, self.follow, self.wrap, self.copy, self.save)
+        self.tools, tools = QWidget(), column()
+        tools.addLayout(flowing(*shown, margins=edges))
+        tools.addWidget(line())
+        self.tools.setLayout(tools)
         whole = column()
-        whole.addLayout(tools)
-        whole.addWidget(line())
+        whole.addWidget(self.tools)
         whole.addWidget(self.view, 1)
         self.setLayout(whole)
         self.search.textChanged.connect(self.view.look_for)
@@ -118,8 +119,10 @@ class TaskPane(QWidget):
             self.pages.addWidget(page)
         self.tabs.currentChanged.connect(self.pages.setCurrentIndex)
         middle = column()
-        tab_row = row(margins=(10, 0, 0, 0))
+        tab_row = row(margins=(10, 0, 12, 0))
         tab_row.addWidget(self.tabs)
+        tab_row.addStretch(1)
+        self._tab_row = tab_row
         middle.addLayout(tab_row)
         middle.addWidget(line())
         middle.addWidget(self.pages, 1)
@@ -133,9 +136,10 @@ class TaskPane(QWidget):
         padded = column(margins=(gutter, 10, gutter, 2))
         padded.addWidget(self.callout)
         self._trouble.setLayout(padded)
+        self._low = False
         whole = column()
         whole.addWidget(self._head)
-        whole.addWidget(line())
+        whole.addWidget(self._below_head)
         whole.addWidget(self._trouble)
         whole.addLayout(self._middle, 1)
         self.setLayout(whole)
@@ -152,7 +156,7 @@ class TaskPane(QWidget):
         inner.addWidget(self.about, 3)
         inner.addWidget(self.hold_button)
         inner.addWidget(self.close_button)
-        self._head = box("clear", inner)
+        self._head, self._below_head, self._in_head = box("clear", inner), line(), inner
 
     def _made_side(self) -> QWidget:
         inner = column(6, margins=(16, 12, 16, 12))
@@ -273,6 +277,22 @@ class TaskPane(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._place_side(wide=self.width() >= WIDE_PX * theme().scale)
+        low = self.height() < LOW_PX * theme().scale
+        if low is not self._low:
+            self._turn(low=low)
+
+    def minimumSizeHint(self) -> QSize:
+        """The tabs and a few lines: the window may be small, and the rest is found by making it higher."""
+        lines = LEAST_LINES * self.fontMetrics().lineSpacing()
+        return QSize(super().minimumSizeHint().width(), self.tabs.sizeHint().height() + lines)
+
+    def _turn(self, *, low: bool) -> None:
+        """Where it is low, its head and the log's tools make room for what they are about."""
+        self._low = low
+        for part in (self._head, self._below_head, self.log.tools):
+            part.setVisible(not low)
+        for button in (self.hold_button, self.close_button):
+            (self._tab_row if low else self._in_head).addWidget(button)
 
     def _place_side(self, *, wide: bool) -> None:
         """Beside the log where there is room, else behind a tab."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QEvent, QItemSelection, QObject, QPoint, QRect, QSettings, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter
+from PySide6.QtGui import QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -25,6 +25,8 @@ from hivemind_worker.ui.task_models import TASK, AnyIndex, TaskModel
 from hivemind_worker.ui.theme import appearance, theme
 
 EDGE, PAD, BAR_PX = 20, 8, 54
+CHOSEN = "-chosen"
+"""Ends the name under which it is kept that the owner has chosen the columns."""
 _SELECTED = QStyle.StateFlag.State_Selected
 
 
@@ -123,6 +125,7 @@ class TaskTable(QTableView):
         self.source, self._memory = model, memory
         # With their number: what was kept for other columns would show and hide the wrong ones.
         self._key = f"columns/{name}-{len(model.columns)}"
+        self._chosen = bool(self._memory.value(self._key + CHOSEN, False, bool))
         self.setModel(shown)
         self.setItemDelegate(TaskDelegate(model, self))
         self.setAccessibleName(_("Tasks"))
@@ -152,10 +155,6 @@ class TaskTable(QTableView):
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(lambda at: self.column_menu().popup(header.mapToGlobal(at)))
         header.setAccessibleName(_("Columns"))
-        digit = self.fontMetrics().horizontalAdvance("0")
-        for number, column in enumerate(self.source.columns):
-            header.resizeSection(number, column.chars * digit + 2 * PAD + (EDGE if number == 0 else 4))
-            header.setSectionHidden(number, not column.shown)
         kept = self._memory.value(self._key)
         if kept is not None:
             header.restoreState(kept)
@@ -171,12 +170,47 @@ class TaskTable(QTableView):
         delegate = self._delegate()
         delegate._restyle()
         self.verticalHeader().setDefaultSectionSize(theme().row("table_row"))
+        self._fit()
         self.viewport().update()
+
+    def least_height(self, rows: int) -> int:
+        """Room for the headings and so many rows."""
+        header = self.horizontalHeader().sizeHint().height()
+        return header + rows * self.verticalHeader().defaultSectionSize() + 2 * self.frameWidth()
 
     # --- columns ------------------------------------------------------------------------------
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Until the owner has chosen columns, show those of the usual ones that have room."""
+        if self._chosen:
+            return
+        shown = self._those_with_room()
+        header = self.horizontalHeader()
+        for number in range(len(self.source.columns)):
+            header.setSectionHidden(number, number not in shown)
+            if number in shown:
+                header.resizeSection(number, self._usual_px(number))
+
+    def _those_with_room(self) -> set[int]:
+        columns = self.source.columns
+        shown = {number for number, column in enumerate(columns) if column.shown}
+        while sum(map(self._usual_px, shown)) > self.viewport().width():
+            leaving = max(shown, key=lambda number: columns[number].leaves)
+            if not columns[leaving].leaves:
+                break
+            shown.remove(leaving)
+        return shown
+
+    def _usual_px(self, number: int) -> int:
+        digit = self.fontMetrics().horizontalAdvance("0")
+        return self.source.columns[number].chars * digit + 2 * PAD + (EDGE if number == 0 else 4)
+
     def column_menu(self) -> QMenu:
-        """The columns to choose from; the first two always stay."""
+        """The columns to choose from; the first two always stay. The last entry takes the choice back."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         header = self.horizontalHeader()
@@ -186,11 +220,25 @@ class TaskTable(QTableView):
             action.setChecked(not header.isSectionHidden(number))
             action.setEnabled(number > 1)
             action.toggled.connect(lambda on, number=number: self._show_column(number, on))
+        menu.addSeparator()
+        fit = menu.addAction(_("Those that fit the window"))
+        fit.setEnabled(self._chosen)
+        fit.triggered.connect(lambda _checked=False: self._choose(False))
         return menu
 
     def _show_column(self, number: int, on: bool) -> None:
-        self.horizontalHeader().setSectionHidden(number, not on)
+        self._choose(True)
+        header = self.horizontalHeader()
+        header.setSectionHidden(number, not on)
+        if on:
+            header.resizeSection(number, self._usual_px(number))
         self.remember()
+
+    def _choose(self, chosen: bool) -> None:
+        """Whether the columns are the owner's choice from here on."""
+        self._chosen = chosen
+        self._memory.setValue(self._key + CHOSEN, chosen)
+        self._fit()
 
     def remember(self) -> None:
         """Keep which columns are shown, how wide and in which order."""

@@ -372,7 +372,7 @@ def limit_of(kind: str, snapshot: Snapshot) -> Limit | None:
 
 def _title(kind: str, shown: Graph, memory_gb: float, sample: Sample | None) -> str:
     if kind == "cpu":
-        return _("CPU, {cores} cores", cores=COMPUTER_CORES)
+        return _("CPU, {cores}", cores=cores_words(COMPUTER_CORES))
     if kind == "memory" and memory_gb:
         return _("Memory, {memory} GiB", memory=f"{memory_gb:.1f}")
     if kind == "gpu" and sample is not None and sample.gpus:

@@ -16,6 +16,7 @@ from hivemind_worker.model.preview import Preview
 from hivemind_worker.model.rules import DAYS, Level, level_rows, preset, rule_rows
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.amounts import unit_words
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.offer_words import card_offer_words, offer_words
 from hivemind_worker.presentation.rule_rows import (
@@ -170,7 +171,8 @@ class RuleEditor(Dialog):
         spin = QDoubleSpinBox()
         spin.setRange(-1e6, 1e6)
         spin.setDecimals(0 if isinstance(value, int) else 1)
-        spin.setSuffix(f" {_(unit)}" if unit else "")
+        spin.valueChanged.connect(lambda now: spin.setSuffix(f" {unit_words(now, unit)}".rstrip()))
+        spin.setSuffix(f" {unit_words(value, unit)}".rstrip())
         spin.setValue(value)
         spin.lineEdit().setTextMargins(7, 0, 0, 0)
         return spin

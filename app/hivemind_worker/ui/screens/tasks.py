@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, QSettings, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent
-from PySide6.QtWidgets import QLineEdit, QMenu, QSplitter, QStackedWidget, QTabBar, QWidget
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QLineEdit, QMenu, QStackedWidget, QTabBar, QWidget
 
 from hivemind_worker.model.events import StopAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
@@ -38,6 +38,7 @@ from hivemind_worker.ui.dialogs import Choice, Question
 from hivemind_worker.ui.icons import icon
 from hivemind_worker.ui.parts.action_bar import ActionBar
 from hivemind_worker.ui.parts.buttons import Button, ToolButton
+from hivemind_worker.ui.parts.divided import Divided
 from hivemind_worker.ui.parts.panels import box, column, row
 from hivemind_worker.ui.parts.text import Label, Sentence
 from hivemind_worker.ui.receipt_view import ReceiptView
@@ -49,6 +50,8 @@ from hivemind_worker.ui.text_file import save_copy
 from hivemind_worker.ui.theme import theme
 
 RUNNING, WAITING, FINISHED = 0, 1, 2
+FEW_ROWS, LOW_PX, TABLE_PART = 3, 400, 0.45
+"""Rows that the details leave to the table, below which height one less, and its part of the height."""
 HOUR_S = 3600
 
 
@@ -118,12 +121,8 @@ class Tasks(Screen):
         self.body = QStackedWidget()
         self.body.addWidget(self.stack)
         self.body.addWidget(self.empty)
-        self.splitter = QSplitter(Qt.Orientation.Vertical)
-        self.splitter.setChildrenCollapsible(False)
-        self.splitter.addWidget(self.body)
-        self.splitter.addWidget(self.pane)
-        self.splitter.setStretchFactor(0, 2)
-        self.splitter.setStretchFactor(1, 3)
+        edge = _("Height of the details")
+        self.splitter = Divided(self.body, self.pane, edge=edge, memory=self._memory, key="tasks/edge")
         self.selection, self.given = Sentence("", "caption"), Sentence("", "caption")
         self.given.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         foot = row(12, margins=(gutter, 4, gutter, 4))
@@ -280,8 +279,26 @@ class Tasks(Screen):
         """Show the details of the current task."""
         task = self.table().current_task()
         if task is not None:
-            self.pane.show()
+            if self.pane.isHidden():
+                self.pane.show()
+                self._divide()
             self._open(task)
+
+    def _divide(self) -> None:
+        """All rows of a short table, of a long one as many as leave the details the larger part."""
+        table, half = self.table(), round(self.splitter.height() * TABLE_PART)
+        rows = table.model().rowCount()
+        self.splitter.divide(max(table.least_height(FEW_ROWS), min(table.least_height(rows + 1), half)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._keep_rows()
+
+    def _keep_rows(self) -> None:
+        """However the edge is moved, a few rows can be seen: in a very low window one less."""
+        table = self.tables[RUNNING]
+        few = FEW_ROWS if self.height() >= LOW_PX * theme().scale else FEW_ROWS - 1
+        self.body.setMinimumHeight(table.least_height(few))
 
     def _open(self, task: Task) -> None:
         node, snapshot = self.bridge.node, self.bridge.snapshot

@@ -22,6 +22,7 @@ from hivemind_worker.model.rules import PRESETS as RULE_PRESETS
 from hivemind_worker.model.rules import SLOTS_A_DAY, Rules, preset
 from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.task import Problem
+from hivemind_worker.presentation.amounts import unit_words
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.gpu import can_use_a_gpu, gpu_words
 from hivemind_worker.presentation.page_facts import disk
@@ -76,7 +77,8 @@ class Share(QWidget):
         self._whole = whole
         self.number.setRange(self._step if least is None else least, whole)
         self.slider.setRange(0, max(1, round(whole / self._step)))
-        self.number.setSuffix(" " + _("of {whole} {unit}", whole=f"{whole:g}", unit=self._unit))
+        unit = unit_words(whole, self._unit)
+        self.number.setSuffix(" " + _("of {whole} {unit}", whole=f"{whole:g}", unit=unit))
 
     def _numbered(self, value: float) -> None:
         self.slider.blockSignals(True)
@@ -122,7 +124,7 @@ class Shares(Panel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cores = Share(_("Processor"), _("cores"), 1.0, partial(stays_yours, in_cores=True))
+        self.cores = Share(_("Processor"), "cores", 1.0, partial(stays_yours, in_cores=True))
         self.memory = Share(_("Memory"), "GiB", 0.5, partial(stays_yours, in_cores=False))
         self.disk = Share(_("Disk"), "GiB", 1.0, kept_free)
         self.no_disk, self.graphics = Label("", "small", wrap=True), Graphics()
