@@ -4,13 +4,18 @@ Two processes share the tests, file by file; what builds packages is one group, 
 shares one build and takes longest.
 """
 
+import os
+import shutil
 import signal
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 import hivemind_worker.pool  # noqa: F401
+from tests.process_state import changed, standing
 
 PACKAGING = "tests/packaging/"
 
@@ -18,6 +23,10 @@ PACKAGING = "tests/packaging/"
 for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
     if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+# What tests and their programs leave in the temporary folder is seen there. pytest's own stays out of it.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="hm-")  # short: sockets lie in it
 
 
 def group(test: str) -> str:
@@ -39,3 +48,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: group(item.nodeid) != PACKAGING)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays_changed_for_the_next_file(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever order the files come in, each finds the process as the first one did."""
+    before = standing()
+    yield
+    left = [f"{what} was {was!r} and is {now!r}" for what, (was, now) in changed(before, standing()).items()]
+    assert not left, "\n".join([f"{request.node.nodeid} leaves changed:", *left])

@@ -169,3 +169,4 @@ class WorkerLog:
             self._logger.removeHandler(handler)
             handler.close()
         self._logger.propagate = True
+        self._logger.setLevel(logging.NOTSET)
