@@ -4,11 +4,13 @@ Two processes share the tests, file by file; what builds packages is one group, 
 shares one build and takes longest.
 """
 
+import atexit
 import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,10 @@ for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SI
 # What tests and their programs leave in the temporary folder is seen there. pytest's own stays out of it.
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
 os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="hm-")  # short: sockets lie in it
+Path(os.environ["TMPDIR"]).chmod(0o1777)  # as the system's: some tests are of other users
+atexit.register(
+    shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True
+)  # the first to be named is the last to go
 
 
 def group(test: str) -> str:
@@ -48,10 +54,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: group(item.nodeid) != PACKAGING)
-
-
-def pytest_unconfigure() -> None:
-    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,7 +2,7 @@
 ;
 ; For one person by default, without more rights; for everybody by choice, and only then it asks for them.
 ; Silent: /S, with /AllUsers, /Autostart, /Firewall, /Wait=SECONDS (for running tasks; 300), /D=FOLDER (last).
-; The uninstaller: /S keeps what the person's own folders hold, /S /DeleteData does not.
+; The uninstaller: /S keeps what the person's own folders hold, /S /DeleteData does not; /Wait=SECONDS (60).
 ; Exit codes: 0 done, 1 left by the reader, 2 not installed (the old version is as it was), 4 tasks still run.
 Unicode true
 !ifdef STUB
@@ -21,6 +21,8 @@ Unicode true
 !define VPN_INTERFACE "hivemind0"
 !define TOOL "$INSTDIR\hivemind-worker.exe"
 !define APP "$INSTDIR\${NAME}.exe"
+; By its whole path: by name alone, one that lies beside this set-up (in Downloads) would be started with its rights.
+!define POWERSHELL "$SYSDIR\WindowsPowerShell\v1.0\powershell.exe"
 
 Name "${NAME}"
 OutFile "${OUT}"
@@ -204,7 +206,7 @@ Function ${UN}IsUp
   ${EndIf}
 FunctionEnd
 
-; Has it finish its tasks and end, for $WaitS seconds at most; $0 is 1 where it still runs then.
+; Has it finish its tasks and end, for $WaitS seconds at most; $0 is 1 where it still runs then, and goes on.
 Function ${UN}EndWorker
   nsExec::Exec '"${TOOL}" finish --quit'
   Pop $1
@@ -218,6 +220,10 @@ Function ${UN}EndWorker
     Sleep 1000
     IntOp $2 $2 + 1
   ${Loop}
+  ${If} $0 == 1
+    nsExec::Exec '"${TOOL}" resume'
+    Pop $1
+  ${EndIf}
 FunctionEnd
 !macroend
 !insertmacro DefineWorker ""
@@ -263,8 +269,6 @@ Section "Install"
     Quit
     Call EndWorker
     ${If} $0 == 1
-      nsExec::Exec '"${TOOL}" resume'
-      Pop $1
       MessageBox MB_OK|MB_ICONINFORMATION "$(STILL)" /SD IDOK
       SetErrorLevel 4
       Quit
@@ -335,7 +339,7 @@ Function OpenFirewall
     nsExec::Exec 'powershell -NoProfile -NonInteractive -Command "$R0"'
     Pop $0
   ${Else}
-    ExecShell "runas" "powershell" '-NoProfile -NonInteractive -WindowStyle Hidden -Command "$R0"' SW_HIDE
+    ExecShell "runas" "${POWERSHELL}" '-NoProfile -NonInteractive -WindowStyle Hidden -Command "$R0"' SW_HIDE
   ${EndIf}
   !insertmacro WriteKey DWORD "${KEY}" "Firewall" 1
 FunctionEnd
@@ -356,6 +360,11 @@ Function un.onInit
   ${GetOptions} $R0 "/DeleteData" $R1
   ${IfNot} ${Errors}
     StrCpy $DeleteData 1
+  ${EndIf}
+  ClearErrors
+  ${GetOptions} $R0 "/Wait=" $R1
+  ${IfNot} ${Errors}
+    StrCpy $WaitS $R1
   ${EndIf}
 FunctionEnd
 
@@ -388,7 +397,7 @@ Section "Uninstall"
   ${EndIf}
   ${If} $0 == 1
     StrCpy $R0 "Remove-NetFirewallRule -DisplayName '${RULE}'"
-    ExecShell "runas" "powershell" '-NoProfile -NonInteractive -WindowStyle Hidden -Command "$R0"' SW_HIDE
+    ExecShell "runas" "${POWERSHELL}" '-NoProfile -NonInteractive -WindowStyle Hidden -Command "$R0"' SW_HIDE
   ${EndIf}
   ; What was put there, by name: the folder may have been one with other things in it.
   RMDir /r "$INSTDIR\_internal"

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +59,11 @@ class Computer:
     def install(self, version: str, *flags: str, wanted: int = 0) -> None:
         self.wine(str(self.setups / f"setup-{version}.exe"), "/S", *flags, wanted=wanted)
 
-    def uninstall(self, folder: Path, *flags: str) -> None:
-        """Its uninstaller copies itself away and returns at once; `_?=` keeps it here, and then it stays."""
+    def uninstall(self, folder: Path, *flags: str, wanted: int = 0) -> None:
+        """Its uninstaller copies itself away and returns 0 at once; `_?=` keeps it here, where no space
+        is in the place. It is waited for in either case: it holds on to the output."""
         place = f"Z:{folder}".replace("/", "\\")
-        self.wine(str(folder / "uninstall.exe"), "/S", *flags, f"_?={place}")
+        self.wine(str(folder / "uninstall.exe"), "/S", *flags, f"_?={place}", wanted=wanted)
 
     def registry(self, root: str, key: str, value: str) -> str:
         out = self.wine("reg", "query", f"{root}\\{key}", "/v", value, "/reg:64", wanted=None)
@@ -73,6 +75,14 @@ class Computer:
         log.unlink(missing_ok=True)
         return lines
 
+    def first_call(self, wanted: str) -> str:
+        """The next call that has this in it: what asks for more rights is not waited for by the set-up."""
+        end = time.monotonic() + LIMIT_S
+        while not (found := [line for line in self.calls() if wanted in line]):
+            assert time.monotonic() < end, f"no call with {wanted}"
+            time.sleep(0.05)
+        return found[0]
+
 
 def around(prefix: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(prefix.parent), "WINEPREFIX": str(prefix),
@@ -82,7 +92,7 @@ def around(prefix: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def computer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Computer]:
+def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Computer]:
     if shutil.which("makensis") is None or shutil.which("wine") is None:
         pytest.skip("this system has no makensis or no wine")
     folder = tmp_path_factory.mktemp("windows")
@@ -106,13 +116,18 @@ def _make_setup(folder: Path, version: str, files: tuple[str, ...]) -> None:
     (frozen / "licences" / "INDEX.txt").write_text(version)
     (frozen / "LICENSE").write_text("Apache-2.0")
     for name in ("hivemind-worker", "HiveMind Worker"):
-        built("makensis", "-V1", "-NOCD", f"-DSTUB={STUB}", f"-DWHO={name} {version}", "-DSCENE=C:\\scene",
-              f"-DOUT={frozen / name}.exe", "installer/windows/stand_in.nsi")  # fmt: skip
+        _make_stand_in(f"{name} {version}", frozen / f"{name}.exe")
     icon = folder / "app.ico"
     if not icon.exists():
         icon.write_bytes(b"\0\0\1\0\1\0\1\1\0\0\1\0\x20\0\x30\0\0\0\x16\0\0\0" + _one_pixel())
     built("env", f"STUB={STUB}", "COMPRESSION=zlib", f"ICON={icon}", "installer/windows/setup.sh",
           str(frozen), version, str(folder / f"setup-{version}.exe"))  # fmt: skip
+
+
+def _make_stand_in(name: str, place: Path) -> None:
+    place.unlink(missing_ok=True)
+    built("makensis", "-V1", "-NOCD", f"-DSTUB={STUB}", f"-DWHO={name}", "-DSCENE=C:\\scene",
+          f"-DOUT={place}", "installer/windows/stand_in.nsi")  # fmt: skip
 
 
 def _one_pixel() -> bytes:
@@ -127,6 +142,14 @@ def _is_payload(computer: Computer, folder: Path, version: str) -> None:
     found = _tree(folder)
     assert found.pop("uninstall.exe")
     assert found == _tree(computer.setups / f"frozen-{version}")
+
+
+@pytest.fixture
+def computer(windows: Computer) -> Iterator[Computer]:
+    """However a test ends, no worker runs after it: the next set-up would wait for that."""
+    yield windows
+    for name in ("up", "busy"):
+        (windows.scene / name).unlink(missing_ok=True)
 
 
 def test_it_is_for_one_person_and_asks_for_nothing(computer: Computer) -> None:
@@ -159,8 +182,6 @@ def test_tasks_that_do_not_end_leave_the_old_version_as_it_is(computer: Computer
     computer.calls()
     computer.install("0.2.0", "/Wait=1", wanted=4)
     assert computer.calls()[-1] == "hivemind-worker 0.1.0: resume"
-    for name in ("up", "busy"):
-        (computer.scene / name).unlink()
     _is_payload(computer, computer.mine, "0.1.0")
 
 
@@ -198,6 +219,56 @@ def test_the_uninstaller_leaves_a_persons_data_unless_told_otherwise(computer: C
     computer.install("0.2.0")
     computer.uninstall(computer.mine, "/DeleteData")
     assert not computer.data.exists()
+
+
+def test_tasks_that_do_not_end_keep_the_program_from_being_taken_away(computer: Computer) -> None:
+    place = computer.prefix / "drive_c" / "apart"
+    computer.install("0.2.0", "/D=C:\\apart")
+    for name in ("up", "busy"):
+        (computer.scene / name).touch()
+    computer.calls()
+    computer.uninstall(place, "/Wait=1", wanted=4)
+    assert computer.calls()[-1] == "hivemind-worker 0.2.0: resume", "it takes tasks again"
+    _is_payload(computer, place, "0.2.0")
+    (computer.scene / "busy").unlink()
+    computer.uninstall(place)
+    assert set(_tree(place)) <= {"uninstall.exe"}
+
+
+def test_the_firewall_lets_in_what_comes_through_the_vpn_when_asked_and_by_the_systems_own_program(
+    computer: Computer,
+) -> None:
+    """One that lies beside the set-up, as a download would, must not be started with its rights."""
+    system = computer.prefix / "drive_c/windows/system32/WindowsPowerShell/v1.0/powershell.exe"
+    _make_stand_in("system", system)
+    planted = computer.setups / "powershell.exe"
+    _make_stand_in("planted", planted)
+    computer.calls()
+    computer.install("0.2.0", "/AllUsers")
+    assert not [call for call in computer.calls() if "Firewall" in call], "only when asked"
+    computer.install("0.2.0", "/AllUsers", "/Firewall")
+    call = computer.first_call("New-NetFirewallRule")
+    assert call.startswith("system: ")
+    rules = [part for part in call.split(";") if "New-NetFirewallRule" in part]
+    assert len(rules) == 2 and all("-InterfaceAlias 'hivemind0'" in rule for rule in rules)
+    assert all("-Direction Inbound" in rule and "-Program 'C:\\Program Files" in rule for rule in rules)
+    computer.uninstall(computer.prefix / ALL)
+    call = computer.first_call("NetFirewallRule")
+    assert (
+        call.startswith("system: ") and "Remove-NetFirewallRule -DisplayName 'HiveMind Worker (VPN)'" in call
+    )
+    planted.unlink()
+
+
+def test_a_folder_of_ones_own_choice_keeps_what_else_is_in_it(computer: Computer) -> None:
+    place = computer.prefix / "drive_c" / "programs"
+    place.mkdir()
+    (place / "mine.txt").write_text("mine")
+    computer.install("0.1.0", "/D=C:\\programs")
+    computer.install("0.2.0")
+    assert (place / "_internal/deep/er/same.txt").read_text() == "0.2.0", "an upgrade finds it"
+    computer.uninstall(place)
+    assert set(_tree(place)) <= {"mine.txt", "uninstall.exe"}
 
 
 def test_the_file_says_which_version_it_is_and_never_asks_for_more_rights(computer: Computer) -> None:

@@ -29,11 +29,10 @@ def qapp(tmp_path_factory: pytest.TempPathFactory) -> QApplication:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(qapp: QApplication) -> Iterator[None]:
-    """The look and the language begin anew; top-level widgets that are left fail the test."""
-    appearance().choose("light", 1.0)
-    use_language(resources() / "locale", "en")
+    """The look and the language end as they began; top-level widgets that are left fail the test."""
     before = set(QApplication.topLevelWidgets())
     yield
+    appearance().choose("light", 1.0)
     use_language(resources() / "locale", "en")
     for _round in range(3):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

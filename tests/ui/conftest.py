@@ -77,10 +77,10 @@ def _is_active(timer: QTimer) -> bool:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(qapp: QApplication) -> Iterator[None]:
-    """Fails on windows, timers and threads that outlive their test."""
-    appearance().choose("light", 1.0)
+    """Fails on windows, timers and threads that outlive their test; the look ends as it began."""
     windows, threads, timers = _left_widgets(), set(threading.enumerate()), _running_timers()
     yield
+    appearance().choose("light", 1.0)
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QCoreApplication.processEvents()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
