@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import hivemind_worker.pool  # noqa: F401
 from tests.process_state import changed, standing
 
 PACKAGING = "tests/packaging/"
+ENDING_S = 10.0
 
 # A run in the background inherits that these are ignored, and would hand that on to every program it starts.
 for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
@@ -61,5 +63,8 @@ def nothing_stays_changed_for_the_next_file(request: pytest.FixtureRequest) -> I
     """Whatever order the files come in, each finds the process as the first one did."""
     before = standing()
     yield
-    left = [f"{what} was {was!r} and is {now!r}" for what, (was, now) in changed(before, standing()).items()]
-    assert not left, "\n".join([f"{request.node.nodeid} leaves changed:", *left])
+    end = time.monotonic() + ENDING_S
+    while (left := changed(before, standing())) and time.monotonic() < end:
+        time.sleep(0.1)  # a program that was told to end may still be at it
+    rows = [f"{what} was {was!r} and is {now!r}" for what, (was, now) in left.items()]
+    assert not left, "\n".join([f"{request.node.nodeid} leaves changed:", *rows])

@@ -19,7 +19,15 @@ from hivemind_worker.presentation import catalogue
 
 AS_IT_BEGINS = ("light", 1.0)
 """The look that the windows of the tests begin with."""
+LASTING: set[Path] = set()
+"""Folders that serve many test files of a process until its end; programs that do so run in one of them."""
 LOGGERS = ("", "hivemind_worker", "asyncio", "grpc", "PySide6", "qasync")
+
+
+def lasts(folder: Path) -> Path:
+    """This folder and the programs that run in it stay until the tests end; whoever made it sees to that."""
+    LASTING.add(folder)
+    return folder
 
 
 def standing() -> dict[str, object]:
@@ -29,9 +37,9 @@ def standing() -> dict[str, object]:
         "the look": _look(),
         "the time zone": (time.tzname, time.timezone),
         "the folder": Path.cwd(),
-        "the files here": sorted(path.name for path in Path().iterdir()),
-        "the temporary folder": sorted(path.name for path in Path(tempfile.gettempdir()).iterdir()),
-        "the programs": sorted(child.pid for child in psutil.Process().children()),
+        "the files here": sorted(path.name for path in Path().iterdir() if path.is_file()),
+        "the temporary folder": sorted(set(Path(tempfile.gettempdir()).iterdir()) - LASTING),
+        "the programs": sorted(filter(None, map(_program, psutil.Process().children()))),
         "the mask of new files": _umask(),
         "the locale": locale.setlocale(locale.LC_ALL),
         "the loop's policy": asyncio.events._event_loop_policy,  # type: ignore[attr-defined]
@@ -57,6 +65,14 @@ def _look() -> tuple[str, float]:
     theme = sys.modules.get("hivemind_worker.ui.theme")
     made = theme._appearance if theme else ()
     return (made[0]._wish, made[0]._scale) if made else AS_IT_BEGINS
+
+
+def _program(child: psutil.Process) -> str:
+    """How it was called; "" for one that lasts or has ended."""
+    try:
+        return "" if Path(child.cwd()) in LASTING else f"{child.pid} {' '.join(child.cmdline())}".strip()
+    except psutil.Error:
+        return ""
 
 
 def _umask() -> int:

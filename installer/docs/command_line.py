@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from hivemind_worker.cli import PROGRAM, VERBS, Verb, parser_of
 
@@ -31,34 +32,65 @@ SETTINGS = "A flag for each of the [settings](settings.md), e.g. `--node-port 60
 
 def command_line_page() -> str:
     """The page as Markdown, ending with a newline."""
-    rows = "".join(f"| [`{verb.word}`](#{verb.word}) | {_sentence(verb.help)} |\n" for verb in VERBS)
+    rows = "".join(f"| [`{verb.word}`](#{verb.word}) | {sentence(verb.help)} |\n" for verb in VERBS)
     return HEAD + rows + "".join(_section(verb) for verb in VERBS)
 
 
-def _section(verb: Verb) -> str:
-    whole = _choices(parser_of(verb))[verb.word]
-    return f"\n## {verb.word}\n\n{_sentence(verb.help)}\n" + "".join(_parser(f"{PROGRAM} {verb.word}", whole))
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command that can be given, e.g. "pool user add". `about` is empty for a word of the first row."""
+
+    words: str
+    parser: argparse.ArgumentParser
+    about: str = ""
+
+    @property
+    def synopsis(self) -> str:
+        """With everything that it takes."""
+        return " ".join([PROGRAM, self.words, *_usage(self.parser)])
+
+    @property
+    def explained(self) -> list[argparse.Action]:
+        """Its words and flags that have a meaning of their own here."""
+        return [action for action in _own(self.parser) if action.help and action.dest != "json"]
+
+    @property
+    def takes_settings(self) -> bool:
+        return any(_is_settings(group) for group in self.parser._action_groups)
 
 
-def _parser(words: str, parser: argparse.ArgumentParser, about: str = "") -> Iterator[str]:
-    """What a command takes, and the same for each command below it."""
+def calls(verb: Verb) -> Iterator[Call]:
+    """The command itself, where it is one, and each command below it."""
+    yield from _calls(verb.word, _choices(parser_of(verb))[verb.word])
+
+
+def _calls(words: str, parser: argparse.ArgumentParser, about: str = "") -> Iterator[Call]:
     below = _choices(parser)
     if not below or parser.get_default("func") is not None:
-        yield f"\n    {' '.join([words, *_usage(parser)])}\n"
-        yield from [f"\n{_sentence(about)}\n"] if about else []
-        rows = "".join(_row(action) for action in _own(parser) if action.help and action.dest != "json")
-        yield f"\n| Word or flag | Meaning |\n|---|---|\n{rows}" if rows else ""
-        yield f"\n{SETTINGS}" if _takes_settings(parser) else ""
+        yield Call(words, parser, about)
     helps = {choice.dest: choice.help or "" for choice in _described(parser)}
     for word, each in below.items():
-        yield from _parser(f"{words} {word}", each, helps.get(word, ""))
+        yield from _calls(f"{words} {word}", each, helps.get(word, ""))
+
+
+def _section(verb: Verb) -> str:
+    shown = "".join(part for call in calls(verb) for part in _shown_call(call))
+    return f"\n## {verb.word}\n\n{sentence(verb.help)}\n" + shown
+
+
+def _shown_call(call: Call) -> Iterator[str]:
+    yield f"\n    {call.synopsis}\n"
+    yield from [f"\n{sentence(call.about)}\n"] if call.about else []
+    rows = "".join(_row(action) for action in call.explained)
+    yield f"\n| Word or flag | Meaning |\n|---|---|\n{rows}" if rows else ""
+    yield f"\n{SETTINGS}" if call.takes_settings else ""
 
 
 def _usage(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in _own(parser):
         shown = _shown(action)
         yield shown if _is_needed(action) else f"[{shown}]"
-    if _takes_settings(parser):
+    if any(_is_settings(group) for group in parser._action_groups):
         yield "[--SETTING VALUE]..."
 
 
@@ -67,10 +99,16 @@ def _is_needed(action: argparse.Action) -> bool:
     return action.required if action.option_strings else action.nargs not in ("?", "*")
 
 
+def named(action: argparse.Action) -> str:
+    """A flag or word as it is given, e.g. "--listen HOST:PORT"."""
+    names = ", ".join(action.option_strings)
+    return names if action.nargs == 0 else f"{names} {_value(action)}".strip()
+
+
 def _row(action: argparse.Action) -> str:
     names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{_value(action)}`"
     chosen = " " + ", ".join(f"`{each}`" for each in action.choices) + "." if action.choices else ""
-    return f"| {names} | {_sentence(str(action.help))}{chosen} |\n"
+    return f"| {names} | {sentence(str(action.help))}{chosen} |\n"
 
 
 def _shown(action: argparse.Action) -> str:
@@ -97,10 +135,6 @@ def _own(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return [each for each in parser._actions if not isinstance(each, apart) and id(each) not in settings]
 
 
-def _takes_settings(parser: argparse.ArgumentParser) -> bool:
-    return any(_is_settings(group) for group in parser._action_groups)
-
-
 def _is_settings(group: argparse._ArgumentGroup) -> bool:
     return str(group.title).startswith("settings")
 
@@ -118,6 +152,7 @@ def _below(parser: argparse.ArgumentParser) -> list[argparse._SubParsersAction[a
     return [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Begun with a capital and ended with a point, as a cell of a table may hold it."""
     text = text.replace("|", "\\|").strip()
     return (text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")) if text else ""

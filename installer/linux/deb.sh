@@ -28,7 +28,7 @@ install -D -m 644 resources/icons/app.svg "$share/icons/hicolor/scalable/apps/hi
 install -m 644 $from/hivemind-worker.desktop "$share/applications/"
 sed -e "s/@VERSION@/$version/" -e "s/@DATE@/$day/" $from/io.hivemind.worker.metainfo.xml \
   > "$share/metainfo/io.hivemind.worker.metainfo.xml"
-"$python" $from/man_page.py | gzip -9n > "$share/man/man1/hivemind-worker.1.gz"
+"$python" -m installer.linux.man_page | gzip -9n > "$share/man/man1/hivemind-worker.1.gz"
 install -m 644 $from/user.service "$root/usr/lib/systemd/user/hivemind-worker.service"
 install -m 644 $from/system.service "$root/usr/lib/systemd/system/hivemind-worker.service"
 install -m 644 $from/debian/lintian-overrides "$share/lintian/overrides/hivemind-worker"

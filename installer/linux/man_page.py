@@ -1,9 +1,13 @@
-"""The man page, from the program's own table of commands: `python installer/linux/man_page.py > FILE`."""
+"""The man page, from the program's own commands: `python -m installer.linux.man_page > FILE`."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
+
 from hivemind_worker import __version__
-from hivemind_worker.cli import VERBS
+from hivemind_worker.cli import VERBS, Verb
+from installer.docs.command_line import Call, calls, named, sentence
 
 HEAD = """\
 .TH HIVEMIND-WORKER 1 "" "HiveMind Worker {version}" "User Commands"
@@ -19,6 +23,12 @@ that is built in. Without a command it opens its window where there is a display
 .SH COMMANDS
 Each explains itself with
 .BR "hivemind\\-worker \\fICOMMAND\\fP \\-\\-help" .
+With
+.B \\-\\-json
+the output is one JSON object, or one a line. A flag for each setting, e.g.
+.BR "\\-\\-node\\-port 6000" ,
+is listed by
+.BR "hivemind\\-worker config" .
 """
 TAIL = """\
 .SH ENVIRONMENT
@@ -56,10 +66,28 @@ def rolled(text: str) -> str:
 
 def man_page() -> str:
     """The whole page."""
-    rows = [
-        f".TP\n.B {rolled(verb.word)}\n{rolled(verb.help[:1].upper() + verb.help[1:])}." for verb in VERBS
-    ]
-    return HEAD.format(version=__version__) + "\n".join(rows) + "\n" + TAIL
+    return HEAD.format(version=__version__) + "".join(map(_section, VERBS)) + TAIL
+
+
+def _section(verb: Verb) -> str:
+    return f".SS {rolled(verb.word)}\n{_text(verb.help)}\n" + "".join(
+        part for call in calls(verb) for part in _call(call)
+    )
+
+
+def _call(call: Call) -> Iterator[str]:
+    yield f".PP\n.B {rolled(call.synopsis)}\n"
+    yield f".br\n{_text(call.about)}\n" if call.about else ""
+    yield from map(_word, call.explained)
+
+
+def _word(action: argparse.Action) -> str:
+    chosen = f" {', '.join(map(str, action.choices))}." if action.choices else ""
+    return f".TP\n.B {rolled(named(action))}\n{_text(str(action.help))}{rolled(chosen)}\n"
+
+
+def _text(text: str) -> str:
+    return rolled(sentence(text).replace("\\|", "|"))
 
 
 if __name__ == "__main__":

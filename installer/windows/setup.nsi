@@ -336,7 +336,7 @@ SectionEnd
 Function OpenFirewall
   StrCpy $R0 "Remove-NetFirewallRule -DisplayName '${RULE}' -ErrorAction SilentlyContinue; New-NetFirewallRule -DisplayName '${RULE}' -Direction Inbound -Action Allow -Protocol TCP -InterfaceAlias '${VPN_INTERFACE}' -Program '${APP}'; New-NetFirewallRule -DisplayName '${RULE}' -Direction Inbound -Action Allow -Protocol TCP -InterfaceAlias '${VPN_INTERFACE}' -Program '${TOOL}'"
   ${If} $Everybody == 1
-    nsExec::Exec 'powershell -NoProfile -NonInteractive -Command "$R0"'
+    nsExec::Exec '"${POWERSHELL}" -NoProfile -NonInteractive -Command "$R0"'
     Pop $0
   ${Else}
     ExecShell "runas" "${POWERSHELL}" '-NoProfile -NonInteractive -WindowStyle Hidden -Command "$R0"' SW_HIDE

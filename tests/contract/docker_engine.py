@@ -37,6 +37,7 @@ from hivemind_worker.runtimes.docker.endpoint import Endpoint
 from hivemind_worker.runtimes.docker.image_facts import LABEL_LAYERS, LABEL_PACKAGES, LABEL_PYTHON
 from hivemind_worker.runtimes.docker.images import ImageRules
 from hivemind_worker.runtimes.docker.runtime import DockerRules, DockerRuntime
+from tests.process_state import lasts
 
 IMAGE = "hivemind-tests/python:latest"
 LABELS = (
@@ -92,7 +93,13 @@ class TestEngine:
         ]  # fmt: skip
         with (self.folder / "engine.log").open("ab") as log:
             self._process = in_lasting_thread(
-                lambda: subprocess.Popen(words, stdout=log, stderr=log, preexec_fn=_die_with_the_tests)  # noqa: PLW1509
+                lambda: subprocess.Popen(
+                    words,
+                    cwd=self.folder,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=_die_with_the_tests,  # noqa: PLW1509
+                )
             )
         limit = time.monotonic() + START_LIMIT_S
         while subprocess.run(self._cli("version"), capture_output=True, check=False).returncode:
@@ -252,6 +259,7 @@ def docker_sandbox(
 def session_engine() -> TestEngine:
     """The engine that the tests of a session share; it goes when they end."""
     engine = TestEngine()
+    lasts(engine.folder)
     atexit.register(engine.remove)
     engine.start()
     engine.import_image(IMAGE, *LABELS)

@@ -26,6 +26,7 @@ import pip
 import pytest
 
 from tests.contract.docker_engine import START_LIMIT_S, TestEngine, python_root, why_not
+from tests.process_state import lasts
 
 HOME_OF_ENGINE, HOME_NEIGHBOUR = "192.168.77.2", "192.168.77.1"
 METADATA, POOL, FAR, CARRIER = "169.254.169.254", "10.0.0.1", "203.0.113.10", "100.64.0.9"
@@ -87,6 +88,7 @@ class TownEngine(TestEngine):
         with (self.folder / "engine.log").open("ab") as log:
             self._process = subprocess.Popen(
                 words,
+                cwd=self.folder,
                 stdout=log,
                 stderr=log,
                 preexec_fn=_die_with_the_tests,  # noqa: PLW1509
@@ -153,7 +155,7 @@ class Town:
         argv = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, *words]
         person = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            preexec_fn=_die_with_the_tests,  # noqa: PLW1509
+            cwd=self.engine.folder, preexec_fn=_die_with_the_tests,  # noqa: PLW1509
         )  # fmt: skip
         self._people.append(person)
         assert person.stdout is not None
@@ -181,6 +183,7 @@ def doors_of(words: tuple[str, ...]) -> str:
 @functools.cache
 def _session_town() -> Town:
     town = Town()
+    lasts(town.engine.folder)
     atexit.register(town.remove)
     town.build()
     town.engine.import_image()

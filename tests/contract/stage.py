@@ -17,6 +17,7 @@ from hivemind_worker.engine.ports import Runtime
 from hivemind_worker.model.task import Outcome, TaskId, key_of
 from hivemind_worker.model.work import RunOrder
 from hivemind_worker.runtimes.wasm import WasmRuntime, packs
+from tests.process_state import lasts
 
 MIB = 1 << 20
 
@@ -24,7 +25,7 @@ MIB = 1 << 20
 @functools.cache
 def session_sandbox(pack: str = "small") -> Path:
     """A sandbox folder that the tests of a session share, so that each interpreter is compiled once."""
-    folder = Path(tempfile.mkdtemp(prefix=f"hivemind-{pack}-"))
+    folder = lasts(Path(tempfile.mkdtemp(prefix=f"hivemind-{pack}-")))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

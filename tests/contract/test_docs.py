@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import re
@@ -21,6 +22,7 @@ from hivemind_worker.presentation.help_pages import INDEX, OF_PLACES, Library, a
 from hivemind_worker.ui.places import PLACES
 from installer.docs.__main__ import MADE
 from installer.docs.html import address, write_html
+from installer.linux.man_page import man_page
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = Library(documents())
@@ -81,9 +83,33 @@ def test_troubleshooting_names_every_code_with_its_cure() -> None:
         assert fault.next_step.partition("{")[0].replace("|", "\\|") in rows[code.value]
 
 
-def test_the_command_line_page_has_every_command_with_every_word_of_it() -> None:
-    _page, anchors = PAGES["command-line.md"], LIBRARY.page("command-line.md").anchors
-    assert {verb.word for verb in VERBS} <= set(anchors)
+MAN = man_page().replace(".B ", "").replace("\\-", "-")
+
+
+@pytest.mark.parametrize("page", [PAGES["command-line.md"], MAN], ids=["command-line.md", "man page"])
+def test_the_page_of_commands_has_every_command_with_every_word_of_it(page: str) -> None:
+    lines = [line.strip() for line in page.splitlines()]
+    for parser in (each for verb in VERBS for each in parsers(parser_of(verb)) if each.get_default("func")):
+        shown = [line for line in lines if f"{line} ".startswith(f"{parser.prog} ")]
+        assert any(all(flag in line for flag in own_flags(parser)) for line in shown), parser.prog
+    assert all(f"## {verb.word}" in lines or f".SS {verb.word}" in lines for verb in VERBS)
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """It and all below it."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from parsers(each)
+
+
+def own_flags(parser: argparse.ArgumentParser) -> set[str]:
+    """The flags of a command, but for help and the settings, which have a page of their own."""
+    apart = [action for group in parser._action_groups if "settings" in str(group.title)
+             for action in group._group_actions]  # fmt: skip
+    return {action.option_strings[0] for action in parser._actions if action.option_strings
+            and action not in apart} - {"-h"}  # fmt: skip
 
 
 # --- links, pictures, contents ----------------------------------------------------------------

@@ -238,26 +238,31 @@ def test_tasks_that_do_not_end_keep_the_program_from_being_taken_away(computer: 
 def test_the_firewall_lets_in_what_comes_through_the_vpn_when_asked_and_by_the_systems_own_program(
     computer: Computer,
 ) -> None:
-    """One that lies beside the set-up, as a download would, must not be started with its rights."""
+    """One that lies beside the set-up, as a download would, must not get an administrator's rights."""
     system = computer.prefix / "drive_c/windows/system32/WindowsPowerShell/v1.0/powershell.exe"
     _make_stand_in("system", system)
-    planted = computer.setups / "powershell.exe"
-    _make_stand_in("planted", planted)
+    planted = [folder / "powershell.exe" for folder in (computer.setups, computer.prefix)]
+    for place in planted:
+        _make_stand_in("planted", place)
     computer.calls()
-    computer.install("0.2.0", "/AllUsers")
-    assert not [call for call in computer.calls() if "Firewall" in call], "only when asked"
-    computer.install("0.2.0", "/AllUsers", "/Firewall")
-    call = computer.first_call("New-NetFirewallRule")
-    assert call.startswith("system: ")
-    rules = [part for part in call.split(";") if "New-NetFirewallRule" in part]
-    assert len(rules) == 2 and all("-InterfaceAlias 'hivemind0'" in rule for rule in rules)
-    assert all("-Direction Inbound" in rule and "-Program 'C:\\Program Files" in rule for rule in rules)
-    computer.uninstall(computer.prefix / ALL)
-    call = computer.first_call("NetFirewallRule")
-    assert (
-        call.startswith("system: ") and "Remove-NetFirewallRule -DisplayName 'HiveMind Worker (VPN)'" in call
-    )
-    planted.unlink()
+    for flags, folder, programs in (
+        ((), computer.mine, "C:\\users"),
+        (("/AllUsers",), computer.prefix / ALL, "C:\\Prog"),
+    ):
+        computer.install("0.2.0", *flags)
+        assert not [call for call in computer.calls() if "Firewall" in call], "only when asked"
+        computer.install("0.2.0", *flags, "/Firewall")
+        call = computer.first_call("New-NetFirewallRule")
+        rules = [part for part in call.split(";") if "New-NetFirewallRule" in part]
+        assert call.startswith("system: ") and len(rules) == 2
+        assert all("-Direction Inbound" in rule and "-InterfaceAlias 'hivemind0'" in rule for rule in rules)
+        assert all(f"-Program '{programs}" in rule for rule in rules)
+        computer.uninstall(folder)
+        call = computer.first_call("NetFirewallRule")
+        assert call.startswith("system: ")
+        assert "Remove-NetFirewallRule -DisplayName 'HiveMind Worker (VPN)'" in call
+    for place in planted:
+        place.unlink()
 
 
 def test_a_folder_of_ones_own_choice_keeps_what_else_is_in_it(computer: Computer) -> None:
