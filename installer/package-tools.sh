@@ -6,6 +6,9 @@ missing=()
 need() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || missing+=("${@:2}"); }
 need debootstrap debootstrap
 need lintian lintian
+need appstreamcli appstream
+need desktop-file-validate desktop-file-utils
+need man man-db
 need makensis nsis
 need wine wine wine64
 need 7z p7zip-full

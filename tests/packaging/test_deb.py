@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -23,7 +24,7 @@ STATE = Path("home/vera/.local/state/HiveMind Worker")
 PLAIN = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball"  # packed for speed
 
 
-def test_lintian_finds_no_error(package: Path) -> None:
+def test_lintian_finds_no_error(package: Path, tmp_path: Path) -> None:
     if shutil.which("lintian") is None:
         pytest.skip("this system has no lintian")
     done = subprocess.run(
@@ -31,8 +32,29 @@ def test_lintian_finds_no_error(package: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # it leaves files there
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("desktop-file-validate", "applications/hivemind-worker.desktop"),
+        ("appstreamcli", "validate", "--no-net", "metainfo/io.hivemind.worker.metainfo.xml"),
+        ("man", "--warnings", "-E", "UTF-8", "-T", "utf8", "-l", "man/man1/hivemind-worker.1.gz"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_menus_stores_and_man_read_is_valid(
+    package: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"this system has no {words[0]}")
+    unpack = 'dpkg-deb --fsys-tarfile "$0" | tar -x ./usr/share'
+    subprocess.run(["sh", "-ec", unpack, package], cwd=tmp_path, check=True)
+    done = subprocess.run(words, cwd=tmp_path / "usr/share", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
 
 
 def test_a_volunteer_installs_sets_up_works_upgrades_and_leaves_nothing(
