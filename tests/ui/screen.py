@@ -48,6 +48,10 @@ def environment(display: str, home: Path, **more: str) -> dict[str, str]:
     }  # fmt: skip
 
 
+every_app: list[App] = []
+"""All that were, for who has to see that none outlives a test."""
+
+
 class App:
     """The desktop app as a process of its own."""
 
@@ -55,6 +59,7 @@ class App:
         self.home, self._env = home, environment(display, home, **more)
         self.log = home / "standard-output"
         home.mkdir(parents=True, exist_ok=True)
+        every_app.append(self)
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*PROGRAM, "gui", *words], env=self._env, stdout=output, stderr=subprocess.STDOUT

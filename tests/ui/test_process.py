@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.ui.screen import App, connected_pool, environment, login, xvfb
+from tests.ui.screen import App, connected_pool, environment, every_app, login, xvfb
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +26,25 @@ def screen() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def no_app_outlives_its_test() -> Iterator[None]:
+    """Also one of a test that fails."""
+    yield
+    while every_app:
+        process = every_app.pop().process
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in children_of(process) if process.poll() is None else ():
+                child.kill()
+        process.kill()
+        process.wait(5)
+
+
 def children(app: App) -> list[psutil.Process]:
-    return psutil.Process(app.process.pid).children(recursive=True)
+    return children_of(app.process)
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
 
 
 def test_a_second_start_raises_the_first_window_and_ends_with_0(
