@@ -25,8 +25,8 @@ from tests.contract.stage import Played, Stage
 COUNTS = """
 import sys, time
 for n in range(LAST):
-    print("out", n, flush=True)
-    print("err", n, file=sys.stderr, flush=True)
+    sys.stdout.write(f"out {n}\\n")  # each in one piece: two streams meet wherever a piece ends
+    sys.stderr.write(f"err {n}\\n")
     time.sleep(GAP)
 """
 

@@ -21,6 +21,15 @@ from tests.engine.harness import zip_of
 
 pytestmark = pytest.mark.slow
 
+WAITING = """
+import os, time
+for n in range(150):
+    while n == 60 and not os.path.exists("/workspace/go"):
+        time.sleep(0.05)
+    print("number", n, flush=True)
+    time.sleep(0.03)
+"""
+LET_GO = ("python3", "-c", "open('/workspace/go', 'w').close()")
 NUMBERED = "import time\nfor n in range(150):\n    print('number', n, flush=True)\n    time.sleep(0.03)\n"
 AUTHORS = """
 import os, sys
@@ -115,7 +124,7 @@ async def test_after_a_kill_the_same_container_ends_the_task_and_the_pool_has_ea
     town: Town,
 ) -> None:
     async with town.worker() as running:
-        await town.send("counted", {"main.py": NUMBERED})
+        await town.send("counted", {"main.py": WAITING})  # it does not end while no worker runs
         await town.printed("counted", "number 40\n")
         before = await asyncio.to_thread(town.engine.docker, "ps", "-q", "--no-trunc")
         await running.kill()
@@ -123,6 +132,7 @@ async def test_after_a_kill_the_same_container_ends_the_task_and_the_pool_has_ea
         await again.said("goes on in container")
         after = await asyncio.to_thread(town.engine.docker, "ps", "-q", "--no-trunc")
         assert before == after != ""
+        await asyncio.to_thread(town.engine.docker, "exec", after, *LET_GO)
         archive = await town.result("counted")
         assert "Status: COMPLETED" in archive.read("execution_log.txt").decode()
         numbers = [

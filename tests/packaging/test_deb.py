@@ -42,7 +42,7 @@ def test_lintian_finds_no_error(package: Path, tmp_path: Path) -> None:
     [
         ("desktop-file-validate", "applications/hivemind-worker.desktop"),
         ("appstreamcli", "validate", "--no-net", "metainfo/io.hivemind.worker.metainfo.xml"),
-        ("man", "--warnings", "-E", "UTF-8", "-T", "utf8", "-l", "man/man1/hivemind-worker.1.gz"),
+        ("man", "--warnings", "-E", "UTF-8", "-Tutf8", "-Z", "-l", "man/man1/hivemind-worker.1.gz"),
     ],
     ids=lambda words: words[0],
 )

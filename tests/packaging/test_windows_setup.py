@@ -86,6 +86,7 @@ class Computer:
 
 def around(prefix: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(prefix.parent), "WINEPREFIX": str(prefix),
+            "TMPDIR": str(prefix.parent), "XDG_RUNTIME_DIR": str(prefix.parent),
             "WINEDEBUG": "-all", "WINEARCH": "win64", "LC_ALL": "C.UTF-8",
             "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=",
             "USER": os.environ.get("USER", "root")}  # fmt: skip
