@@ -19,6 +19,7 @@ from tests.contract.stage import session_sandbox
 
 PROGRAM = [sys.executable, "-m", "hivemind_worker"]
 START_LIMIT_S, STOP_LIMIT_S = 30.0, 15.0
+READY_LIMIT_S = 120.0  # the sandbox is compiled once, with whatever else is done on this computer
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -115,7 +116,7 @@ async def worker(
     made = WorkerProcess(home, process)
     reader = asyncio.ensure_future(_read(made))
     try:
-        await made.said(says)
+        await made.said(says, READY_LIMIT_S)
         yield made
     finally:
         await made.kill()

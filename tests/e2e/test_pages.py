@@ -64,10 +64,11 @@ def driver(shared_browser: Browser) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Hosted]:
+def host(tmp_path: Path, shared_browser: Browser) -> Iterator[Hosted]:
     with hosted(tmp_path, scenes.working) as made:
         made.account("mira")
         yield made
+        shared_browser.get("about:blank")  # a page that is left open would complain that its server has gone
 
 
 def until(driver: Browser, holds: Callable[[], object]) -> None:
