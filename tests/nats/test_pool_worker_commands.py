@@ -55,6 +55,18 @@ async def test_an_owner_invites_a_worker_lists_it_and_shuts_it_out(tmp_path: Pat
         assert (invite.returncode, err_bytes) == (0, b"")
         assert json.loads(told)["name"] == "anna"
 
+        for words, error in (
+            (("login", "--pool", "tls://127.0.0.1:1"), "no_pool_there"),
+            (("login", "--pool", "tsl://127.0.0.1:4222"), "bad_address"),
+            (join, "invitation_over"),
+        ):
+            code, _, err = await command(tmp_path / "other" if words is join else volunteer, *words, "--json")
+            assert (code, json.loads(err)["error"]) == (2 if error == "bad_address" else 4, error)
+        kept.chmod(0o644)
+        code, _, err = await command(volunteer, "login", "--pool", json.loads(out)["servers"][0])
+        assert code == 4 and "others may read it" in err
+        kept.chmod(0o600)
+
         before = kept.read_bytes()
         code, _, err = await command(volunteer, *join)
         assert code == 2 and "--replace" in err and kept.read_bytes() == before

@@ -6,12 +6,15 @@ import argparse
 import asyncio
 import getpass
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hivemind_worker.commands.printing import fail, say, say_json
 from hivemind_worker.commands.resolve import home_places, resolve
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+
+BEGINNINGS = "tls://, nats://127.0.0.1, or with the host itself"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -63,6 +66,18 @@ def _password(args: argparse.Namespace) -> str | Problem:
     return read_password(args.password_file)
 
 
+def _misspelt(pool: str) -> Problem | None:
+    if "://" not in pool or pool.startswith("nats://"):
+        return None
+    return Problem(code=FaultCode.BAD_ADDRESS, about=f"{pool!r}: it begins with {BEGINNINGS}")
+
+
+def _in_vain(problem: Problem) -> Problem:
+    """Of a worker that runs it is told that it will try again; this command will not."""
+    is_unheard = problem.code is FaultCode.POOL_UNREACHABLE
+    return replace(problem, code=FaultCode.NO_POOL_THERE) if is_unheard else problem
+
+
 def log_in(args: argparse.Namespace) -> int:
     """Try the login at the pool; only one that works is kept."""
     from hivemind_worker.store.secrets import login_store
@@ -72,16 +87,15 @@ def log_in(args: argparse.Namespace) -> int:
         return fail(resolved, args.json)
     if resolved.settings.master_address.startswith("tls://"):
         return _join_with_credential(args, resolved.settings.master_address)
-    password = _password(args)
+    pool = resolved.settings.master_address
+    password = _misspelt(pool) or _password(args)
     if isinstance(password, Problem):
         return fail(password, args.json)
-    pool = resolved.settings.master_address
     balance = asyncio.run(_try(pool, args.user, password, insecure=args.insecure))
-    if isinstance(balance, Problem):
-        return fail(balance, args.json)
-    problem = _keep(pool, args.user, password, plain=args.insecure)
+    failed = balance if isinstance(balance, Problem) else None
+    problem = failed or _keep(pool, args.user, password, plain=args.insecure)
     if problem is not None:
-        return fail(problem, args.json)
+        return fail(_in_vain(problem), args.json)
     _tell_worker()
     if args.json:
         say_json({"pool": pool, "user": args.user, "balance": balance})
@@ -103,7 +117,7 @@ def _join_with_credential(args: argparse.Namespace, pool: str) -> int:
     name = asyncio.run(check_way(pool, credential_file(), "", ""))
     problem = name if isinstance(name, Problem) else _keep_address(pool)
     if problem is not None:
-        return fail(problem, args.json)
+        return fail(_in_vain(problem), args.json)
     _tell_worker()
     if args.json:
         say_json({"pool": pool, "user": name, "balance": None})

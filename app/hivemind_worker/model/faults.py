@@ -78,6 +78,7 @@ class FaultCode(StrEnum):
     CREDENTIAL_KEPT = "credential_kept"
     INVITATION_OVER = "invitation_over"
     CREDENTIAL_REFUSED = "credential_refused"
+    NO_POOL_THERE = "no_pool_there"
     NOT_THE_POOL = "not_the_pool"
     NAME_TAKEN = "name_taken"
     NO_SUCH_WORKER = "no_such_worker"
@@ -345,6 +346,11 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.INVITATION_OVER: _owner(
         "The invitation is over: {about}.", "Ask the pool's owner for a new one.", exit_code=4
+    ),
+    FaultCode.NO_POOL_THERE: _owner(
+        "No pool answers at {about}.",
+        "Check the address letter by letter, and that this computer is online; nothing was changed.",
+        exit_code=4,
     ),
     FaultCode.CREDENTIAL_REFUSED: _pool(
         "The pool's server did not accept this credential: {about}.",

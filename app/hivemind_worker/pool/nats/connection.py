@@ -157,8 +157,8 @@ def _proof(credential: Credential) -> dict[str, Any]:
 
 def _problem(told: list[str]) -> Problem | None:
     text = "; ".join(dict.fromkeys(each for each in told if each))
-    if any(word in text.lower() for word in REFUSED):
-        return Problem(code=FaultCode.CREDENTIAL_REFUSED, about=text)
+    if refused := [each for each in told if any(word in each.lower() for word in REFUSED)]:
+        return Problem(code=FaultCode.CREDENTIAL_REFUSED, about=refused[0].removeprefix("nats: ").strip("'"))
     if WITHOUT_TLS in text or "certificate" in text.lower():
         return Problem(code=FaultCode.NOT_THE_POOL, about=text)
     return None

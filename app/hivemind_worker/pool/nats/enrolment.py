@@ -103,7 +103,8 @@ async def enrol(invitation: Credential) -> Credential | Problem:
     """Ask for a credential of our own with an invitation; nothing is kept here."""
     client = await connect(invitation)
     if isinstance(client, Problem):
-        return client
+        is_over = client.code is FaultCode.CREDENTIAL_REFUSED
+        return replace(client, code=FaultCode.INVITATION_OVER) if is_over else client
     key = new_key(Kind.USER)
     try:
         answer = await client.request(

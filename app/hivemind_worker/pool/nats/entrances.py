@@ -37,7 +37,9 @@ def entrance(address: str, credential: Path, user: str = "", password: str = "")
     found = load(credential)
     if isinstance(found, Problem):
         return found
-    known = replace(found, servers=(address, *(each for each in found.servers if each != address)))
+    # Of a cluster any server will do; an address that is none of them is tried alone: it may be mistyped.
+    others = found.servers if address in found.servers else ()
+    known = replace(found, servers=(address, *(each for each in others if each != address)))
 
     async def secure(ended: Callable[[], None]) -> Client | Problem:
         return await connect(known, on_close=ended)
