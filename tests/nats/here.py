@@ -73,11 +73,12 @@ class PoolOnEngine(Pool):
     def __init__(self, folder: Path, here: Here | SecureHere) -> None:
         super().__init__(folder)
         self.here, self.held_s = here, HELD_S
+        self.keep_bytes: int | None = None
 
     async def build(self) -> str | Problem:
         self.engine_pool = EnginePool(
             self.here.connect, self.folder, self.listen, charges=self.charges, clock=self.clock,
-            monotonic=self.monotonic, held_s=self.held_s,
+            monotonic=self.monotonic, held_s=self.held_s, keep_bytes=self.keep_bytes,
         )  # fmt: skip
         self.book, self.local = self.engine_pool.book, self.engine_pool.local
         return await self.engine_pool.start()
@@ -100,11 +101,11 @@ class PoolOnEngine(Pool):
 
 @asynccontextmanager
 async def pool_on_engine(
-    folder: Path, here: Here | SecureHere, *, held_s: float = HELD_S
+    folder: Path, here: Here | SecureHere, *, held_s: float = HELD_S, keep_bytes: int | None = None
 ) -> AsyncIterator[PoolOnEngine]:
     """One process of a pool, ended whatever happens."""
     pool = PoolOnEngine(folder, here)
-    pool.held_s = held_s
+    pool.held_s, pool.keep_bytes = held_s, keep_bytes
     await pool.start()
     try:
         yield pool

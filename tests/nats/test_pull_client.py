@@ -311,7 +311,7 @@ async def test_with_a_credential_over_tls_it_is_the_same_and_without_one_it_is_s
         credential = await enrolled(server, "anna")
         file, pools_own = tmp_path / "anna.json", tmp_path / "pool.json"
         keep(file, credential)
-        keep(pools_own, server.authority.for_pool())
+        keep(pools_own, server.authority.for_pool(1 << 30))
         (address,) = server.authority.servers
         async with secure_pool(tmp_path / "pool", address, pools_own) as pool:
             token = await pool.account("ada")

@@ -172,6 +172,13 @@ async def _run_on_disk(book: SqlitePoolBook, args: argparse.Namespace) -> int:
         await pool.close()
 
 
+def _keep_bytes(args: argparse.Namespace) -> int | None:
+    from hivemind_worker.pool.nats.credential import load
+
+    found = load(args.engine_credential or pool_credential_file())
+    return None if isinstance(found, Problem) or args.engine.startswith("nats://") else found.keep_bytes
+
+
 async def _run_on_engine(args: argparse.Namespace) -> int:
     from hivemind_worker.pool.nats.pool import EnginePool
     from hivemind_worker.pool.nats.store_figures import NatsStore
@@ -182,7 +189,7 @@ async def _run_on_engine(args: argparse.Namespace) -> int:
     folder = pool_folder() / "engine"
     pool = EnginePool(
         connect, folder, args.listen, replicas=args.replicas, charges=args.charge,
-        held_s=args.task_hours * 3600,
+        held_s=args.task_hours * 3600, keep_bytes=_keep_bytes(args),
     )  # fmt: skip
     address = await pool.start()
     if isinstance(address, Problem):

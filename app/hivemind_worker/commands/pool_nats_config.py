@@ -70,7 +70,7 @@ def write_config(args: argparse.Namespace) -> int:
     configs = [
         made.write_server(plan, [*names, "localhost", "127.0.0.1", "::1"]) for plan, names in plans
     ]  # fmt: skip
-    keep(pool_credential_file(), made.for_pool())
+    keep(pool_credential_file(), made.for_pool(sum(plan.keep_bytes for plan, _ in plans)))
     if args.json:
         say_json({"config": str(configs[0]), "configs": [*map(str, configs)], "servers": list(made.servers)})
     else:

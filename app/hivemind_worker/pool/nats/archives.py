@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -28,6 +29,9 @@ TASK, RESULT = "task", "result"
 COUNT = "Hivemind-Pieces"
 AT_ONCE = 8
 SMALL_BYTES = 32 * 1024
+UPLOADS_SHARE = 0.9
+"""Of what the servers may keep; more is not taken of new tasks."""
+ROOM_S = 2.0
 LEFT_S = 24 * 60 * 60
 """A file as old as this was left by a process that was killed."""
 
@@ -47,6 +51,8 @@ class NatsArchives:
 
     def __init__(self, engine: Engine, names: Names, folder: Path, files: NamedThread) -> None:
         self._engine, self._names, self._folder, self._files = engine, names, folder, files
+        self._room: tuple[int, int | None] = (0, None)
+        self._room_at, self._uploaded = -ROOM_S, 0
 
     async def prepare(self) -> None:
         """Make the folder; raises OSError."""
@@ -60,8 +66,24 @@ class NatsArchives:
                     each.unlink()
 
     async def has_room(self, size: int) -> bool:
-        """Whether so many bytes fit on this process's disk; the server says itself when it is full."""
+        """Whether so many bytes fit on this process's disk.
+
+        Raises:
+            OSError: ENOSPC, when the server's last tenth would be touched: that is for results, records and
+                logs of what runs, which would else be refused for the sake of what only waits.
+        """
+        used, limit = await self._room_lately()
+        if limit is not None and used + size > UPLOADS_SHARE * limit:
+            raise OSError(errno.ENOSPC, "the pool's NATS server is full but for what runs")
+        self._uploaded += size
         return await self._files.call(has_room, self._folder, size)
+
+    async def _room_lately(self) -> tuple[int, int | None]:
+        """What the server keeps and may keep, asked now and then, with what was uploaded since."""
+        if time.monotonic() - self._room_at >= ROOM_S:
+            self._room_at, self._uploaded = time.monotonic(), 0
+            self._room = await self._engine.room()
+        return self._room[0] + self._uploaded, self._room[1]
 
     async def keep_task(self, key: TaskKey, content: memoryview) -> None:
         """Put a task's archive in place; it counts once the task's record names it."""

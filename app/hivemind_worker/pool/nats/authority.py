@@ -23,7 +23,7 @@ from hivemind_worker.pool.nats.claims import (
     operator_claim,
     user_claim,
 )
-from hivemind_worker.pool.nats.credential import Credential
+from hivemind_worker.pool.nats.credential import KEEP_TAG, Credential
 from hivemind_worker.pool.nats.nkeys import KeyPair, Kind, from_seed, is_public, new_key
 from hivemind_worker.pool.nats.server_config import (
     ACCOUNTS,
@@ -120,9 +120,12 @@ class Authority:
             self._operator, self._account.public, POOL, self.now_s(), revoked=revoked, streams=True
         )
 
-    def for_pool(self) -> Credential:
-        """A new credential of the pool's own processes: all of the pool's account."""
-        return self._credential(self._account, POOL, EVERYTHING)
+    def for_pool(self, keep_bytes: int | None = None) -> Credential:
+        """A new credential of the pool's own processes: all of the pool's account.
+
+        `keep_bytes`: how much its servers may keep together; a server tells nobody.
+        """
+        return self._credential(self._account, POOL, EVERYTHING, keep_bytes=keep_bytes)
 
     def for_system(self) -> Credential:
         """A new credential to tell servers whom to shut out; ends in an hour."""
@@ -216,10 +219,13 @@ class Authority:
 
     def _credential(
         self, account: KeyPair, name: str, permissions: Permissions, *, key: KeyPair | None = None,
-        ends_at_s: int | None = None, inbox: str = "_INBOX",
+        ends_at_s: int | None = None, inbox: str = "_INBOX", keep_bytes: int | None = None,
     ) -> Credential:  # fmt: skip
         key = key or new_key(Kind.USER)
-        claim = user_claim(account, key.public, name, self.now_s(), permissions, ends_at_s=ends_at_s)
+        tags = () if keep_bytes is None else (f"{KEEP_TAG}{keep_bytes}",)
+        claim = user_claim(
+            account, key.public, name, self.now_s(), permissions, ends_at_s=ends_at_s, tags=tags
+        )
         return Credential(
             servers=self.servers, authority=self._keys.certificate, claim=claim, seed=key.seed, inbox=inbox
         )

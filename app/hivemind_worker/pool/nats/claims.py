@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hivemind_worker.pool.nats.nkeys import KeyPair
@@ -39,9 +39,9 @@ def account_claim(
 
 def user_claim(
     account: KeyPair, user: str, name: str, at_s: int, permissions: Permissions, *,
-    subscriptions: int = UNLIMITED, ends_at_s: int | None = None,
+    subscriptions: int = UNLIMITED, ends_at_s: int | None = None, tags: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """Who may connect, and what may be said there."""
+    """Who may connect, and what may be said there. `tags` are for who shows it: the server heeds none."""
     body: dict[str, Any] = {
         "type": "user",
         "pub": {"allow": list(permissions.publish)},
@@ -49,7 +49,7 @@ def user_claim(
         "subs": subscriptions,
         "data": UNLIMITED,
         "payload": MESSAGE_BYTES,
-    }
+    } | ({"tags": list(tags)} if tags else {})
     ends = {} if ends_at_s is None else {"exp": ends_at_s}
     return _signed(account, _head(user, name, at_s) | ends, body)
 

@@ -21,6 +21,7 @@ from hivemind_worker.pool.nats.nkeys import KeyPair, Kind, from_seed
 from hivemind_worker.pool.nats.subjects import WorkerId, owner_in
 
 INVITATION = "hivemind-invitation-"
+KEEP_TAG = "keep-bytes:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,14 @@ class Credential:
     def name(self) -> str:
         """The name that the pool's owner gave."""
         return str(read_claim(self.claim)["name"])
+
+    @property
+    def keep_bytes(self) -> int | None:
+        """How much the pool's servers may keep together, as a pool process's claim says (or None)."""
+        body = read_claim(self.claim).get("nats")
+        tags = body.get("tags", []) if isinstance(body, dict) else []
+        found = [str(each).removeprefix(KEEP_TAG) for each in tags if str(each).startswith(KEEP_TAG)]
+        return int(found[0]) if found and found[0].isascii() and found[0].isdigit() else None
 
     @property
     def worker(self) -> WorkerId | None:

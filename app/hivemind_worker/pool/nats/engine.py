@@ -66,8 +66,9 @@ class Kept:
 class Engine:
     """`open` once, `run` in a nursery, `close` at the end. `furnish` is called with each new connection."""
 
-    def __init__(self, connect: Connect, *, replicas: int = 1) -> None:
-        self._connect, self._replicas = connect, replicas
+    def __init__(self, connect: Connect, *, replicas: int = 1, keep_bytes: int | None = None) -> None:
+        """`keep_bytes`: how much the servers may keep together, where they do not say it themselves."""
+        self._connect, self._replicas, self._keep_bytes = connect, replicas, keep_bytes
         self._client: Client | None = None
         self._ended = asyncio.Event()
         self._there = asyncio.Event()
@@ -294,11 +295,11 @@ class Engine:
         return [leader, *(_keeper(each, stream.name) for each in found.replicas)]
 
     async def room(self) -> tuple[int, int | None]:
-        """Bytes that the account keeps on disk, and the most it may; None without a limit of its own."""
+        """Bytes that the account keeps on disk, and the most it may; None where nobody says."""
         async with self._alive():
             found = await _insist(self.client, lambda jetstream: jetstream.account_info())
         most = found.limits.max_storage
-        return found.storage, most if most is not None and most > 0 else None
+        return found.storage, most if most is not None and most > 0 else self._keep_bytes
 
     async def all_of(self, stream: Stream, subject: str) -> list[Kept]:
         """All records of a subject (`*` included) as of now, oldest first."""

@@ -31,14 +31,16 @@ class EnginePool:
         replicas: int = 1,
         charges: bool = False,
         held_s: float = HELD_S,
+        keep_bytes: int | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`folder` is for archives while they are used; `replicas`: how many servers keep each record;
-        `held_s`: for so long one worker may have a task."""
+        `held_s`: for so long one worker may have a task; `keep_bytes`: what the servers may keep, where
+        they do not say it."""
         self._nursery = Nursery("pool engine")
         self._files = NamedThread("pool-archives", threads=2)
-        self.engine = Engine(connect, replicas=replicas)
+        self.engine = Engine(connect, replicas=replicas, keep_bytes=keep_bytes)
         self.book = NatsPoolBook(self.engine)
         archives = NatsArchives(self.engine, self.book, folder / "in-use", self._files)
         self.desk = Desk(
