@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 from hivemind_worker.core.guard import HOLDS_S, after_end
@@ -80,3 +81,16 @@ def test_one_image_that_fails_does_not_count_for_another() -> None:
     for image in ("a", "b", "a", "b"):
         runs = after_end(runs, replace(running(1), image=image, state=TaskState.FAILED), NOON_S)
     assert [(run.image, run.count, run.until_s) for run in runs] == [("a", 2, None), ("b", 2, None)]
+
+
+def test_a_hold_remembers_why_the_last_one_failed_and_a_row_of_an_earlier_version_is_read() -> None:
+    life = Life()
+    for number in range(3):
+        end(life, number, replace(FAILED, problem=Problem(code=FaultCode.OUT_OF_MEMORY, about="1 GiB" * 99)))
+    [run] = life.state.node.failures
+    assert (run.last_code, run.last_about[:5], len(run.last_about)) == ("out_of_memory", "1 GiB", 200)
+    assert decode_node(encode(life.state.node)) == life.state.node
+    row = json.loads(encode(life.state.node))
+    del row["failures"][0]["last_about"]
+    row.pop("crc")
+    assert decode_node(json.dumps(row)).failures[0].last_about == ""
