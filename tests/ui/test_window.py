@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 
 from hivemind_worker.model.checkup import Check, CheckState
@@ -245,3 +247,18 @@ async def test_the_language_changes_in_place(desk: Desk) -> None:
         assert desk.shell.window.rail.items["home"].text() not in ("", "Home")
     finally:
         use_language(resources() / "locale", "en")
+
+
+async def test_a_folder_dropped_anywhere_on_the_window_is_sent_and_shown(desk: Desk, tmp_path: Path) -> None:
+    window = desk.shell.window
+    window.open("home")
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "a-task"))])
+    held = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter, drop = QDragEnterEvent(QPoint(300, 300), *held), QDropEvent(QPointF(300, 300), *held)
+    enter.ignore()
+    QApplication.sendEvent(window, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(window, drop)
+    assert desk.node.sending.asked == [("send", str(tmp_path / "a-task"))]
+    assert window.place() == "pools"

@@ -51,6 +51,7 @@ class MainWindow(QMainWindow):
         """Put everything into it; `on_close` decides what closing does and says whether it happens."""
         from PySide6.QtWidgets import QStackedWidget  # noqa: PLC0415
 
+        from hivemind_worker.ui.dropping import Dropping  # noqa: PLC0415
         from hivemind_worker.ui.focus_ring import FocusRing  # noqa: PLC0415
         from hivemind_worker.ui.parts.panels import column  # noqa: PLC0415
         from hivemind_worker.ui.rail import Rail  # noqa: PLC0415
@@ -63,6 +64,7 @@ class MainWindow(QMainWindow):
         self._banners = column(8, margins=(0, 0, 0, 0))
         self._build()
         self.ring = FocusRing(self)
+        self.dropping = Dropping(self, lambda paths: self.open("pools").take_files(paths))
         self.rail.chosen.connect(self.open)
         bridge.snapshot_changed.connect(self._show_picture)
         bridge.place_wanted.connect(self.open)

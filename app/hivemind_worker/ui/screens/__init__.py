@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from hivemind_worker.model.snapshot import Snapshot
     from hivemind_worker.ui.bridge import Bridge
 
@@ -38,3 +41,6 @@ class Screen(QWidget):
 
     def look_for(self) -> None:
         """The reader wants to look for something (Ctrl+F)."""
+
+    def take_files(self, paths: Sequence[Path]) -> None:
+        """These were dropped on the window."""

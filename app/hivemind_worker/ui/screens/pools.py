@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
@@ -206,6 +208,10 @@ class Pools(Screen):
         fill_page(self, inside)
 
     # --- what is asked ------------------------------------------------------------------------
+
+    def take_files(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            self.sending.send(path)
 
     def opened(self) -> None:
         self._ask_kept()
