@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication
 
 from hivemind_worker.ui.bars import bounds
+from hivemind_worker.ui.parts.text import Sentence
 from hivemind_worker.ui.theme import appearance, theme
 from tests.ui.conftest import Desk
 
@@ -36,3 +37,13 @@ def test_every_colour_of_the_style_sheet_is_one(qapp: QApplication, name: str) -
 )
 def test_a_balance_has_round_numbers_at_its_axis(amounts: list[float], expected: tuple[float, float]) -> None:
     assert bounds(amounts) == expected
+
+
+def test_a_word_that_no_space_lets_break_is_broken_all_the_same(qapp: QApplication) -> None:
+    digest = Sentence("image@sha256:" + "0123456789abcdef" * 4)
+    wide = digest.fontMetrics().horizontalAdvance(digest.whole())
+    one_line = digest.fontMetrics().lineSpacing()
+    assert digest.heightForWidth(wide + 10) < 2 * one_line
+    assert digest.heightForWidth(wide // 2 + 40) >= 2 * one_line
+    assert digest.accessibleName() == digest.whole()
+    digest.deleteLater()

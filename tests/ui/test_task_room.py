@@ -120,3 +120,14 @@ async def test_low_details_give_their_head_and_tools_to_the_log(desk: Desk, tmp_
     assert pane.log.view.height() >= 2 * pane.log.view.fontMetrics().lineSpacing()
     pane.close_button.click()
     assert pane.isHidden()
+
+
+async def test_every_tab_of_the_details_can_be_read_in_front(desk: Desk) -> None:
+    screen = await opened(desk, USUAL)
+    screen.tables[RUNNING].selectRow(0)
+    screen.open_pane()
+    tabs = screen.pane.tabs
+    for number in (0, 2):
+        tabs.setCurrentIndex(number)
+        await desk.settle()
+        assert tabs.width() >= tabs.sizeHint().width()

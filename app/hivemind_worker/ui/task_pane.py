@@ -118,6 +118,7 @@ class TaskPane(QWidget):
         for page in (self.log, self._padded(), scrolled(self._story_page())):
             self.pages.addWidget(page)
         self.tabs.currentChanged.connect(self.pages.setCurrentIndex)
+        self.tabs.currentChanged.connect(self.tabs.updateGeometry)  # the word in front is bold: it is wider
         middle = column()
         tab_row = row(margins=(10, 0, 12, 0))
         tab_row.addWidget(self.tabs)

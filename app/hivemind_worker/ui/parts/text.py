@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
@@ -13,6 +15,16 @@ WIDEST_PX = (1 << 24) - 1
 """What Qt takes for no limit."""
 TALLEST_PX = 10_000
 """More than any text needs."""
+
+
+LONG_WORD = re.compile(r"\S{40,}")
+"""A digest, say, which no space lets break."""
+PIECE = re.compile(r"\S{16}")
+
+
+def breakable(text: str) -> str:
+    """The same with places in its long words at which a line may end."""
+    return LONG_WORD.sub(lambda word: PIECE.sub("\\g<0>\u200b", word.group()), text)
 
 
 def set_kind(widget: QWidget, kind: str, **more: str) -> None:
@@ -57,7 +69,7 @@ class Sentence(Label):
 
     def __init__(self, text: str = "", kind: str = "body") -> None:
         super().__init__("", kind, wrap=True)
-        self._whole = ""
+        self._whole = self._breakable = ""
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -65,7 +77,7 @@ class Sentence(Label):
 
     def setText(self, text: str) -> None:
         if text != self._whole:
-            self._whole = text
+            self._whole, self._breakable = text, breakable(text)
             self.setAccessibleName(text)
             self.updateGeometry()
             self._fit()
@@ -91,7 +103,7 @@ class Sentence(Label):
 
     def heightForWidth(self, width: int) -> int:
         within = QRect(0, 0, max(1, width), TALLEST_PX)
-        return self.fontMetrics().boundingRect(within, Qt.TextFlag.TextWordWrap, self._whole).height()
+        return self.fontMetrics().boundingRect(within, Qt.TextFlag.TextWordWrap, self._breakable).height()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -101,7 +113,7 @@ class Sentence(Label):
         metrics, shown, width = self.fontMetrics(), self._whole, max(0, self.width())
         if metrics.horizontalAdvance(shown) > width and self.heightForWidth(width) > self.height():
             shown = metrics.elidedText(shown, Qt.TextElideMode.ElideRight, width)
-        super().setText(shown)
+        super().setText(shown if shown != self._whole else self._breakable)
         self.setToolTip(self._whole if shown != self._whole else "")
 
 
