@@ -16,7 +16,6 @@ from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskState, Usage
-from hivemind_worker.model.work import RunFigures
 from hivemind_worker.model.worked import EnergySource, Metering, Place, Work
 from tests.fakes.node import FakeNode, make_receipt, make_snapshot, make_task
 
@@ -87,9 +86,6 @@ def working(node: FakeNode, now_s: float) -> None:
         for n, (level, source, task, text) in enumerate(_LOG * 12, start=1)
     ]
     first = tasks[0]
-    node.uses[first.key] = RunFigures(
-        at_s=now_s, cores=0.78, memory_bytes=1450 << 20, memory_limit_bytes=2 << 30, disk_bytes=40 << 20
-    )
     node.output_log(first.key).unlink(missing_ok=True)
     node.lines.clear()
     node.write_log(first, "".join(f"step {n}/1500  loss 0.{9999 - n}\n" for n in range(400)).encode())
