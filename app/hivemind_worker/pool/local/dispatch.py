@@ -20,7 +20,7 @@ from hivemind_worker.pool.local.archives import ArchiveStore
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.callout import Callout, Said, WorkerAnswer
 from hivemind_worker.pool.local.patience import Patience
-from hivemind_worker.pool.local.placing import Load, by_preference, load_of
+from hivemind_worker.pool.local.placing import Load, asks_for_little, by_preference, load_of
 from hivemind_worker.pool.local.roster import Roster
 from hivemind_worker.pool.local.stops import Stops
 from hivemind_worker.pool.local.task_log import TaskLog
@@ -115,12 +115,24 @@ class Dispatch:
         load = load_of(running)
         for flight in self._flights.values():
             load.add(flight.node.node_id, flight.task)
+        free = self._is_anyone_free(nodes, load)
         for task in waiting:
+            if not free and not asks_for_little(task):
+                continue  # of thousands that wait only those are looked at that somebody may take
             if task.key not in self._flights and self._fits_on_the_way(task):
                 node = self._choice(task, nodes, load)
                 if node is not None:
                     load.add(node.node_id, task)
                     self._start(task, node)
+                    free = self._is_anyone_free(nodes, load)
+
+    def _is_anyone_free(self, nodes: list[PoolNode], load: Load) -> bool:
+        """Whether some node has room, and is offered less than it may be at once."""
+        asked = Counter(flight.node.node_id for flight in self._flights.values())
+        return any(
+            asked[node.node_id] < self._patience.window(node.node_id) and not load.is_full(node)
+            for node in nodes
+        )
 
     def _fits_on_the_way(self, task: PoolTask) -> bool:
         under_way = sum(flight.task.archive_bytes for flight in self._flights.values())
