@@ -16,14 +16,16 @@ from typing import Any
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import RetentionPolicy
 
+from hivemind_worker.nursery import NamedThread
+from hivemind_worker.pool.local.accounts import open_account
 from tests.benchmarks.report import Report
 from tests.benchmarks.stand import Bare
-from tests.contract.local_pool import zipped
+from tests.contract.local_pool import PASSWORD, Pool, zipped
 from tests.e2e.process import keep_login, worker
 from tests.nats.cluster import cluster
 from tests.nats.here import Here, server_here
 from tests.nats.stand import Crowds, Filling, cpu_s, crowds, filling, pool_process, sign_for
-from tests.nats.storm import storm
+from tests.nats.storm import storm, upload
 
 HELLO = "print('hello')\n"
 SANDBOXED, TURNS = 60, 4
@@ -32,12 +34,14 @@ TASKS = int(os.environ.get("HIVEMIND_BENCH_TASKS", "20000"))
 WORKERS = int(os.environ.get("HIVEMIND_BENCH_WORKERS", "1000"))
 PROCESSES, LASTS_S = 4, 0.5
 CLUSTER_TASKS = 900
+SPLIT, SPLIT_WORKERS = 1500, 20
 
 
 async def run(report: Report, folder: Path) -> None:
     """The issue's four figures."""
     await sandboxed(report, folder / "sandboxed")
     await waiting(report, folder / "waiting")
+    await split(report, folder / "split")
     await crowd(report, folder / "crowd")
     await cluster_loses_one(report, folder / "cluster")
 
@@ -159,6 +163,35 @@ class Waiting:
 
     def _cpu_s(self) -> float:
         return cpu_s(self._pool.pid) + cpu_s(self._here.process.pid)
+
+
+# of what the cost of a task is made
+
+
+async def split(report: Report, folder: Path) -> None:
+    """First only uploads, with no worker there; then all that follows, each worker paid to its own account."""
+    async with (
+        server_here(folder / "server") as here,
+        pool_process(folder / "home", here.address) as pool,
+        filling(here.address, folder / "in-use") as fill,
+        crowds() as made,
+    ):
+        hashing, door = NamedThread("passwords"), Pool(folder)
+        assert await open_account(fill.book, hashing, "ada", PASSWORD, 0) is None
+        for number in range(SPLIT_WORKERS):
+            await fill.book.add_account(f"w{number}", b"salt", b"digest", 0)
+        door.connect(pool.address)
+        begun_s = cpu_s(pool.pid)
+        await upload(door, [f"t{number}" for number in range(SPLIT)])
+        uploaded_s = cpu_s(pool.pid)
+        await made.start(here.address, folder / "workers", 0, SPLIT_WORKERS)
+        await made.until(lambda: len(made.accepted) >= SPLIT)
+        done_s = cpu_s(pool.pid)
+        await door.channel.close()
+        hashing.close()
+    note = f"{SPLIT} tasks, {SPLIT_WORKERS} workers, no TLS"
+    report.add("of it the upload", (uploaded_s - begun_s) / SPLIT * 1000, "ms", note=note)
+    report.add("of it from hand-out to pay", (done_s - uploaded_s) / SPLIT * 1000, "ms", note=note)
 
 
 # many workers, many tasks

@@ -67,7 +67,7 @@ async def storm(
         idle_kib = (_rss(server) - alone) / 1024 / workers
         begun, pool_s, served_s = time.monotonic(), cpu_s(made.pool.pid), -cpu_s(server.process.pid)
         ids = [f"t{number}" for number in range(tasks)]
-        feeding = asyncio.create_task(_upload(made.door, ids))
+        feeding = asyncio.create_task(upload(made.door, ids))
         await made.crowd.until(lambda: len(made.crowd.accepted) >= tasks // 3)
         await made.crowd.kill(workers // 10 // processes)
         await made.crowd.until(lambda: len(made.crowd.accepted) >= tasks // 2)
@@ -118,7 +118,7 @@ async def _open(folder: Path, server: Server, workers: int, stack: AsyncExitStac
     return _Made(server, pool, door, fill, crowd)
 
 
-async def _upload(door: Pool, ids: list[str]) -> None:
+async def upload(door: Pool, ids: list[str]) -> None:
     """As requesters do it: whoever is told to come again later does."""
     token, gate = await door.token("ada"), asyncio.Semaphore(UPLOADS)
 
