@@ -169,7 +169,7 @@ class Waiting:
 
 
 async def split(report: Report, folder: Path) -> None:
-    """First only uploads, with no worker there; then all that follows, each worker paid to its own account."""
+    """First only uploads, with no worker there; then all that follows. Each worker has its own account."""
     async with (
         server_here(folder / "server") as here,
         pool_process(folder / "home", here.address) as pool,
