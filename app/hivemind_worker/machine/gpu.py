@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -198,6 +199,11 @@ def _import_nvml() -> Any:
 
 
 def _import_gputil() -> Any:
-    import GPUtil  # noqa: PLC0415
-
+    before = [*sys.path]
+    try:
+        import GPUtil  # noqa: PLC0415
+    finally:
+        sys.path[:] = (
+            before  # it asks for distutils, with which setuptools adds packages of its own
+        )
     return GPUtil
