@@ -203,7 +203,5 @@ def _import_gputil() -> Any:
     try:
         import GPUtil  # noqa: PLC0415
     finally:
-        sys.path[:] = (
-            before  # it asks for distutils, with which setuptools adds packages of its own
-        )
+        sys.path[:] = before  # it asks for distutils, with which setuptools adds packages of its own
     return GPUtil
