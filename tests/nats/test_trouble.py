@@ -32,7 +32,6 @@ from tests.nats.cluster import cluster
 from tests.nats.here import Here, PoolOnEngine, pool_on_engine, secure_pool, server_here
 from tests.nats.server import enrolled, running_server
 from tests.nats.stand import crowds, filling, sign_for
-from tests.nats.test_pull_client import _NODE
 from tests.nats.worker import asking_worker
 
 MIB = 1 << 20
@@ -73,22 +72,6 @@ async def test_a_result_with_too_many_pieces_is_refused_for_good_and_the_task_st
         await client.close()
         assert answer == {"problem": "The result archive is larger than 100 MiB.", "retry": False}
         assert (await pool.task(token, "t")).status == "RUNNING"
-
-
-async def test_a_task_whose_answer_was_lost_is_handed_out_again_when_its_worker_asks_again(
-    pool: PoolOnEngine, here: Here, tmp_path: Path
-) -> None:
-    token = await pool.account("ada")
-    await pool.book.put_node(replace(_NODE, node_id="anna"))
-    assert (await pool.upload(token, "t")).success
-    client = await here.connect(lambda: None)
-    assert not isinstance(client, Problem)
-    subject = asks(WorkerId(name="anna", account="anna"), "pull")
-    asked = json.dumps({"wait_s": 5, "has": []}).encode()
-    answers = [json.loads((await client.request(subject, asked, timeout=10)).data) for _ in range(2)]
-    await client.close()
-    assert [each["task"]["id"] for each in answers] == ["t", "t"]
-    assert "anna does not have the task any more (try 1 of 5)." in await pool.log(token, "t")
 
 
 @pytest.mark.release

@@ -172,23 +172,17 @@ class Desk:
             return {"problem": node, "retry": False}
         await self._book.hear(node)
         has = {TaskKey(str(each)) for each in untrusted["has"][:1000]}
-        ours = self._running_at(name)
+        ours = {record.task.key for record in self._book.held_by(name) if _is_running(record.task)}
         account = await self._book.account_lately(worker.account)
         for key in ours - has:
-            await self._miss(key, name, ANSWER_LOST_S)
+            await self._miss(key, name)
         dropped = [key for key in has - ours if not await self._is_its_own(key, name)]
         return {"drop": dropped, "balance": account.balance if account else None}
 
-    def _running_at(self, name: str) -> set[TaskKey]:
-        return {record.task.key for record in self._book.held_by(name) if _is_running(record.task)}
-
-    async def _miss(self, key: TaskKey, name: str, after_s: float) -> None:
+    async def _miss(self, key: TaskKey, name: str) -> None:
         """The worker is there and does not have what it was given: the answer was lost, or it began anew."""
         record = await self._book.record(key)
-        if record is None:
-            return
-        has_had_s = self._clock() - (record.task.started_at_s or 0.0)
-        if after_s > 0 and has_had_s < after_s:
+        if record is None or self._clock() - (record.task.started_at_s or 0.0) < ANSWER_LOST_S:
             return
         reason = f"{name} does not have the task any more"
         back = await self._book.take_back(key, name, reason, self._clock(), lost=True, refused=False)
@@ -219,9 +213,6 @@ class Desk:
         if node is None:
             return {"problem": "the worker has not said what it lends", "retry": True}
         asked = _asked_for(message)
-        if asked.has is not None:
-            for key in self._running_at(worker.name) - asked.has:
-                await self._miss(key, worker.name, 0.0)  # it asks again: an earlier answer did not reach it
         until = self._monotonic() + asked.wait_s
         news: int | None = 0
         while news is not None:
@@ -415,14 +406,10 @@ class Desk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a worker says when it asks for a task.
-
-    How long it waits, how long it lets a task run, and what it has (None: it does not say).
-    """
+    """What a worker says when it asks for a task: how long it waits, and how long it lets a task run."""
 
     wait_s: float
     task_limit_s: float
-    has: set[TaskKey] | None
 
 
 def _asked_for(message: Msg) -> Asked:
@@ -431,11 +418,8 @@ def _asked_for(message: Msg) -> Asked:
         float(untrusted[name]) if name in untrusted else usual
         for name, usual in (("wait_s", WAIT_S), ("task_limit_s", 0.0))
     )
-    has = {TaskKey(str(each)) for each in untrusted["has"][:1000]} if "has" in untrusted else None
     # What is no number at all is 0.
-    return Asked(
-        wait_s=min(max(0.0, wait_s), LONGEST_WAIT_S), task_limit_s=min(max(0.0, limit_s), OPEN_S), has=has
-    )
+    return Asked(wait_s=min(max(0.0, wait_s), LONGEST_WAIT_S), task_limit_s=min(max(0.0, limit_s), OPEN_S))
 
 
 def _span(seconds: float) -> str:

@@ -324,8 +324,7 @@ class PullClient:
     async def _ask_for_work(self) -> None:
         until_beat_s = max(WAIT_LEAST_S, self._beat_at - self._clock.steady())
         wait_s = BUSY_WAIT_S if any(self._held()) else until_beat_s
-        said = {"wait_s": wait_s, "task_limit_s": self._task_limit_s, "has": [*self._held()]}
-        asked = json.dumps(said).encode()
+        asked = json.dumps({"wait_s": wait_s, "task_limit_s": self._task_limit_s}).encode()
         order = _told(await self._request("pull", asked, limit_s=wait_s + LATE_S)).get("task")
         if not isinstance(order, dict):
             return
