@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 ANSWERS_S = (3.0, *[1.0] * 9)
 """Of each try: who led a stream of a cluster may be gone, and the next leads after 4 to 9 s."""
-FOLLOW_S, FIRST_S = 5.0, 30.0
+FOLLOWS_S, FIRST_S = (1.0, 1.0, 1.0, 2.0, 5.0), 30.0
+"""Of each try: a cluster may place who follows at the server that it has lost, and never answers then."""
 LONGEST_S = 60.0
 BACK_S, LONGEST_BACK_S = 0.2, 5.0
 LOOK_S, LOOK_ANSWER_S, LOST_LOOKS = 2.0, 3.0, 2
@@ -357,7 +358,7 @@ class Engine:
 
         async def furnish(client: Client) -> None:
             nonlocal newest
-            jetstream, caught_up = client.jetstream(timeout=FOLLOW_S), asyncio.Event()
+            caught_up = asyncio.Event()
             found = await _insist(client, lambda jetstream: jetstream.stream_info(stream.name))
             if newest > found.state.last_seq:
                 log.warning("%s was brought back from an earlier copy", stream.name)
@@ -375,10 +376,10 @@ class Engine:
                 if pending == 0:
                     caught_up.set()
 
-            subscription = await jetstream.subscribe(
+            subscription = await _placed(client, lambda jetstream: jetstream.subscribe(
                 subject, stream=stream.name, ordered_consumer=True, cb=heard,
                 deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
-            )  # fmt: skip
+            ))  # fmt: skip
             self._followed.append(subscription)
             info = await subscription.consumer_info()
             if info.num_pending or (info.delivered and info.delivered.consumer_seq):
@@ -460,6 +461,14 @@ async def _insist(client: Client, ask: Callable[[JetStreamContext], Awaitable[An
                 raise
             await asyncio.sleep(max(0.0, min(answer_s, 1.0) - (time.monotonic() - begun)))
     return await ask(client.jetstream(timeout=ANSWERS_S[-1]))
+
+
+async def _placed(client: Client, subscribe: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
+    """Subscribe, again while nobody answers: the next one may be placed at a server that is there."""
+    for answer_s in FOLLOWS_S[:-1]:
+        with contextlib.suppress(nats.errors.TimeoutError):
+            return await subscribe(client.jetstream(timeout=answer_s))
+    return await subscribe(client.jetstream(timeout=FOLLOWS_S[-1]))
 
 
 def _is_passing(error: APIError) -> bool:
