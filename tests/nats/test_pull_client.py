@@ -73,6 +73,21 @@ async def test_a_task_goes_to_a_worker_that_asks_and_its_result_comes_back(
         assert account is not None and account.balance == 5
 
 
+async def test_a_worker_that_missed_the_answer_to_its_result_is_not_told_to_stop_but_asks_again(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    token = await pool.account("ada")
+    async with asking_worker(here.address, "anna", tmp_path) as worker:
+        assert (await pool.upload(token, "t")).success
+        await worker.got("t")
+        await finished(pool, worker, tmp_path, "t")
+        worker.has.add(key_of(TaskId("t")))  # as if the answer had been lost
+        worker.client._beat_at = 0.0
+        await worker.client._beat_when_due(ANNOUNCED)
+        assert worker.stops == []
+        await finished(pool, worker, tmp_path, "t")
+
+
 async def test_results_that_a_worker_begins_and_never_ends_do_not_pile_up(
     pool: PoolOnEngine, here: Here, tmp_path: Path
 ) -> None:

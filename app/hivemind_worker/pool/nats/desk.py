@@ -190,8 +190,9 @@ class Desk:
             await self._tell_end(back, f"{reason} (try {back.lost} of {MOST_TRIES}).")
 
     async def _is_its_own(self, key: TaskKey, name: str) -> bool:
+        """Also with its result here: whoever missed the answer to that asks again, and is told."""
         task = await self._book.task(key)
-        return task is not None and _is_running(task) and task.node_id == name
+        return task is not None and task.node_id == name and (_is_running(task) or task.has_result)
 
     def _node(self, worker: WorkerId, untrusted: dict[str, Any]) -> PoolNode | str:
         amounts = {each: int(untrusted[each]) for each in NUMBERS}

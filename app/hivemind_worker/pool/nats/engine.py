@@ -337,9 +337,9 @@ class Engine:
     async def _following(
         self, stream: Stream, subject: str, policy: DeliverPolicy
     ) -> AsyncIterator[JetStreamContext.PushSubscription]:
-        subscription = await self.client.jetstream(timeout=sum(ANSWERS_S)).subscribe(
+        subscription = await _placed(self.client, lambda jetstream: jetstream.subscribe(
             subject, stream=stream.name, ordered_consumer=True, deliver_policy=policy
-        )
+        ))  # fmt: skip
         try:
             yield subscription
         finally:
