@@ -553,7 +553,7 @@ async def test_g10_a_login_in_clear_off_loopback_and_tunnel_is_refused_unless_in
     assert time.monotonic() - began < 5  # nothing was even tried
     assert not (tmp_path / "state" / "login.json").exists()
     code, _, err = await command(tmp_path, *words, "--insecure")
-    assert sentence(FaultCode.POOL_UNREACHABLE, FAR_AWAY) in err  # tried, and only nobody was there
+    assert sentence(FaultCode.NO_POOL_THERE, FAR_AWAY) in err  # tried, and only nobody was there
 
 
 async def test_g10_who_insists_is_signed_in_and_so_is_the_worker_afterwards(tmp_path: Path) -> None:
