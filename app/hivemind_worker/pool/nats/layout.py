@@ -8,14 +8,15 @@ reach none of these subjects (see `subjects`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from hivemind_worker.model.pool_records import PoolAccount, PoolNode, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskId, TaskKey
 from hivemind_worker.pool.nats.subjects import ROOT, WORKER_NAME, text_of, token
 
+Record = TypeVar("Record")
 FORMAT = 1
 """Of all records together, as `FORMAT_MARK` tells. A new field does not raise it: who does not know one
 keeps it as it is. What older versions would misread does: they say so, write nothing more, and end."""
@@ -183,10 +184,14 @@ def task_record(content: bytes) -> TaskRecord:
     Raises:
         OSError: it is of no form that this one knows.
     """
+    return _readable("a task's", _task_record, content)
+
+
+def _readable(whose: str, read: Callable[[dict[str, Any]], Record], content: bytes) -> Record:
     try:
-        return _task_record(json.loads(content))
+        return read(json.loads(content))
     except (ValueError, KeyError, TypeError) as error:
-        raise OSError(f"a task's record is unreadable ({error!r})") from error
+        raise OSError(f"{whose} record is unreadable ({error!r})") from error
 
 
 def _task_record(values: dict[str, Any]) -> TaskRecord:
@@ -212,10 +217,7 @@ def account_record(content: bytes) -> AccountRecord:
     Raises:
         OSError: it is of no form that this one knows.
     """
-    try:
-        return _account_record(json.loads(content))
-    except (ValueError, KeyError, TypeError) as error:
-        raise OSError(f"an account's record is unreadable ({error!r})") from error
+    return _readable("an account's", _account_record, content)
 
 
 def _account_record(values: dict[str, Any]) -> AccountRecord:
