@@ -1,32 +1,43 @@
-"""What trouble costs: a start with much to recover, a stranger, results that waited, a large upload."""
+"""What trouble costs: a start with much to recover, strangers, results and tasks that wait, large uploads."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from hivemind_worker.model.history import JournalEntry
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Delivery, Task, TaskId, TaskState, key_of
+from hivemind_worker.nursery import NamedThread
 from hivemind_worker.places import find_places
+from hivemind_worker.pool.local.accounts import open_account
+from hivemind_worker.pool.local.archives import Archives
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.store.journal import connect, write
+from hivemind_worker.store.pool_book import SqlitePoolBook
 from tests.attacks.stranger import call, message
 from tests.benchmarks.bench_worker import fill_history
 from tests.benchmarks.report import Report
 from tests.benchmarks.stand import MIB, probed
+from tests.contract.local_pool import PASSWORD, Pool, TinyWorker, result_zip
 from tests.e2e.process import keep_login, worker
 from tests.engine.harness import zip_of
 from tests.fakes.pool import STOP, ScriptedPool
+from tests.nats.stand import ARCHIVE, cpu_s
+from tests.nats.stand import waiting as waiting_task
 
 ENDED, CUT_OFF, OWED = 100_000, 500, 500
 STRANGERS = 1000
@@ -35,6 +46,8 @@ DENIED = 7
 ROUNDS = 5
 SETTLED_S = 5.0
 LARGE_MIB, LINE_MIB_S = 90, 12
+FEW, MANY, TURNS, EACH = 200, 20_000, 4, 100
+PLACES = 4
 HELLO = zip_of({"main.py": "print('hello')"})
 TALK = """import time
 while True:
@@ -236,9 +249,131 @@ async def beside(report: Report, folder: Path) -> None:
     report.add("running output, delay by an upload beside it", worst - usual, "s", most=2.0, note=note)
 
 
+# the embedded pool while tasks wait
+
+
+async def tasks_wait(report: Report, folder: Path) -> None:
+    """Two pools side by side, asked in turns: with few tasks that wait for a busy node, and with many."""
+    async with contextlib.AsyncExitStack() as stack:
+        pools = [
+            await stack.enter_async_context(WaitingPool(folder / str(level), level)) for level in (FEW, MANY)
+        ]
+        acts: dict[str, Callable[[WaitingPool], Awaitable[None]]] = {
+            "an upload": WaitingPool.upload, "a list": WaitingPool.list, "a task": WaitingPool.work_off,
+        }  # fmt: skip
+        costs: dict[str, list[list[float]]] = {what: [] for what in acts}
+        for _ in range(TURNS):
+            for what, act in acts.items():
+                costs[what].append([await pool.cost_ms(act) for pool in pools])
+    for what, measured in costs.items():
+        few, many = (statistics.median(each) for each in zip(*measured, strict=True))
+        note = f"{many:.2f} ms against {few:.2f} ms of the pool's processor"
+        report.add(f"embedded pool, {what}, {MANY} waiting / {FEW}", many / few, "x", most=1.2, note=note)
+
+
+class WaitingPool:
+    """A pool process whose number of waiting tasks stays: for each round as many come as are done."""
+
+    def __init__(self, home: Path, level: int) -> None:
+        self._home, self._level, self._made = home, level, level
+        self._left = 0
+        self._held: list[str] = []
+        self._results: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> WaitingPool:
+        await self._fill()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "hivemind_worker", "pool", "--listen", "127.0.0.1:0", "--json",
+            env={**os.environ, "HIVEMIND_HOME": str(self._home)}, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert self._process.stdout
+        self._pool = Pool(self._home)
+        self._pool.connect(json.loads(await self._process.stdout.readline())["address"])
+        self._token = await self._pool.token("ada")
+        self._node = TinyWorker(self._pool, "wim")
+        self._node.answer = self._take
+        await self._node.listen()
+        await self._node.sign_in()
+        await self._hear()
+        while len(self._held) < PLACES:
+            await asyncio.sleep(0.05)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._node.server.stop(None)
+        await self._pool.channel.close()
+        self._process.send_signal(signal.SIGTERM)
+        await self._process.wait()
+
+    async def _fill(self) -> None:
+        """Accounts, and tasks of which only those that will have their turn need their archives."""
+        folder, hashing = self._home / "pool", NamedThread("passwords")
+        book, archives = SqlitePoolBook(folder), Archives(folder / "archives")
+        assert await book.open() is None
+        for name in ("ada", "wim"):
+            assert await open_account(book, hashing, name, PASSWORD, 0) is None
+        await book._call(lambda tables: tables._base.execute("PRAGMA synchronous = OFF"))
+        archives.prepare()
+        for number in range(self._level):
+            task = waiting_task(f"t{number}", len(ARCHIVE))
+            await book.add_task(task)
+            if number < TURNS * EACH + 2 * PLACES:
+                archives.task(task.key).write_bytes(ARCHIVE)
+        await book.close()
+        hashing.close()
+
+    async def _hear(self) -> None:
+        answer = await self._node.register(cpu_score=100 * PLACES)
+        assert answer.success, answer.message
+
+    async def _take(self, offer: Any) -> tuple[bool, str]:
+        self._held.append(offer.task_id)
+        if self._left:
+            self._finish_one()
+        return True, ""
+
+    def _finish_one(self) -> None:
+        self._left -= 1
+        sending = asyncio.create_task(self._finish(self._held.pop(0)))
+        self._results.add(sending)
+
+    async def _finish(self, task_id: str) -> None:
+        answer = await self._node.send_result(task_id, result_zip())
+        assert answer.success, answer.message
+
+    async def cost_ms(self, act: Callable[[WaitingPool], Awaitable[None]]) -> float:
+        """Milliseconds of the pool's processor for each of so many times."""
+        await self._hear()
+        before = cpu_s(self._process.pid)
+        await act(self)
+        return 1000 * (cpu_s(self._process.pid) - before) / EACH
+
+    async def upload(self) -> None:
+        for number in range(self._made, self._made + EACH):
+            answer = await self._pool.upload(self._token, f"t{number}", ARCHIVE, cpu_score=100, memory_gb=1)
+            assert answer.success, answer.message
+        self._made += EACH
+
+    async def list(self) -> None:
+        for _ in range(EACH):
+            listed = await self._pool.requests.GetAllUserTasks(pb.GetAllUserTasksRequest(token=self._token))
+            assert len(listed.tasks) == EACH
+
+    async def work_off(self) -> None:
+        """From the hand-out to the result, of so many; then the node is busy again with what it has."""
+        self._results.clear()
+        self._left = EACH
+        for _ in range(PLACES):
+            self._finish_one()
+        while len(self._results) < EACH or len(self._held) < PLACES:
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*self._results)
+
+
 async def run(report: Report, folder: Path) -> None:
     """The figures of the core under trouble."""
     await recovering(report, folder)
     await strangers(report, folder)
     await draining(report, folder)
+    await tasks_wait(report, folder)
     await beside(report, folder)

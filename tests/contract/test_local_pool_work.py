@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from hivemind_worker.pool.local import task_log
+from hivemind_worker.model.task import TaskId, key_of
+from hivemind_worker.pool.local import dispatch, task_log
+from hivemind_worker.pool.local.dispatch import FIRST_LOOKED_AT
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from tests.contract.local_pool import (
     PASSWORD,
@@ -247,6 +249,69 @@ async def _of(found: list[str]) -> bool:
     return bool(found)
 
 
+async def test_who_has_waited_longest_comes_first_whatever_the_tasks_ask_for(pool: Pool) -> None:
+    token = await pool.account("ada")
+    for number in range(27):
+        await pool.upload(token, f"t{number}", cpu_score=100, memory_gb=1 + number % 3)
+        pool.clock.now += 1
+    async with tiny_worker(pool, "wim", cpu_score=100) as worker:
+        for number in range(27):
+            await count(worker, number + 1)
+            task_id = worker.offers[number][1].task_id
+            assert task_id == f"t{number}"
+            await pool.until(token, task_id, "RUNNING")
+            assert (await worker.send_result(task_id, result_zip())).success
+
+
+async def test_of_many_tasks_that_fit_all_are_handed_out(pool: Pool) -> None:
+    token = await pool.account("ada")
+    for number in range(70):
+        await pool.upload(token, f"t{number}", cpu_score=1)
+    async with tiny_worker(pool, "wim") as worker:
+        await count(worker, 70)
+        assert len({each.task_id for _, each in worker.offers}) == 70
+
+
+async def test_tasks_that_a_node_has_just_refused_hold_up_none_of_those_behind_them(pool: Pool) -> None:
+    token = await pool.account("ada")
+    refused = [f"refused {number}" for number in range(3 * FIRST_LOOKED_AT)]
+    async with tiny_worker(pool, "wim", cpu_score=100) as worker:
+        assert pool.local._dispatch is not None
+        for name in refused:
+            pool.local._dispatch._patience.tried(key_of(TaskId(name)), "wim")
+        for name in (*refused, "behind them"):
+            await pool.upload(token, name, cpu_score=1)
+        await pool.until(token, "behind them", "RUNNING")
+        assert [each.task_id for _, each in worker.offers] == ["behind them"]
+        pool.monotonic.now += 1.1
+        await pool.look_round()
+        await count(worker, 1 + len(refused))
+
+
+async def test_archives_too_large_to_be_on_their_way_together_wait_and_smaller_ones_do_not(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "BYTES_ON_THEIR_WAY", 3000)
+    token, large = await pool.account("ada"), zipped(main_py="#" * 2000)
+    for number in range(2 * FIRST_LOOKED_AT):
+        await pool.upload(token, f"large {number}", large, cpu_score=1)
+        pool.clock.now += 1
+    await pool.upload(token, "small", cpu_score=2)
+    async with tiny_worker(pool, "wim", cpu_score=0) as worker:
+        go_on = asyncio.Event()
+
+        async def slowly(_request: Any) -> tuple[bool, str]:
+            await go_on.wait()
+            return True, ""
+
+        worker.answer = slowly
+        await worker.register()
+        await count(worker, 2)
+        assert {each.task_id for _, each in worker.offers} == {"large 0", "small"}
+        go_on.set()
+        await count(worker, 2 * FIRST_LOOKED_AT + 1)
+
+
 # output
 
 
@@ -445,7 +510,7 @@ async def test_stop_tells_the_worker_and_keeps_what_it_then_sends(pool: Pool) ->
 
 async def test_a_task_stopped_while_its_offer_is_on_its_way_is_stopped_at_the_worker(pool: Pool) -> None:
     token = await pool.account("ada")
-    async with tiny_worker(pool, "wim") as worker:
+    async with tiny_worker(pool, "wim", cpu_score=0) as worker:
         go_on = asyncio.Event()
 
         async def slow(_request: Any) -> tuple[bool, str]:

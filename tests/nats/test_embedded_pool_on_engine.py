@@ -25,10 +25,14 @@ from tests.contract.test_local_pool_work import (
     test_a_task_that_one_node_refuses_goes_to_another_at_once,
     test_a_task_whose_archive_is_gone_fails_with_words,
     test_a_worker_that_is_away_hears_of_the_stop_when_it_is_back_even_after_a_restart,
+    test_archives_too_large_to_be_on_their_way_together_wait_and_smaller_ones_do_not,
+    test_of_many_tasks_that_fit_all_are_handed_out,
     test_of_racing_different_results_one_is_kept,
     test_one_result_is_kept_however_often_it_comes,
     test_stop_tells_the_worker_and_keeps_what_it_then_sends,
+    test_tasks_that_a_node_has_just_refused_hold_up_none_of_those_behind_them,
     test_two_nodes_of_one_account_each_hold_their_own_tasks,
+    test_who_has_waited_longest_comes_first_whatever_the_tasks_ask_for,
 )
 from tests.nats.here import PoolOnEngine, pool_on_engine, server_here
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from hivemind_worker.model.task import TaskId, TaskKey
 
@@ -76,6 +77,16 @@ class PoolNode:
         return self.port == 0
 
 
+class Demand(NamedTuple):
+    """What a task asks for; tasks that ask for the same are alike to a node."""
+
+    cpu_score: int
+    memory_gb: int
+    gpu_score: int
+    gpu_memory_gb: int
+    gpu_name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolTask:
     """One uploaded task. Times are UTC epoch seconds; demands in the protocol's units."""
@@ -100,6 +111,11 @@ class PoolTask:
     result_sha256: str = ""
     stop_told: bool = False
     paid_minutes: int = 0
+
+    @property
+    def demand(self) -> Demand:
+        """What a node must have for it."""
+        return Demand(self.cpu_score, self.memory_gb, self.gpu_score, self.gpu_memory_gb, self.gpu_name)
 
     @property
     def has_result(self) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
+    Demand,
     Moved,
     PoolAccount,
     PoolNode,
@@ -172,6 +173,16 @@ class SqlitePoolBook:
         """Tasks in PENDING or RUNNING, oldest first."""
         return await self._call(PoolTables.tasks_in, state)
 
+    async def demands(self) -> tuple[Demand, ...]:
+        """What waiting tasks ask for, each once."""
+        return await self._call(PoolTables.demands)
+
+    async def waiting(
+        self, demands: Collection[Demand], most: int, besides: Collection[TaskKey]
+    ) -> tuple[PoolTask, ...]:
+        """Of the tasks that ask for this the `most` that have waited longest, oldest first."""
+        return await self._call(PoolTables.waiting, demands, most, besides)
+
     async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         """The owner's latest tasks, newest first."""
         return await self._call(PoolTables.tasks_of, owner, limit)
@@ -192,9 +203,9 @@ class SqlitePoolBook:
         """Note that this node does not hold the task."""
         await self._call(PoolTables.withdraw, key, node_id)
 
-    async def offered_to(self, key: TaskKey) -> tuple[str, ...]:
-        """Nodes that may hold the task."""
-        return await self._call(PoolTables.offered_to, key)
+    async def offered(self) -> tuple[tuple[TaskKey, str], ...]:
+        """Waiting tasks, each with a node that may hold it."""
+        return await self._call(PoolTables.offered)
 
     async def holder(self, key: TaskKey, account: str) -> str | None:
         """The account's node that holds (or may hold) the task."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple, fields
+from heapq import merge
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hivemind_worker.model.pool_records import (
     MOST_TOKENS,
+    Demand,
     Moved,
     PoolAccount,
     PoolNode,
@@ -47,6 +50,10 @@ CREATE TABLE IF NOT EXISTS tasks (
     stop_told INTEGER NOT NULL, paid_minutes INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS tasks_open ON tasks (state) WHERE state IN ('PENDING', 'RUNNING');
+CREATE INDEX IF NOT EXISTS tasks_waiting ON tasks (
+    cpu_score || ' ' || memory_gb || ' ' || gpu_score || ' ' || gpu_memory_gb || ' ' || gpu_name,
+    uploaded_at_s
+) WHERE state = 'PENDING';
 CREATE INDEX IF NOT EXISTS stops_untold ON tasks (stop_told) WHERE state = 'STOPPED' AND stop_told = 0;
 CREATE INDEX IF NOT EXISTS tasks_by_owner ON tasks (owner, uploaded_at_s);
 CREATE TABLE IF NOT EXISTS offers (
@@ -62,6 +69,9 @@ CREATE TABLE IF NOT EXISTS log_sizes (
 """
 NODE_COLUMNS = ", ".join(each.name for each in fields(PoolNode))
 TASK_COLUMNS = ", ".join(each.name for each in fields(PoolTask))
+# One text, as in the index: of several columns compared together SQLite would look at each task.
+DEMAND = " || ' ' || ".join(Demand._fields)
+WAITING = "FROM tasks INDEXED BY tasks_waiting WHERE state = 'PENDING'"
 OPEN = (PoolTaskState.PENDING.value, PoolTaskState.RUNNING.value)
 
 
@@ -79,6 +89,15 @@ def _node(row: Sequence[Any]) -> PoolNode:
 def _account(row: Sequence[Any]) -> PoolAccount:
     user_id, name, salt, digest, balance = row
     return PoolAccount(user_id=user_id, name=name, salt=salt, digest=digest, balance=balance)
+
+
+def _text(demand: Demand) -> str:
+    return " ".join(map(str, demand))
+
+
+def _demand(text: str) -> Demand:
+    cpu, memory, gpu, gpu_memory, gpu_name = text.split(" ", 4)
+    return Demand(int(cpu), int(memory), int(gpu), int(gpu_memory), gpu_name)
 
 
 def _marks(count: int) -> str:
@@ -204,6 +223,26 @@ class PoolTables:
             "WHERE state IN ('PENDING', 'RUNNING') AND state = ? ORDER BY uploaded_at_s, rowid", state.value
         )
 
+    def demands(self) -> tuple[Demand, ...]:
+        # From one to the next in the index: DISTINCT, too, would look at each task.
+        found, text = [], ""
+        sql = f"SELECT {DEMAND} {WAITING} AND {DEMAND} > ? ORDER BY {DEMAND} LIMIT 1"
+        while row := self._one(sql, text):
+            (text,) = row
+            found.append(_demand(text))
+        return tuple(found)
+
+    def waiting(
+        self, demands: Collection[Demand], most: int, besides: Collection[TaskKey]
+    ) -> tuple[PoolTask, ...]:
+        sql = (
+            f"SELECT uploaded_at_s, rowid, {TASK_COLUMNS} {WAITING} AND {DEMAND} = ?"
+            " ORDER BY uploaded_at_s, rowid"
+        )
+        oldest_first = merge(*(self._base.execute(sql, (_text(demand),)) for demand in demands))
+        rows = (row for _, _, *row in oldest_first if row[0] not in besides)
+        return tuple(map(_task, islice(rows, most)))
+
     def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         return self._tasks("WHERE owner = ? ORDER BY uploaded_at_s DESC, rowid DESC LIMIT ?", owner, limit)
 
@@ -220,8 +259,11 @@ class PoolTables:
         with self._change():
             self._base.execute("DELETE FROM offers WHERE key = ? AND node_id = ?", (key, node_id))
 
-    def offered_to(self, key: TaskKey) -> tuple[str, ...]:
-        return tuple(row[0] for row in self._all("SELECT node_id FROM offers WHERE key = ?", key))
+    def offered(self) -> tuple[tuple[TaskKey, str], ...]:
+        rows = self._all(
+            "SELECT key, offers.node_id FROM tasks JOIN offers USING (key) WHERE state = 'PENDING'"
+        )
+        return tuple((TaskKey(key), node_id) for key, node_id in rows)
 
     def holder(self, key: TaskKey, account: str) -> str | None:
         row = self._one(

@@ -8,11 +8,12 @@ the only truth; the pool keeps nothing else that must outlive it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
+    Demand,
     Moved,
     PoolAccount,
     PoolNode,
@@ -71,6 +72,19 @@ class PoolBook(Protocol):
         """Tasks in PENDING or RUNNING, oldest first."""
         ...
 
+    async def demands(self) -> tuple[Demand, ...]:
+        """What waiting tasks ask for, each once. Costs by their number, as `waiting` does."""
+        ...
+
+    async def waiting(
+        self, demands: Collection[Demand], most: int, besides: Collection[TaskKey]
+    ) -> tuple[PoolTask, ...]:
+        """Of the tasks that ask for this the `most` that have waited longest, oldest first.
+
+        Costs by the number of demands, `most` and `besides`, not by how many tasks wait.
+        """
+        ...
+
     async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         """The owner's latest tasks, newest first."""
         ...
@@ -90,8 +104,8 @@ class PoolBook(Protocol):
         """Note that this node certainly does not hold the task."""
         ...
 
-    async def offered_to(self, key: TaskKey) -> tuple[str, ...]:
-        """Nodes that may hold the task."""
+    async def offered(self) -> tuple[tuple[TaskKey, str], ...]:
+        """Waiting tasks, each with a node that may hold it; more than once where several may."""
         ...
 
     async def holder(self, key: TaskKey, account: str) -> str | None:

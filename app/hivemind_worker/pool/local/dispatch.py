@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hivemind_worker.model.pool_records import PoolNode, PoolTask, PoolTaskState
+from hivemind_worker.model.pool_records import Demand, PoolNode, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import Nursery
 from hivemind_worker.pool.local.archives import ArchiveStore
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.callout import Callout, Said, WorkerAnswer
 from hivemind_worker.pool.local.patience import Patience
-from hivemind_worker.pool.local.placing import Load, asks_for_little, by_preference, load_of
+from hivemind_worker.pool.local.placing import Load, by_preference, load_of
 from hivemind_worker.pool.local.roster import Roster
 from hivemind_worker.pool.local.stops import Stops
 from hivemind_worker.pool.local.task_log import TaskLog
@@ -28,6 +28,7 @@ from hivemind_worker.pool.local.task_log import TaskLog
 log = logging.getLogger(__name__)
 BYTES_ON_THEIR_WAY = 128 * 1024 * 1024  # archives in memory for offers, together (one alone may be larger)
 SAME_NODE_TRIES = 3
+FIRST_LOOKED_AT = 20
 IDLE_LOOK_S = 10.0
 AFTER_TROUBLE_S = 1.0
 
@@ -67,9 +68,7 @@ class Dispatch:
 
     async def load(self) -> None:
         """After a restart: nodes that may hold a waiting task are asked first."""
-        for task in await self._book.tasks_in(PoolTaskState.PENDING):
-            for node_id in await self._book.offered_to(task.key):
-                self._unclear[task.key] = node_id
+        self._unclear.update(await self._book.offered())
 
     def wake(self) -> None:
         """Look for work to hand out now."""
@@ -106,46 +105,60 @@ class Dispatch:
         return min(IDLE_LOOK_S, self._patience.next_s() or IDLE_LOOK_S)
 
     async def _round(self) -> None:
+        """Who has waited longest comes first; only tasks that somebody may take are looked at."""
         nodes = self._roster.awake()
         if not nodes:
             return
-        waiting = await self._book.tasks_in(PoolTaskState.PENDING)
+        load, wanted = await self._load(), set(await self._book.demands())
+        seen: set[TaskKey] = set()
+        while page := await self._next(nodes, load, wanted, seen):
+            seen.update(task.key for task in page)
+            for task in page:
+                if not self._fits_on_the_way(task):
+                    wanted.discard(task.demand)  # of thousands as large none would
+                elif (node := self._choice(task, nodes, load)) is not None:
+                    load.add(node.node_id, task)
+                    self._start(task, node)
+
+    async def _load(self) -> Load:
         running = await self._book.tasks_in(PoolTaskState.RUNNING)
         self._running = Counter(task.node_id for task in running)
         load = load_of(running)
         for flight in self._flights.values():
             load.add(flight.node.node_id, flight.task)
-        free = self._is_anyone_free(nodes, load)
-        for task in waiting:
-            if not free and not asks_for_little(task):
-                continue  # of thousands that wait only those are looked at that somebody may take
-            if task.key not in self._flights and self._fits_on_the_way(task):
-                node = self._choice(task, nodes, load)
-                if node is not None:
-                    load.add(node.node_id, task)
-                    self._start(task, node)
-                    free = self._is_anyone_free(nodes, load)
+        return load
 
-    def _is_anyone_free(self, nodes: list[PoolNode], load: Load) -> bool:
-        """Whether some node has room, and is offered less than it may be at once."""
+    async def _next(
+        self, nodes: list[PoolNode], load: Load, wanted: set[Demand], seen: set[TaskKey]
+    ) -> tuple[PoolTask, ...]:
+        """More of the tasks that some node has room for: each time as many again as were looked at."""
+        free = self._free(nodes)
+        wanted = {demand for demand in wanted if any(load.has_room(node, demand) for node in free)}
+        # Of the offers on their way as of now: those that have ended are in the book by now.
+        return await self._book.waiting(wanted, FIRST_LOOKED_AT + len(seen), seen | self._flights.keys())
+
+    def _free(self, nodes: list[PoolNode]) -> list[PoolNode]:
+        """Those that may be made another offer now."""
         asked = Counter(flight.node.node_id for flight in self._flights.values())
-        return any(
-            asked[node.node_id] < self._patience.window(node.node_id) and not load.is_full(node)
+        return [
+            node
             for node in nodes
-        )
+            if asked[node.node_id] < self._patience.window(node.node_id)
+            and self._patience.is_over_for(node.node_id)
+        ]
 
     def _fits_on_the_way(self, task: PoolTask) -> bool:
         under_way = sum(flight.task.archive_bytes for flight in self._flights.values())
         return not self._flights or under_way + task.archive_bytes <= BYTES_ON_THEIR_WAY
 
     def _choice(self, task: PoolTask, nodes: list[PoolNode], load: Load) -> PoolNode | None:
-        asked = Counter(flight.node.node_id for flight in self._flights.values())
+        free = {node.node_id for node in self._free(nodes)}
         usable = [
             node
             for node in self._sure_first(task, by_preference(nodes, load))
-            if asked[node.node_id] < self._patience.window(node.node_id)
+            if node.node_id in free
             and self._patience.is_over(task.key, node.node_id)
-            and load.has_room(node, task)
+            and load.has_room(node, task.demand)
         ]
         return usable[0] if usable else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from hivemind_worker.model.task import TaskKey
 
@@ -31,13 +32,14 @@ class Patience:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._pairs: dict[tuple[TaskKey, str], Wait] = {}
+        self._pairs: dict[TaskKey, dict[str, Wait]] = {}
         self._nodes: dict[str, Wait] = {}
         self._windows: dict[str, int] = {}
 
     def tried(self, key: TaskKey, node_id: str) -> None:
         """Note an offer, as if refused: so no failure of any kind is repeated at once."""
-        self._pairs[key, node_id] = self._longer(self._pairs.get((key, node_id), Wait()))
+        pairs = self._pairs.setdefault(key, {})
+        pairs[node_id] = self._longer(pairs.get(node_id, Wait()))
 
     def refused(self, node_id: str, *, is_idle: bool) -> None:
         """Note that the node said no (or nothing)."""
@@ -62,13 +64,18 @@ class Patience:
 
     def tries(self, key: TaskKey, node_id: str) -> int:
         """Offers of this task to this node so far."""
-        return self._pairs.get((key, node_id), Wait()).tries
+        return self._pair(key, node_id).tries
+
+    def _pair(self, key: TaskKey, node_id: str) -> Wait:
+        return self._pairs.get(key, {}).get(node_id, Wait())
 
     def is_over(self, key: TaskKey, node_id: str) -> bool:
         """Whether the node may be offered the task now."""
-        now = self._monotonic()
-        pair, node = self._pairs.get((key, node_id), Wait()), self._nodes.get(node_id, Wait())
-        return pair.until <= now and node.until <= now
+        return self.is_over_for(node_id) and self._pair(key, node_id).until <= self._monotonic()
+
+    def is_over_for(self, node_id: str) -> bool:
+        """Whether the node may be offered tasks at all now."""
+        return self._nodes.get(node_id, Wait()).until <= self._monotonic()
 
     def accepted(self, key: TaskKey, node_id: str) -> None:
         """The node took the task: it is in the mood."""
@@ -79,16 +86,17 @@ class Patience:
     def freed(self, node_id: str) -> None:
         """The node has room again, or is new: whatever it refused may be offered now."""
         self._nodes.pop(node_id, None)
-        for pair in [pair for pair in self._pairs if pair[1] == node_id]:
-            self._pairs[pair] = replace(self._pairs[pair], until=0.0)
+        for pairs in self._pairs.values():
+            if node_id in pairs:
+                pairs[node_id] = replace(pairs[node_id], until=0.0)
 
     def forget(self, key: TaskKey) -> None:
         """The task is not offered any more."""
-        for pair in [pair for pair in self._pairs if pair[0] == key]:
-            del self._pairs[pair]
+        self._pairs.pop(key, None)
 
     def next_s(self) -> float | None:
         """Seconds until some wait is over; None when nothing waits."""
         now = self._monotonic()
-        waits = [*self._pairs.values(), *self._nodes.values()]
+        pairs = (wait for pairs in self._pairs.values() for wait in pairs.values())
+        waits = chain(pairs, self._nodes.values())
         return min((wait.until - now for wait in waits if wait.until > now), default=None)

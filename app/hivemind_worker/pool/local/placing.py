@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hivemind_worker.model.pool_records import PoolNode, PoolTask
+from hivemind_worker.model.pool_records import Demand, PoolNode, PoolTask
 
 ANY_GPU = frozenset({"", "any"})
 
@@ -33,18 +33,18 @@ class Load:
         self.gpu_memory_gb[node_id] += task.gpu_memory_gb
         self.tasks[node_id] += 1
 
-    def has_room(self, node: PoolNode, task: PoolTask) -> bool:
-        """Whether the node announced enough for this task beside the others.
+    def has_room(self, node: PoolNode, demand: Demand) -> bool:
+        """Whether the node announced enough for such a task beside the others.
 
         An announcement is a hint: the worker itself decides, by refusing.
         """
         name = node.node_id
         return (
-            self.cpu[name] + task.cpu_score <= node.cpu_score
-            and self.memory_gb[name] + task.memory_gb <= node.memory_gb
-            and self.gpu[name] + task.gpu_score <= node.gpu_score
-            and self.gpu_memory_gb[name] + task.gpu_memory_gb <= node.gpu_memory_gb
-            and _gpu_suits(node, task)
+            self.cpu[name] + demand.cpu_score <= node.cpu_score
+            and self.memory_gb[name] + demand.memory_gb <= node.memory_gb
+            and self.gpu[name] + demand.gpu_score <= node.gpu_score
+            and self.gpu_memory_gb[name] + demand.gpu_memory_gb <= node.gpu_memory_gb
+            and _gpu_suits(node, demand)
         )
 
     def is_full(self, node: PoolNode) -> bool:
@@ -58,8 +58,8 @@ def asks_for_little(task: PoolTask) -> bool:
     return task.cpu_score <= 0 or task.memory_gb <= 0
 
 
-def _gpu_suits(node: PoolNode, task: PoolTask) -> bool:
-    asked = task.gpu_name.strip().lower()
+def _gpu_suits(node: PoolNode, demand: Demand) -> bool:
+    asked = demand.gpu_name.strip().lower()
     return asked in ANY_GPU or asked == node.gpu_name.strip().lower()
 
 

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
+    Demand,
     Moved,
     PoolAccount,
     PoolNode,
@@ -382,6 +383,16 @@ class NatsPoolBook:
         """Tasks in PENDING or RUNNING, oldest first."""
         return tuple(each.task for each in self._open.in_state(state))
 
+    async def demands(self) -> tuple[Demand, ...]:
+        """What waiting tasks ask for, each once."""
+        return tuple(self._open.demands())
+
+    async def waiting(
+        self, demands: Collection[Demand], most: int, besides: Collection[TaskKey]
+    ) -> tuple[PoolTask, ...]:
+        """Of the tasks that ask for this the `most` that have waited longest, oldest first."""
+        return tuple(each.task for each in self._open.waiting(demands, most, besides))
+
     async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         """The owner's latest tasks, newest first."""
         listed = await self._engine.all_of(LISTS, list_subject(owner))
@@ -424,9 +435,10 @@ class NatsPoolBook:
         await self._change(key, without)
         await self._unclaim(key)
 
-    async def offered_to(self, key: TaskKey) -> tuple[str, ...]:
-        """Nodes that may hold the task."""
-        return (await self._read(key))[0].offered
+    async def offered(self) -> tuple[tuple[TaskKey, str], ...]:
+        """Waiting tasks, each with a node that may hold it."""
+        waiting = self._open.in_state(PoolTaskState.PENDING)
+        return tuple((record.task.key, node_id) for record in waiting for node_id in record.offered)
 
     async def holder(self, key: TaskKey, account: str) -> str | None:
         """The account's node that holds (or may hold) the task."""

@@ -239,7 +239,7 @@ class Desk:
     def _fits(self, node: PoolNode, load: Load) -> Callable[[TaskRecord], bool]:
         def fits(record: TaskRecord) -> bool:
             may = node.node_id not in record.refused and self._patience.is_over(record.task.key, node.node_id)
-            return may and load.has_room(node, record.task)
+            return may and load.has_room(node, record.task.demand)
 
         return fits
 

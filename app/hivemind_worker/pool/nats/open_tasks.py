@@ -6,23 +6,18 @@ Only a picture for choosing quickly; whether a choice holds is decided by compar
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from heapq import merge
 from itertools import islice
 from typing import TypeVar
 
-from hivemind_worker.model.pool_records import PoolTask, PoolTaskState
+from hivemind_worker.model.pool_records import Demand, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.pool.nats.layout import TaskRecord
 
 REMEMBERED_ENDED = 10_000
 LOOKED_AT = 20
 Name = TypeVar("Name")
-Demand = tuple[int, int, int, int, str]
-
-
-def demand_of(task: PoolTask) -> Demand:
-    """What a task asks for; tasks that ask for the same are alike to a node."""
-    return (task.cpu_score, task.memory_gb, task.gpu_score, task.gpu_memory_gb, task.gpu_name)
 
 
 def is_untold(task: PoolTask) -> bool:
@@ -70,12 +65,12 @@ class OpenTasks:
         if task.node_id:
             self._by_node[task.node_id][task.key] = None
         if task.state is PoolTaskState.PENDING:
-            self._waiting[demand_of(task)][task.key] = None
+            self._waiting[task.demand][task.key] = None
 
     def _leave(self, task: PoolTask) -> None:
         self._by_state[task.state].pop(task.key, None)
         _drop(self._by_node, task.node_id, task.key)
-        _drop(self._waiting, demand_of(task), task.key)
+        _drop(self._waiting, task.demand, task.key)
 
     def knows(self, key: TaskKey, revision: int) -> bool:
         """Whether this record, or a later one, was taken in."""
@@ -99,6 +94,20 @@ class OpenTasks:
         """What a node has."""
         return [self._known[key][0] for key in self._by_node.get(node_id, ())]
 
+    def demands(self) -> list[Demand]:
+        """What waiting tasks ask for."""
+        return [demand for demand, keys in self._waiting.items() if keys]
+
+    def waiting(
+        self, demands: Collection[Demand], most: int, besides: Collection[TaskKey]
+    ) -> list[TaskRecord]:
+        """Those of these demands that wait longest, oldest first."""
+        found = (
+            (self._known[key][0] for key in self._waiting.get(demand, ()) if key not in besides)
+            for demand in demands
+        )
+        return list(islice(merge(*found, key=_age), most))
+
     def pick(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
         """A waiting task that fits, of each demand the one that waits longest here; it is picked once.
 
@@ -107,7 +116,7 @@ class OpenTasks:
         found = (self._first(keys, fits) for keys in self._waiting.values())
         chosen = min((each for each in found if each is not None), key=_age, default=None)
         if chosen is not None:
-            self._waiting[demand_of(chosen.task)].pop(chosen.task.key)
+            self._waiting[chosen.task.demand].pop(chosen.task.key)
         return chosen
 
     def _first(self, keys: dict[TaskKey, None], fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
@@ -119,7 +128,7 @@ class OpenTasks:
         """What was picked is not taken: it waits on, behind the others."""
         known = self._known.get(key)
         if known is not None and known[0].task.state is PoolTaskState.PENDING:
-            self._waiting[demand_of(known[0].task)][key] = None
+            self._waiting[known[0].task.demand][key] = None
 
 
 def _drop(index: dict[Name, dict[TaskKey, None]], name: Name, key: TaskKey) -> None:
