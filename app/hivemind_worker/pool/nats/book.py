@@ -25,7 +25,8 @@ from hivemind_worker.model.pool_records import (
     PoolTaskState,
 )
 from hivemind_worker.model.task import Problem, TaskKey
-from hivemind_worker.pool.nats.engine import Engine, Kept, why_not
+from hivemind_worker.pool.nats.engine import Engine, why_not
+from hivemind_worker.pool.nats.following import Kept
 from hivemind_worker.pool.nats.layout import (
     ACCOUNTS,
     CLAIMS,

@@ -44,7 +44,7 @@ PROCESSES = "pool"
 LOOK_S = 1.0
 OVERDUE_S = 3600.0
 HELD_LOOK_S = 30.0
-ANSWER_S = 10.0
+ANSWER_S = 12.0
 """For so long an answer waits for a new connection."""
 WAIT_S, LONGEST_WAIT_S = 4.0, 15.0
 """A request for a task is answered after so long at the latest, if the worker does not say how long."""

@@ -13,15 +13,14 @@ import errno
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from itertools import chain, repeat
 from types import TracebackType
 from typing import Any, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
 from nats.js.api import DeliverPolicy, PeerInfo, RawStreamMsg, StorageType, StreamConfig
@@ -30,38 +29,25 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, Servi
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_figures import Keeper, StreamFigures
 from hivemind_worker.model.task import Problem
+from hivemind_worker.pool.nats.following import Follow, Kept, delivered, placed
 from hivemind_worker.pool.nats.layout import CLOCK, STREAMS, Stream, stream_of
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
-ANSWERS_S = (3.0, *[1.0] * 9)
-"""Of each try: who led a stream of a cluster may be gone, and the next leads after 4 to 9 s."""
-FOLLOWS_S, FIRST_S = (1.0, 1.0, 1.0, 2.0, 5.0), 30.0
-"""Of each try: a cluster may place who follows at the server that it has lost, and never answers then."""
+WRITTEN_S, TOLD_S = (3.0, *[1.0] * 9), (*[1.0] * 6, 2.0, 3.0)
+"""Of each try: who led a stream of a cluster may be gone, and the next leads after 4 to 9 s. Whoever asks a
+stream without a leader hears nothing, then or later; whoever writes to one is told so at once."""
+AGAIN_S = 0.25
 LONGEST_S = 60.0
 BACK_S, LONGEST_BACK_S = 0.2, 5.0
-LOOK_S, LOOK_ANSWER_S, LOST_LOOKS = 2.0, 3.0, 2
 WRONG_SEQUENCE = (10071, 10164)
 GONE = (10037, 10043, 10057)  # no such message
 API = "$JS.API.STREAM.MSG"
-ACK_WORDS = 9
 FULL = (10002, 10023, 10047, 10077)  # of an account, a server, a stream
 NOT_YET = (10005, 10049)  # no servers to place a stream at; it is being made there
-NOTHING_YET = b""
 
 Connect = Callable[[Callable[[], None]], Awaitable[Client | Problem]]
 """Makes one connection; calls what it is given when that connection has ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A record as it lies there, and the sequence by which it may be replaced."""
-
-    subject: str
-    data: bytes
-    revision: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    at_s: float = 0.0  # the server's time when it was written, where it was told of by `follow`
 
 
 class Engine:
@@ -75,21 +61,21 @@ class Engine:
         self._there = asyncio.Event()
         self._limits: set[asyncio.Timeout] = set()
         self._on_open: list[Callable[[Client], Awaitable[None]]] = []
-        self._followed: list[JetStreamContext.PushSubscription] = []
-        self._lost_looks = 0
+        self._follows: list[Follow] = []
         self._retired = ""
 
     async def open(self) -> Problem | None:
         """Connect and make the streams that are not there yet; why not, otherwise."""
         self._ended.clear()
-        self._followed.clear()
         client = await self._connect(self._end)
         if isinstance(client, Problem):
             return client
         try:
             async with self._alive():
-                for stream in STREAMS:
-                    await self._ensure(client, stream)
+                for stream, last in zip(STREAMS, await self._ensure_all(client), strict=True):
+                    for follow in self._follows:
+                        if follow.stream is stream:
+                            follow.compare(last)
                 self._client = client
                 self._there.set()
                 for furnish in self._on_open:
@@ -101,16 +87,28 @@ class Engine:
             return why_not(error)
         return None
 
-    async def _ensure(self, client: Client, stream: Stream) -> None:
+    async def _ensure_all(self, client: Client) -> list[int]:
+        """All at once: each may be without a leader for a while."""
+        told = await asyncio.gather(
+            *(self._ensure(client, stream) for stream in STREAMS), return_exceptions=True
+        )  # fmt: skip
+        for trouble in told:
+            if isinstance(trouble, BaseException):
+                raise trouble
+        return [each for each in told if isinstance(each, int)]
+
+    async def _ensure(self, client: Client, stream: Stream) -> int:
+        """The sequence of the stream's last record."""
         config = StreamConfig(
             name=stream.name, subjects=list(stream.subjects), max_msgs_per_subject=stream.each,
             max_age=stream.age_s, storage=StorageType.FILE, num_replicas=self._replicas,
             allow_direct=True,
         )  # fmt: skip
         try:
-            await _insist(client, lambda jetstream: jetstream.stream_info(stream.name))
+            found = await _insist(client, lambda jetstream: jetstream.stream_info(stream.name))
         except NotFoundError:  # twice with the same configuration is harmless
-            await _insist(client, lambda jetstream: jetstream.add_stream(config))
+            found = await _insist(client, lambda jetstream: jetstream.add_stream(config))
+        return found.state.last_seq
 
     async def furnish(self, furnish: Callable[[Client], Awaitable[None]]) -> None:
         """Have subscriptions made now and again with each later connection."""
@@ -123,39 +121,24 @@ class Engine:
         """Come back whenever the connection has ended, until cancelled."""
         pause_s = BACK_S
         while True:
-            await self._until_ended()
+            await self._ended.wait()
             await self._let_go()
             problem = await self.open()
             if problem is None:
                 log.warning("the pool's NATS server is back")
                 pause_s = BACK_S
+                await self._follow_again()
                 continue
             log.warning("the pool's NATS server is away: %s", problem.about)
             self._ended.set()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_BACK_S)
 
-    async def _until_ended(self) -> None:
-        while not self._ended.is_set():
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self._ended.wait()
-            except TimeoutError:
-                await self._look()
-
-    async def _look(self) -> None:
-        """Whether what is followed is still told: of a cluster that server may be gone, and ours there."""
-        try:
-            async with asyncio.timeout(LOOK_ANSWER_S):
-                for each in self._followed:
-                    await each.consumer_info()
-            self._lost_looks = 0
-        except (Error, OSError, TimeoutError) as error:
-            self._lost_looks += 1
-            log.info("what is followed was not told: %s", error or type(error).__name__)
-        if self._lost_looks >= LOST_LOOKS:
-            self._lost_looks = 0
-            self._end()
+    async def _follow_again(self) -> None:
+        """Meanwhile what was known is worked with: whether it still holds is seen at each change."""
+        with contextlib.suppress(OSError):  # this connection has ended too
+            async with self._alive(None):
+                await asyncio.gather(*(each.begin_again(self.client) for each in self._follows))
 
     async def close(self) -> None:
         """End the connection."""
@@ -219,16 +202,15 @@ class Engine:
 
         The library's own calls cost twice as much of the processor, and a task takes twenty of them.
         """
-        for tries, answer_s in enumerate(ANSWERS_S, 1):
-            begun = time.monotonic()
+        answers_s = TOLD_S if subject.startswith(API) else WRITTEN_S
+        until = time.monotonic() + sum(answers_s)
+        for tries, answer_s in enumerate(_patient(answers_s), 1):
             try:
                 answer = await self.client.request(subject, data, timeout=answer_s, headers=headers)
                 return _answered(answer.data), tries
-            except (nats.errors.TimeoutError, nats.errors.NoRespondersError, ServiceUnavailableError):
-                if tries == len(ANSWERS_S):
-                    raise
-            await asyncio.sleep(max(0.0, min(answer_s, 1.0) - (time.monotonic() - begun)))
-        raise AssertionError("the last try has an end")
+            except (nats.errors.TimeoutError, nats.errors.NoRespondersError, ServiceUnavailableError) as gone:
+                await _again(gone, until)
+        raise AssertionError("there is always one more try")
 
     async def _ours(self, subject: str, data: bytes, headers: Mapping[str, str]) -> int | None:
         """The sequence of what lies there, if an earlier try whose answer was lost has put it there."""
@@ -312,7 +294,7 @@ class Engine:
                 return found
             async with self._following(stream, subject, DeliverPolicy.ALL) as subscription:
                 while not found or found[-1].revision < (last.seq or 0):
-                    found.append(_delivered(await subscription.next_msg(timeout=sum(ANSWERS_S)))[0])
+                    found.append(delivered(await subscription.next_msg(timeout=sum(TOLD_S)))[0])
         return found
 
     def _alive(self, limit_s: float | None = LONGEST_S) -> _Alive:
@@ -337,7 +319,7 @@ class Engine:
     async def _following(
         self, stream: Stream, subject: str, policy: DeliverPolicy
     ) -> AsyncIterator[JetStreamContext.PushSubscription]:
-        subscription = await _placed(self.client, lambda jetstream: jetstream.subscribe(
+        subscription = await placed(self.client, lambda jetstream: jetstream.subscribe(
             subject, stream=stream.name, ordered_consumer=True, deliver_policy=policy
         ))  # fmt: skip
         try:
@@ -351,42 +333,12 @@ class Engine:
     ) -> None:
         """Pass on the last record of each subject and every later one, also over later connections.
 
-        Returns when what there was has been passed on. `forget` is called before, when the stream was brought
-        back from an earlier copy: what was passed on then may never have been.
+        Returns when what there was has been passed on.
         """
-        newest = 0
-
-        async def furnish(client: Client) -> None:
-            nonlocal newest
-            caught_up = asyncio.Event()
-            found = await _insist(client, lambda jetstream: jetstream.stream_info(stream.name))
-            if newest > found.state.last_seq:
-                log.warning("%s was brought back from an earlier copy", stream.name)
-                newest = 0
-                forget()
-
-            async def heard(message: Msg) -> None:
-                nonlocal newest
-                kept, pending = _delivered(message)
-                newest = max(newest, kept.revision)
-                try:
-                    took(kept)
-                except (ValueError, KeyError, TypeError, OSError) as error:
-                    log.error("%s is left as it is: %s", kept.subject, error)
-                if pending == 0:
-                    caught_up.set()
-
-            subscription = await _placed(client, lambda jetstream: jetstream.subscribe(
-                subject, stream=stream.name, ordered_consumer=True, cb=heard,
-                deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
-            ))  # fmt: skip
-            self._followed.append(subscription)
-            info = await subscription.consumer_info()
-            if info.num_pending or (info.delivered and info.delivered.consumer_seq):
-                async with asyncio.timeout(FIRST_S):
-                    await caught_up.wait()
-
-        await self.furnish(furnish)
+        follow = Follow(stream, subject, took, forget)
+        async with self._alive():
+            await follow.begin(self.client)
+        self._follows.append(follow)
 
 
 class _Alive:
@@ -452,42 +404,33 @@ def _last(stream: Stream, subject: str) -> Callable[[JetStreamContext], Awaitabl
 
 async def _insist(client: Client, ask: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
     """Ask until there is an answer, each time the same: it must do no harm twice."""
-    for answer_s in ANSWERS_S[:-1]:
-        begun = time.monotonic()
+    until = time.monotonic() + sum(TOLD_S)
+    for answer_s in _patient(TOLD_S):
         try:
             return await ask(client.jetstream(timeout=answer_s))
         except (nats.errors.TimeoutError, NoStreamResponseError, APIError) as error:
             if isinstance(error, APIError) and not _is_passing(error):
                 raise
-            await asyncio.sleep(max(0.0, min(answer_s, 1.0) - (time.monotonic() - begun)))
-    return await ask(client.jetstream(timeout=ANSWERS_S[-1]))
+            await _again(error, until)
+    raise AssertionError("there is always one more try")
 
 
-async def _placed(client: Client, subscribe: Callable[[JetStreamContext], Awaitable[Answer]]) -> Answer:
-    """Subscribe, again while nobody answers: the next one may be placed at a server that is there."""
-    for answer_s in FOLLOWS_S[:-1]:
-        with contextlib.suppress(nats.errors.TimeoutError):
-            return await subscribe(client.jetstream(timeout=answer_s))
-    return await subscribe(client.jetstream(timeout=FOLLOWS_S[-1]))
+def _patient(answers_s: tuple[float, ...]) -> Iterator[float]:
+    """How long each try waits; the later ones as long as the last."""
+    return chain(answers_s, repeat(answers_s[-1]))
+
+
+async def _again(error: Exception, until: float) -> None:
+    """Before the next try: a little later, where the answer came at once. Raises the error after `until`."""
+    if time.monotonic() >= until:
+        raise error
+    if not isinstance(error, nats.errors.TimeoutError):
+        await asyncio.sleep(AGAIN_S)
 
 
 def _is_passing(error: APIError) -> bool:
     """Whether servers that have just started say so until they know each other."""
     return isinstance(error, ServiceUnavailableError) or error.err_code in NOT_YET
-
-
-def _delivered(message: Msg) -> tuple[Kept, int]:
-    """A record, and how many are still to come: both stand in the subject by which it would be acknowledged.
-
-    $JS.ACK.STREAM.CONSUMER.TIMES.SEQUENCE.CONSUMER-SEQUENCE.TIME.PENDING, of later servers with more before.
-    """
-    words = message.reply.split(".")
-    at = 5 if len(words) == ACK_WORDS else 7
-    kept = Kept(
-        subject=message.subject, data=message.data, revision=int(words[at]), headers=message.headers or {},
-        at_s=int(words[at + 2]) / 1e9,
-    )  # fmt: skip
-    return kept, int(words[at + 3])
 
 
 async def _shut(client: Client) -> None:

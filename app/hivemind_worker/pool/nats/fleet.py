@@ -28,7 +28,8 @@ from hivemind_worker.model.fleet import (
 from hivemind_worker.model.pool_records import PoolNode, PoolTaskState
 from hivemind_worker.pool.local.limits import bad_amounts, bad_text
 from hivemind_worker.pool.nats.book import NatsPoolBook
-from hivemind_worker.pool.nats.engine import Engine, Kept
+from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.following import Kept
 from hivemind_worker.pool.nats.layout import FLEET, machine_of, machine_subject, unknown_of, wanted_subject
 from hivemind_worker.pool.nats.subjects import WorkerId, wish_subject
 

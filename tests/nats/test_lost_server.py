@@ -1,0 +1,65 @@
+"""A cluster loses a server that is not the one a pool process is connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from hivemind_worker.model.task import Problem
+from hivemind_worker.pool.nats.connection import connect
+from hivemind_worker.pool.nats.credential import load
+from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.following import Kept
+from hivemind_worker.pool.nats.layout import NODES, node_subject
+from tests.contract.local_pool import until
+from tests.nats.cluster import HOSTS, ClusterServers, cluster
+
+LIMIT_S = 60.0
+
+
+def by_way_of(servers: ClusterServers, number: int) -> Engine:
+    kept = load(servers.credential)
+    assert not isinstance(kept, Problem)
+    only = replace(kept, servers=(servers.addresses[number],))
+
+    async def come(ended: Callable[[], None]) -> Client | Problem:
+        return await connect(only, on_close=ended)
+
+    return Engine(come, replicas=3)
+
+
+async def where_it_is_told(engine: Engine) -> list[str]:
+    """Names of the servers that tell what is followed."""
+    consumers = await engine.client.jetstream().consumers_info(NODES.name)
+    return [each.cluster.leader for each in consumers if each.cluster and each.cluster.leader]
+
+
+@pytest.mark.release
+async def test_what_is_followed_is_told_by_another_server_and_no_call_is_given_up(tmp_path: Path) -> None:
+    async with cluster(tmp_path / "owner") as servers:
+        engine, heard = by_way_of(servers, 0), list[Kept]()
+
+        async def opened() -> bool:
+            return await engine.open() is None
+
+        await until(opened, LIMIT_S)  # a new cluster takes a while to agree
+        try:
+            followed = 0
+            while not (away := set(await where_it_is_told(engine)) - {HOSTS[0]}):
+                await engine.follow(NODES, NODES.subjects[0], heard.append, heard.clear)
+                followed += 1
+            before = engine.client
+            await servers.kill(HOSTS.index(away.pop()))
+            assert await engine.write(node_subject("larch"), b"{}") is not None
+
+            async def told_by_all() -> bool:
+                return len(heard) >= followed
+
+            await until(told_by_all, LIMIT_S)
+            assert engine.client is before
+        finally:
+            await engine.close()
