@@ -14,6 +14,10 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import LinkState, Mode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.vpn import VpnState
+from hivemind_worker.places import resources
+from hivemind_worker.presentation.catalogue import use_language
+from hivemind_worker.ui.notice_strip import KEPT
+from hivemind_worker.ui.notifier import EVERY_S
 from tests.fakes.node import NOW_S, make_task
 from tests.ui.conftest import Desk
 
@@ -120,6 +124,87 @@ async def test_without_a_tray_closing_never_hides_and_says_why(desk: Desk) -> No
     assert desk.shell.window.isMinimized()
     assert "no tray" in desk.shell._banners
     assert desk.quits == 0
+
+
+async def _ticked(desk: Desk, now_s: list[float], **picture: object) -> None:
+    """So much later that notices are looked for again, with this in the worker's picture."""
+    now_s[0] += EVERY_S
+    desk.node.picture = replace(desk.node.picture, **picture)  # type: ignore[arg-type]
+    await desk.settle()
+
+
+async def test_without_a_tray_the_latest_notice_stands_in_the_window_until_it_is_put_away(
+    desk: Desk,
+) -> None:
+    now_s, board = [NOW_S], desk.shell.notices
+    desk.node._clock = lambda: now_s[0]
+    await desk.settle()
+    assert board.strip is None
+    full = Problem(code=FaultCode.DISK_FULL, about="0.1 GiB free")
+    await _ticked(desk, now_s, blocker=full)
+    await desk.until(lambda: board.strip is not None)
+    strip = board.strip
+    assert strip is not None
+    await desk.until(strip.isVisible)
+    assert strip.title.text() == "The disk is too full: 0.1 GiB free."
+    assert strip.title.text() in strip.accessibleName()
+    assert strip.text.text() in strip.accessibleName()
+    assert strip.earlier.isHidden()
+    wrong = Problem(code=FaultCode.WRONG_PASSWORD, about="anna")
+    pool = replace(desk.node.picture.pool, link=LinkState.LOGIN_REFUSED, problem=wrong)
+    await _ticked(desk, now_s, pool=pool)
+    await desk.until(lambda: strip.title.text() == "Sign in again")
+    assert strip.earlier.text() == "1 earlier"
+    assert strip.lead.text() == "Open Pools"
+    strip.lead.click()
+    assert desk.shell.window.place() == "pools"
+    assert strip.title.text() == "The disk is too full: 0.1 GiB free.", "what it hid is not lost"
+    strip.dismiss.setFocus()
+    desk.press("Space")
+    await desk.until(lambda: board.strip is None)
+    await _ticked(desk, now_s)
+    assert board.strip is None, "the same is not told again"
+
+
+async def test_without_a_tray_too_no_notice_is_shown_that_the_owner_does_not_want(desk: Desk) -> None:
+    now_s, board = [NOW_S], desk.shell.notices
+    desk.node._clock = lambda: now_s[0]
+    desk.node.settings = replace(desk.node.settings, notify_computer=False)
+    await _ticked(desk, now_s, blocker=Problem(code=FaultCode.DISK_FULL, about="0.1 GiB free"))
+    await _ticked(desk, now_s)
+    assert board.strip is None
+    desk.shell.snooze_notices()
+    desk.shell.notify("put off", "")
+    assert board.strip is None
+
+
+async def test_a_notice_outlives_a_change_of_the_language_and_many_are_bounded(desk: Desk) -> None:
+    for number in range(KEPT + 5):
+        desk.shell.notify(f"notice {number}", "words", "history")
+    before = desk.shell.notices.strip
+    assert before is not None
+    assert before.earlier.text() == f"{KEPT - 1} earlier"
+    use_language(resources() / "locale", "zh_TW")
+    try:
+        desk.shell.use_language()
+        strip = desk.shell.notices.strip
+        assert strip is not None
+        assert strip is not before
+        assert desk.shell.window.isAncestorOf(strip)
+        assert strip.title.text() == f"notice {KEPT + 4}"
+        assert strip.lead.text() != "Open History"
+    finally:
+        use_language(resources() / "locale", "en")
+
+
+async def test_with_a_tray_notices_are_shown_there_alone(
+    trayed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(trayed.shell.tray, "say", lambda title, *_more: said.append(title))
+    trayed.shell.notify("one", "")
+    assert said == ["one"]
+    assert trayed.shell.notices.strip is None
 
 
 async def test_hidden_in_the_tray_nothing_is_asked_or_drawn(trayed: Desk) -> None:

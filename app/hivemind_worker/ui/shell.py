@@ -19,6 +19,7 @@ from hivemind_worker.presentation.opening_words import PROGRAM
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.main_window import MainWindow
+from hivemind_worker.ui.notice_strip import NoticeBoard
 from hivemind_worker.ui.parts.buttons import Button
 from hivemind_worker.ui.parts.panels import Callout
 
@@ -49,6 +50,7 @@ class Shell(QObject):
         self.quiet_until_s = 0.0
         self._ending = False
         self._banners: dict[str, Callout] = {}
+        self.notices = NoticeBoard(lambda: self.window, self._show_place, time.time)
         self._question: Question | None = None
         self.setup: SetupWindow | None = None
         self._keys: list[QShortcut] = []
@@ -199,6 +201,7 @@ class Shell(QObject):
         self._keys.clear()
         self.window, self._tray = self._furnished(MainWindow(self.memory)), None
         self.complete()
+        self.notices.move()
         if seen:
             self.window.show()
         old_tray.close()
@@ -268,9 +271,14 @@ class Shell(QObject):
         self.quiet_until_s = time.time() + SNOOZE_S
 
     def notify(self, title: str, text: str, place: str = "home") -> None:
-        """A notice by the tray's icon, unless the owner wants none now; a click on it leads to the place."""
-        if time.time() >= self.quiet_until_s and self.tray.is_there:
+        """A notice by the tray's icon, in the window where there is none, unless the owner wants none now; it
+        leads to the place."""
+        if time.time() < self.quiet_until_s:
+            return
+        if self.tray.is_there:
             self.tray.say(title, text, lambda: self._show_place(place))
+        else:
+            self.notices.tell(title, text, place)
 
     def _show_place(self, place: str) -> None:
         self.raise_window()

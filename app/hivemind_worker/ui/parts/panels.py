@@ -213,7 +213,7 @@ class FactRows(QWidget):
 class Callout(QFrame):
     """A thing that needs the reader: shape, what it is, what it means, and what to press."""
 
-    def __init__(self, *buttons: Button) -> None:
+    def __init__(self, *right: QWidget) -> None:
         super().__init__()
         self.setProperty("kind", "callout")
         self.shape = Shape(px="icon")
@@ -228,8 +228,8 @@ class Callout(QFrame):
         inner.addWidget(self.shape, 0, Qt.AlignmentFlag.AlignVCenter)
         inner.addLayout(words, 1)
         inner.addWidget(self.details, 0, Qt.AlignmentFlag.AlignVCenter)
-        for button in buttons:
-            inner.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
+        for widget in right:
+            inner.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         self.setLayout(inner)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
