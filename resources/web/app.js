@@ -6,6 +6,8 @@ const body = document.body;
 const words = body.dataset.words ? JSON.parse(body.dataset.words) : null;
 const byId = (id) => document.getElementById(id);
 const fill = (sentence, fields) => sentence.replace(/\{(\w+)\}/g, (all, name) => fields[name] ?? all);
+/* Of a sentence with a number there are two forms: for one, and for several. */
+const count = ([one, several], fields) => fill(fields.count === 1 ? one : several, fields);
 
 /* --- asking --------------------------------------------------------------------------------- */
 
@@ -274,7 +276,7 @@ function taskLog(panel) {
       ended = piece.ended;
       if (news) add(piece.text);
       const behind = !ended && next < piece.size;
-      if (news || ended) size.textContent = fill(words.log_size, { lines: lines.length - 1, size: bytes(piece.size) });
+      if (news || ended) size.textContent = count(words.log_size, { count: lines.length - (lines.at(-1) ? 0 : 1), size: bytes(piece.size) });
       state.textContent = ended ? words.log_ended : words.log_live;
       if (ended) refresh();
       if (behind) more();
@@ -310,7 +312,7 @@ function filterOf(inputId, hitsId, draw) {
   return {
     wanted,
     fits: (line) => line.toLowerCase().includes(wanted()),
-    count: (n) => { hits.textContent = wanted() ? fill(words.hits, { count: n }) : ""; },
+    count: (n) => { hits.textContent = wanted() ? count(words.hits, { count: n }) : ""; },
   };
 }
 
@@ -331,7 +333,7 @@ function workerLog(panel) {
       if (!line.hidden) shown += 1;
     }
     filter.count(shown);
-    byId("lines-size").textContent = fill(words.lines, { shown, count: place.children.length });
+    byId("lines-size").textContent = count(words.lines, { shown, count: place.children.length });
     keepUp(place, "lines-follow");
   }
   onGap.push(async () => {

@@ -23,7 +23,7 @@ from hivemind_worker.model.vpn import PROFILE_WORDS
 
 ROOT = Path(__file__).parents[2]
 LOCALE = ROOT / "resources" / "locale"
-KEYWORDS = {"_": None, "translate": None, "translate_many": (1, 2), "mark": None}
+KEYWORDS = {"_": None, "translate": None, "translate_many": (1, 2), "translate_forms": (1, 2), "mark": None}
 METHODS = [("**/pb/**.py", "ignore"), ("**.py", "python"), ("**.html", "jinja2.ext.babel_extract")]
 SOURCES = (ROOT / "app" / "hivemind_worker", ROOT / "resources" / "web" / "pages")
 

@@ -161,6 +161,28 @@ def test_a_chart_has_a_table_twin_that_opens_and_stays_open_while_the_page_goes_
     assert driver.find_element(By.ID, "cpu-twin").get_attribute("open") is not None
 
 
+def test_the_size_of_a_log_bends_with_its_number_of_lines(driver: Browser, host: Hosted) -> None:
+    sign_in(driver, host)
+    task = host.node.picture.tasks[1]
+    write = [host.node.write_log]
+
+    async def say(line: bytes) -> None:
+        write[0](task, line)
+
+    host.wait(say(b"one\n"))
+    driver.get(f"{host.url}/tasks/{task.key}")
+    assert text(driver, "#log-size").startswith("1 line, ")
+    host.wait(say(b"tw"))
+    until(driver, lambda: text(driver, "#log-size") == "2 lines, 6 B")
+    host.wait(say(b"o\n"))
+    until(driver, lambda: text(driver, "#log-size") == "2 lines, 8 B")
+    driver.find_element(By.ID, "log-filter").send_keys("one")
+    until(driver, lambda: text(driver, "#log-hits") == "1 line")
+    driver.get(f"{host.url}/logs")
+    driver.find_element(By.ID, "lines-filter").send_keys("no such line")
+    until(driver, lambda: text(driver, "#lines-size") == "0 of 72 lines")
+
+
 def test_w_hostile_names_and_lines_are_shown_as_text_and_nothing_of_them_runs(
     driver: Browser, host: Hosted
 ) -> None:

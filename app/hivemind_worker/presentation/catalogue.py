@@ -87,6 +87,11 @@ class Catalogue:
         """As `one`, with the form for `count`, which is also the field `{count}`."""
         return _filled(self._spoken().ngettext(singular, plural, count), {"count": count, **fields})
 
+    def forms(self, singular: str, plural: str) -> tuple[str, str]:
+        """The forms for one and for several, fields as they are: for the pages' script, which fills them."""
+        spoken = self._spoken()
+        return spoken.ngettext(singular, plural, 1), spoken.ngettext(singular, plural, 2)
+
 
 def _texts(folder: Path, language: str) -> gettext.NullTranslations:
     if language == PSEUDO:
@@ -127,6 +132,7 @@ read_languages = _catalogue.read_all
 speaking = _catalogue.speaking
 translate = _catalogue.one
 translate_many = _catalogue.many
+translate_forms = _catalogue.forms
 _ = translate
 
 

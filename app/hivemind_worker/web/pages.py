@@ -19,7 +19,7 @@ from hivemind_worker.model.task import TaskId, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.places import resources
 from hivemind_worker.presentation import page_facts, page_sessions
-from hivemind_worker.presentation.catalogue import _, mark
+from hivemind_worker.presentation.catalogue import _, mark, translate_forms
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.page_words import node_look, short_name
 from hivemind_worker.presentation.ranges import RANGES
@@ -257,8 +257,8 @@ def _web_address(request: web.Request) -> str:
     return re.sub(r"[^\w.:\[\]-]", "", request.host)
 
 
-def script_words() -> dict[str, str]:
-    """Sentences that the script shows by itself."""
+def script_words() -> dict[str, str | tuple[str, str]]:
+    """Sentences that the script shows by itself; of those with a number the forms for one and for several."""
     return {
         "live": _("Live, updated {time}"),
         "polling": _("Looked at {time}, every 5 s: too many pages follow it live"),
@@ -268,8 +268,8 @@ def script_words() -> dict[str, str]:
         "copied": _("Copied."),
         "log_live": _("live"),
         "log_ended": _("complete"),
-        "log_size": _("{lines} lines, {size}"),
+        "log_size": translate_forms("{count} line, {size}", "{count} lines, {size}"),
         "log_cut": _("… earlier lines are not shown here"),
-        "hits": _("{count} lines"),
-        "lines": _("{shown} of {count} lines"),
+        "hits": translate_forms("{count} line", "{count} lines"),
+        "lines": translate_forms("{shown} of {count} line", "{shown} of {count} lines"),
     }

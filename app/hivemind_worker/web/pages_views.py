@@ -292,7 +292,7 @@ def log_tail(path: Any, ended: bool) -> LogPiece:
 def _log_values(piece: LogPiece, *, ended: bool) -> Values:
     text = shown_log(piece.text)
     lines = text.count("\n") + bool(text and not text.endswith("\n"))
-    size = _("{lines} lines, {size}", lines=lines, size=size_words(piece.size))
+    size = translate_many("{count} line, {size}", "{count} lines, {size}", lines, size=size_words(piece.size))
     if ended and not piece.kept:
         size = _("No output of this task is kept here.")
     return {
