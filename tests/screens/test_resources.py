@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from hivemind_worker.model.machine import Sample
+import pytest
+
+from hivemind_worker.model.machine import Gpu, GpuTrouble, Sample
 from hivemind_worker.model.metrics import Step, point_values
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.work import RunFigures
@@ -52,17 +54,55 @@ def test_a_computer_without_card_and_sensor_shows_neither(tmp_path: Path, node: 
     bare = replace(SAMPLE, gpu_percent=None, cpu_celsius=None, gpus=())
     node.points = {step: [replace(p, values=point_values(bare, 1, False)) for p in found]
                    for step, found in node.points.items()}  # fmt: skip
+    held = [bare]
+
+    async def sample() -> Sample:
+        return held[0]
+
+    node.sample = sample  # type: ignore[method-assign]
     with standing(tmp_path, "resources", node) as stand:
         assert not stand.says("Temperature")
         assert not stand.says("GPU")
-        with_both = replace(SAMPLE, gpu_percent=50.0, cpu_celsius=60.0)
+        with_both = held[0] = replace(SAMPLE, gpu_percent=50.0, cpu_celsius=60.0)
         node.points[Step.SECOND] = [
             replace(p, values=point_values(with_both, 1, False)) for p in node.points[Step.SECOND]
         ]
+        stand.look()
         stand.screen.opened()
         stand.look()
         assert stand.says("Temperature")
         assert stand.says("GPU, NVIDIA RTX 3060")
+
+
+def test_the_share_of_the_card_stands_beside_the_others_where_there_is_one(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    lent = Resources(cpu=100, memory_gb=8, gpu=50, gpu_memory_gb=10)
+    node.picture = replace(node.picture, total=lent, available=replace(lent, gpu_memory_gb=4.8))
+    with standing(tmp_path, "resources", node) as stand:
+        part = stand.screen.shares[2]  # type: ignore[attr-defined]
+        assert (part.name.text(), part.lent.text()) == ("GPU", "5.2 of 10 GiB lent")
+        assert part.note.text() == "2.0 GiB stay yours"
+        assert part.bar.accessibleName() == "GPU: 5.2 of 10 GiB lent, 2.0 GiB stay yours"
+        assert stand.screen.shares[3].name.text() == "Free disk"  # type: ignore[attr-defined]
+        node.picture = replace(node.picture, total=replace(lent, gpu=0, gpu_memory_gb=0))
+        stand.look()
+        assert (part.lent.text(), part.note.text()) == ("not lent to tasks", "12.0 GiB stay yours")
+
+
+@pytest.mark.parametrize(
+    "cards", [(), (Gpu(name="NVIDIA RTX 3060", memory_gb=12, trouble=GpuTrouble.NO_DRIVER),)]
+)
+def test_without_a_card_that_works_its_share_leaves_its_place(
+    tmp_path: Path, node: FakeNode, cards: tuple[Gpu, ...]
+) -> None:
+    async def sample() -> Sample:
+        return replace(SAMPLE, gpus=cards, gpu_percent=None)
+
+    node.sample = sample  # type: ignore[method-assign]
+    with standing(tmp_path, "resources", node) as stand:
+        shown = [part.name.text() for part in stand.screen.shares if part.isVisible()]  # type: ignore[attr-defined]
+        assert shown == ["Cores", "Memory", "Free disk"]
 
 
 def test_the_card_is_told_by_task_where_its_driver_tells_it(tmp_path: Path, node: FakeNode) -> None:

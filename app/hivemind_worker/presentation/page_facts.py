@@ -150,15 +150,22 @@ def sandbox(snapshot: Snapshot) -> Fact:
 
 
 def shares(snapshot: Snapshot) -> tuple[Share, ...]:
-    """What is lent and how much of it tasks hold."""
-    taken, lent = snapshot.total.minus(snapshot.available), snapshot.total
+    """What is lent and how much of it tasks hold; of graphics cards where they are lent."""
+    taken, lent, free = snapshot.total.minus(snapshot.available), snapshot.total, snapshot.available
+    taken_gb, lent_gb = taken.gpu_memory_gb, lent.gpu_memory_gb
+    card = Share(
+        name=_("GPU"), taken=taken_gb, lent=lent_gb,
+        text=_("{taken} of {lent} GiB lent", taken=f"{taken_gb:g}", lent=f"{lent_gb:g}"),
+        note=_("{free} GiB free for tasks", free=f"{free.gpu_memory_gb:g}"),
+    )  # fmt: skip
     return (
         Share(name=_("Cores"), taken=taken.cpu, lent=lent.cpu,
               text=_("{taken} of {lent} lent", taken=cores_of(taken.cpu), lent=cores_of(lent.cpu)),
-              note=_("{free} free for tasks", free=cores_of(snapshot.available.cpu))),
+              note=_("{free} free for tasks", free=cores_of(free.cpu))),
         Share(name=_("Memory"), taken=taken.memory_gb, lent=lent.memory_gb,
               text=_("{taken} of {lent} GiB lent", taken=f"{taken.memory_gb:g}", lent=f"{lent.memory_gb:g}"),
-              note=_("{free} GiB free for tasks", free=f"{snapshot.available.memory_gb:g}")),
+              note=_("{free} GiB free for tasks", free=f"{free.memory_gb:g}")),
+        *((card,) if lent_gb else ()),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.presentation.catalogue import _
 
 if TYPE_CHECKING:
-    from hivemind_worker.model.machine import Sample
+    from hivemind_worker.model.machine import Gpu, Sample
     from hivemind_worker.model.settings import Settings
     from hivemind_worker.model.snapshot import Snapshot
 
@@ -26,7 +27,7 @@ class ShareWords:
 
 
 def share_words(snapshot: Snapshot, sample: Sample, settings: Settings, cores: int) -> tuple[ShareWords, ...]:
-    """Cores, memory and disk of this computer."""
+    """Cores, memory, graphics cards where there are any, and disk of this computer."""
     lent, taken = snapshot.total, snapshot.total.minus(snapshot.available)
     lent_cores, taken_cores = lent.cpu / CPU_SCORE_PER_CORE, taken.cpu / CPU_SCORE_PER_CORE
     memory_gb = sample.memory_total_gb or lent.memory_gb or 1.0
@@ -41,7 +42,23 @@ def share_words(snapshot: Snapshot, sample: Sample, settings: Settings, cores: i
             text=_("{taken} of {lent} GiB lent", taken=f"{taken.memory_gb:g}", lent=f"{lent.memory_gb:g}"),
             note=_("{rest} GiB stay yours", rest=f"{max(0.0, memory_gb - lent.memory_gb):.1f}"),
         ),
+        *_cards(snapshot, sample.gpus),
         _disk(snapshot, sample, settings),
+    )  # fmt: skip
+
+
+def _cards(snapshot: Snapshot, cards: Sequence[Gpu]) -> Iterable[ShareWords]:
+    """The memory of the cards that work; what they are lent for is told beside the offer."""
+    whole_gb = sum(card.memory_gb for card in cards if card.trouble is None)
+    if not whole_gb:
+        return
+    lent_gb = snapshot.total.gpu_memory_gb
+    taken_gb = max(0.0, lent_gb - snapshot.available.gpu_memory_gb)
+    text = _("{taken} of {lent} GiB lent", taken=f"{taken_gb:g}", lent=f"{lent_gb:g}")
+    yield ShareWords(
+        name=_("GPU"), taken=taken_gb / whole_gb, lent=lent_gb / whole_gb,
+        text=text if lent_gb else _("not lent to tasks"),
+        note=_("{rest} GiB stay yours", rest=f"{max(0.0, whole_gb - lent_gb):.1f}"),
     )  # fmt: skip
 
 

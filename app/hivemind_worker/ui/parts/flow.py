@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QRect, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLayout, QLayoutItem, QSizePolicy, QWidget
 
 Margins = tuple[int, int, int, int]
 NO_LIMIT = 16_777_215
 BETWEEN_LINES = 6
+FRAME_PX = 3
+"""Of a framed row: margins and border at both sides, less the hairline that one part has too many."""
 WANTS = "wants_px"
 """A property of widgets: see `Flow`."""
 
@@ -194,7 +196,15 @@ class Columns(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        stacked = event.size().width() < sum(self._least()) + (self._gap + 1) * len(self._parts) + 1
+        self._fit()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.LayoutRequest:  # one of them says more, or less, than before
+            self._fit()
+        return super().event(event)
+
+    def _fit(self) -> None:
+        stacked = self.width() < sum(self._least()) + (self._gap + 1) * len(self._parts) + FRAME_PX
         if stacked is not self._stacked:
             self._turn(stacked=stacked)
 

@@ -35,6 +35,8 @@ LENGTHS = (("1m", mark("1 min")), ("1h", mark("1 h")), ("24h", mark("24 h")), ("
 FRESH_EVERY_S = {"1m": 1, "1h": 10, "24h": 60, "30d": 600}
 HEIGHTS = {"cpu": 188, "memory": 124, "gpu": 124, "network": 112, "disk": 112, "temperature": 112}
 COMPUTER_CORES = os.cpu_count() or 1
+MOST_SHARES = 4
+"""Cores, memory, disk, and graphics cards where there are any."""
 
 BAR_GAP = 12
 PANEL_PX = 250
@@ -202,7 +204,7 @@ class Resources(Screen):
         self.table_button = ToolButton(_("As table"), "table", "")
         self.table_button.setCheckable(True)
         self.table_button.toggled.connect(self._as_table)
-        self.shares = [SharePart() for _number in range(3)]
+        self.shares = [SharePart() for _number in range(MOST_SHARES)]
         self.panels = {kind: GraphPanel(kind) for kind in KINDS}
         self._lay_out()
         bridge.sample_changed.connect(self._sampled)
@@ -216,6 +218,7 @@ class Resources(Screen):
         bar.addWidget(self.legend)
         bar.addWidget(self.table_button)
         self.shares_panel = Columns(*self.shares)
+        self.shares_panel.show_part(self.shares[-1], False)  # until a card is seen
         grid = QGridLayout()
         grid.setSpacing(12)
         for number in range(6):
@@ -349,7 +352,7 @@ class Resources(Screen):
             return
         found = share_words(snapshot, sample, node.settings, COMPUTER_CORES)
         for number, part in enumerate(self.shares):
-            part.setVisible(number < len(found))
+            self.shares_panel.show_part(part, number < len(found))
             if number < len(found):
                 part.show_words(found[number])
 
