@@ -66,6 +66,16 @@ PASSED: dict[Rung, str] = {
     Rung.CLOCK: mark("within {seconds} s"),
 }
 
+SERVICE_SAYS: dict[str, str] = {
+    "OK": mark("answers"),
+    "UNAUTHENTICATED": mark("answers, and asks for a login"),
+    "PERMISSION_DENIED": mark("answers, and asks for a login"),
+    "RESOURCE_EXHAUSTED": mark("answers, but is busy: try again later"),
+    "UNIMPLEMENTED": mark("answers, but not as a pool: ask its owner"),
+}
+"""By the status of the call, whose own word says nothing to people."""
+ANSWERS_ODDLY = mark("answers with an error: tell its owner")
+
 SKIPPED: dict[str, str] = {
     "own_wireguard": mark("you manage WireGuard yourself"),
     "up_by_hand": mark("not needed: the tunnel is up"),
@@ -333,6 +343,7 @@ def rung_words(result: RungResult) -> tuple[str, str, str]:
     """Title, detail or sentence, and the one action ("" unless it failed)."""
     fields = dict(result.fields)
     fields["right"] = _(RIGHTS.get(fields.get("right", ""), ""))
+    fields["status"] = _(SERVICE_SAYS.get(fields.get("status", ""), ANSWERS_ODDLY))
     fields["tool"] = _(TOOLS.get(fields.get("tool", ""), fields.get("tool", "")))
     title = _(TITLES[result.rung])
     match result.state:
