@@ -401,6 +401,43 @@ async def test_a_result_ends_the_task_with_what_its_execution_log_says(
         assert await pool.archives_kept() == [archive]  # the task's own is not needed any more
 
 
+@pytest.mark.parametrize(
+    "log, message",
+    [
+        (
+            "Status: FAILED\nReason: The task's program ended with exit code 3. (exit_code)\n",
+            "The worker reports that the task failed: The task's program ended with exit code 3.",
+        ),
+        ("Status: FAILED\n", "The worker reports that the task failed; see its log."),
+        ("Status: FAILED\nReason:   \nNode: y\n", "The worker reports that the task failed; see its log."),
+        ("Status: FAILED\nNo reason: at all\n", "The worker reports that the task failed; see its log."),
+        (
+            "Status: STOPPED\nReason: Stopped by the owner of the computer it ran on.\n",
+            "The worker reports: Stopped by the owner of the computer it ran on.",
+        ),
+        ("Status: STOPPED\n", "The worker reports that the task was stopped."),
+        ("Status: COMPLETED\nReason: to boast\n", "Completed."),
+        (
+            "Status: FAILED\nReason: \x1b[31mred\x07\u202egpj.exe\x85<b>bold</b> (not_a_code)\n",
+            "The worker reports that the task failed: [31mred gpj.exe <b>bold</b> (not_a_code)",
+        ),
+        (
+            "Status: FAILED\nReason: " + "long " * 10_000,
+            "The worker reports that the task failed: " + ("long " * 40)[:199] + "…",
+        ),
+    ],
+)
+async def test_a_requester_is_told_the_workers_reason_in_one_clean_line(
+    pool: Pool, log: str, message: str
+) -> None:
+    token = await pool.account("ada")
+    async with tiny_worker(pool, "wim") as worker:
+        await pool.upload(token, "t")
+        await pool.until(token, "t", "RUNNING")
+        assert (await worker.send_result("t", zipped(execution_log_txt=log))).success
+        assert (await pool.task(token, "t")).message == message
+
+
 async def test_one_result_is_kept_however_often_it_comes(pool: Pool) -> None:
     token = await pool.account("ada")
     async with tiny_worker(pool, "wim") as worker:

@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from hivemind_worker.engine.ports import PoolLink
+from hivemind_worker.engine.report import execution_log
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.snapshot import LinkState
-from hivemind_worker.model.task import TaskId
+from hivemind_worker.model.task import Problem, TaskId, TaskState
+from hivemind_worker.pool.nats.layout import PIECE_BYTES
 from hivemind_worker.pool.session import Credentials
 from tests.contract.link import linked
 from tests.contract.local_pool import PASSWORD, Pool, TinyWorker, result_zip, running_pool, zipped
+from tests.fakes.node import make_task
 from tests.nats.here import pool_on_engine, server_here
 from tests.nats.worker import asking_worker
 
@@ -90,6 +94,20 @@ async def test_a_result_is_taken_once_and_the_same_again_is_no_harm(link: Linked
     refused = await link.link.send_result(TaskId("t"), second)
     assert not refused.delivered and not refused.retry and refused.problem is not None
     assert (await link.pool.task(link.token, "t")).status == "COMPLETED"
+
+
+CUT_OFF = "The worker ended while the task was here: it was started again at 14:32."
+
+
+@pytest.mark.parametrize("more", [0, 3 * PIECE_BYTES])
+async def test_a_requester_reads_why_its_task_was_cut_off(link: Linked, tmp_path: Path, more: int) -> None:
+    problem = Problem(code=FaultCode.INTERRUPTED, about="it was started again at 14:32")
+    told = execution_log(make_task("t", TaskState.FAILED, problem=problem), "larch", "1.0").decode()
+    file = tmp_path / "r.zip"
+    file.write_bytes(zipped(execution_log_txt=told, out_txt="x" * more))
+    assert (await link.link.send_result(TaskId("t"), file)).delivered
+    seen = await link.pool.task(link.token, "t")
+    assert (seen.status, seen.message) == ("FAILED", f"The worker reports that the task failed: {CUT_OFF}")
 
 
 async def test_what_is_not_its_task_is_refused_for_good(link: Linked, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def execution_log(task: Task, node_id: str, version: str) -> bytes:
         f"Processor seconds: {task.usage.cpu_s:.2f}",
         f"Largest memory: {task.usage.peak_memory_bytes / 1024**2:.0f} MiB",
     ]
+    if task.problem is None and task.state is TaskState.STOPPED:
+        lines.append(f"Reason: Stopped by {_who(task)}.")
     if task.problem is not None:
         lines += [
             f"Reason: {sentence(task.problem.code, task.problem.about)} ({task.problem.code})",
@@ -38,18 +40,20 @@ def execution_log(task: Task, node_id: str, version: str) -> bytes:
     return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
 
 
-def stopped_note(task: Task) -> bytes:
-    """task_stopped.txt: who stopped the task and when."""
-    who = {
+def _who(task: Task) -> str:
+    return {
         StopReason.POOL: "its requester, through the pool",
         StopReason.OWNER: "the owner of the computer it ran on",
         StopReason.SHUTDOWN: "the end of the worker",
         StopReason.PAUSE: "the worker, as its pause lasted longer than its owner allows",
         StopReason.MEMORY: "the worker, as its computer had no memory left",
-    }.get(task.stop_reason or StopReason.POOL)
-    return (
-        f"Stopped by {who} at {moment(task.ended_at_s)}. What it had written until then is here.\n".encode()
-    )
+    }[task.stop_reason or StopReason.POOL]
+
+
+def stopped_note(task: Task) -> bytes:
+    """task_stopped.txt: who stopped the task and when."""
+    said = f"Stopped by {_who(task)} at {moment(task.ended_at_s)}. What it had written until then is here.\n"
+    return said.encode()
 
 
 def last_line(state: TaskState, exit_code: int | None) -> str:

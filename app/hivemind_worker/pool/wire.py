@@ -28,6 +28,7 @@ INT32_MAX = (1 << 31) - 1
 DEMAND_NAMES = {3: "cpu", 4: "gpu", 5: "memory_gb", 6: "gpu_memory_gb"}
 FLOAT_FIELDS = (3, 4)  # quirk 19: later pools send these two as float
 MAX_WORDS = 300
+TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +116,9 @@ def _read_demand(amounts: dict[int, float]) -> Resources | Problem:
 
 
 def clean_words(untrusted_text: str) -> str:
-    """Another program's words on one line, without control characters, cut at 300 letters."""
-    kept = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
+    """Another program's words on one line, without control characters and changes of direction, cut at 300
+    letters."""
+    kept = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") or letter in TURNS else letter
                    for letter in untrusted_text[: 4 * MAX_WORDS])  # fmt: skip
     kept = " ".join(kept.split())
     return kept if len(kept) <= MAX_WORDS else kept[: MAX_WORDS - 1] + "…"

@@ -108,7 +108,7 @@ class UnderWay(Panel):
             lines.append(FactLine(look=look, text=look.word.capitalize(), right=end_words(sending, now_s)
                                   if sending.problem is None else ""))  # fmt: skip
         self.steps.show_lines(lines)
-        if sending.problem is None and sending.step is SendStep.FAILED:
+        if sending.problem is None and sending.step in (SendStep.FAILED, SendStep.STOPPED):
             self.trouble.say_words(sending.message)
         else:
             self.trouble.say(sending.problem)

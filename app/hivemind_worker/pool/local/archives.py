@@ -15,12 +15,15 @@ import zipfile
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_records import PoolTaskState
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import NamedThread
+from hivemind_worker.pool.wire import clean_words
 
 KEEP_FREE_BYTES = 64 * 1024 * 1024
 LOG_NAME = "execution_log.txt"
@@ -31,6 +34,23 @@ DIRECTORY_BYTES_READ = 4 * 1024 * 1024
 STATUS_LINE = re.compile(
     r"^[ \t]{0,8}status[ \t]{0,8}[:=][ \t]{0,8}(COMPLETED|FAILED|STOPPED)\b", re.IGNORECASE | re.MULTILINE
 )
+REASON_LINE = re.compile(
+    r"^[ \t]{0,8}reason[ \t]{0,8}[:=][ \t]{0,8}(\S.{0,999})", re.IGNORECASE | re.MULTILINE
+)
+CODE_AT_END = re.compile(r" \((\w{1,40})\)$")
+CODES = frozenset(code.value for code in FaultCode)
+REASON_LETTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker's execution_log.txt says of a run. `reason`: one clean line, "" where it tells none."""
+
+    state: PoolTaskState
+    reason: str = ""
+
+
+NOTHING_TOLD = Report(PoolTaskState.COMPLETED)
 
 
 class Archives:
@@ -94,7 +114,7 @@ class ArchiveStore(Protocol):
 
     async def keep_task(self, key: TaskKey, content: memoryview) -> None: ...
 
-    async def keep_result(self, key: TaskKey, content: memoryview, digest: str) -> PoolTaskState:
+    async def keep_result(self, key: TaskKey, content: memoryview, digest: str) -> Report:
         """Keep a result; returns what it says of the run."""
         ...
 
@@ -127,11 +147,11 @@ class DiskArchives:
         """Put a task's archive in place."""
         await self._files.call(self._archives.write, self._archives.task(key), content)
 
-    async def keep_result(self, key: TaskKey, content: memoryview, _digest: str) -> PoolTaskState:
+    async def keep_result(self, key: TaskKey, content: memoryview, _digest: str) -> Report:
         """Put the one result in place."""
         target = self._archives.result(key)
         await self._files.call(self._archives.write, target, content)
-        return await self._files.call(state_of_file, target)
+        return await self._files.call(report_of_file, target)
 
     @asynccontextmanager
     async def task(self, key: TaskKey) -> AsyncIterator[Path]:
@@ -167,8 +187,8 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def state_told_by(result: BinaryIO) -> PoolTaskState:
-    """What the worker's execution_log.txt says of the run: its first line `status: WORD`.
+def report_of(result: BinaryIO) -> Report:
+    """What the worker's execution_log.txt says of the run: its first lines `status: WORD` and `reason: …`.
 
     The protocol has no call for a failure (any result means COMPLETED), but a worker writes the
     truth into the archive. Anything odd - no such file, no such line, no zip at all - is COMPLETED,
@@ -179,17 +199,27 @@ def state_told_by(result: BinaryIO) -> PoolTaskState:
     ):
         if _is_small_directory(result):
             with zipfile.ZipFile(result) as archive:
-                found = STATUS_LINE.search(_opening(archive).decode("utf-8", "replace"))
-                if found:
-                    return PoolTaskState(found[1].upper())
-    return PoolTaskState.COMPLETED
+                text = _opening(archive).decode("utf-8", "replace")
+                if found := STATUS_LINE.search(text):
+                    return Report(PoolTaskState(found[1].upper()), _reason(text))
+    return NOTHING_TOLD
 
 
-def state_of_file(result: Path) -> PoolTaskState:
+def report_of_file(result: Path) -> Report:
     """The same of a file; COMPLETED also when it cannot be read."""
     with contextlib.suppress(OSError), result.open("rb") as file:
-        return state_told_by(file)
-    return PoolTaskState.COMPLETED
+        return report_of(file)
+    return NOTHING_TOLD
+
+
+def _reason(text: str) -> str:
+    """In words: the code that our own workers write behind it is for programs."""
+    found = REASON_LINE.search(text)
+    words = clean_words(found[1]) if found else ""
+    code = CODE_AT_END.search(words)
+    if code and code[1] in CODES:
+        words = words[: code.start()]
+    return words if len(words) <= REASON_LETTERS else words[: REASON_LETTERS - 1] + "…"
 
 
 def _opening(archive: zipfile.ZipFile) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hivemind_worker.model.pool_records import PoolAccount, PoolResult, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskId, key_of
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.pool.local.archives import ArchiveStore, sha256
+from hivemind_worker.pool.local.archives import ArchiveStore, Report, sha256
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.dispatch import Dispatch
 from hivemind_worker.pool.local.door import Caller, Entrance
@@ -23,12 +23,26 @@ from hivemind_worker.pool.pb import nodepool_pb2 as pb
 
 NOT_ASSIGNED = "This task is not assigned to a node of your account."
 NO_WORKER = "A pool does not run tasks."
-MESSAGES = {
-    PoolTaskState.COMPLETED: "Completed.",
-    PoolTaskState.FAILED: "The worker reports that the task failed; see its log.",
-    PoolTaskState.STOPPED: "The worker reports that the task was stopped.",
+ENDS = {
+    PoolTaskState.FAILED: (
+        "The worker reports that the task failed: {reason}",
+        "The worker reports that the task failed; see its log.",
+    ),
+    PoolTaskState.STOPPED: (
+        "The worker reports: {reason}",
+        "The worker reports that the task was stopped.",
+    ),
 }
+"""With the worker's reason, and where it gives none."""
 FOUND = tuple[PoolTask, str, PoolAccount]  # the task, the node that holds it, the node's account
+
+
+def end_message(report: Report) -> str:
+    """What a task's requester is told of its end, with the worker's reason where it gave one."""
+    if report.state not in ENDS:
+        return "Completed."
+    with_reason, bare = ENDS[report.state]
+    return with_reason.format(reason=report.reason) if report.reason else bare
 
 
 class Workers:
@@ -140,17 +154,17 @@ class Workers:
             return None if same else "Another result of this task is kept already."
         if not await self._archives.has_room(len(content)):
             return "The pool's disk is full; send the result again later."
-        state = await self._archives.keep_result(key, content, digest)
-        await self._finish(held, state, digest, len(content))
+        report = await self._archives.keep_result(key, content, digest)
+        await self._finish(held, report, digest, len(content))
         return None
 
-    async def _finish(self, held: FOUND, state: PoolTaskState, digest: str, size: int) -> None:
+    async def _finish(self, held: FOUND, report: Report, digest: str, size: int) -> None:
         task, node_id, account = held
         result = PoolResult(
             key=task.key,
             node_id=node_id,
-            state=state,
-            message=MESSAGES[state],
+            state=report.state,
+            message=end_message(report),
             sha256=digest,
             size_bytes=size,
             account=account.name,

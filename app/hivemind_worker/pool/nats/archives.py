@@ -18,10 +18,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from hivemind_worker.model.pool_records import PoolTaskState
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import NamedThread
-from hivemind_worker.pool.local.archives import has_room, state_of_file, state_told_by
+from hivemind_worker.pool.local.archives import Report, has_room, report_of, report_of_file
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import ARCHIVES, PIECE_BYTES, piece_subject
 
@@ -90,17 +89,17 @@ class NatsArchives:
         name = self._names.new(key)
         await self._send(key, TASK, name, content)
 
-    async def keep_result(self, key: TaskKey, content: memoryview, digest: str) -> PoolTaskState:
+    async def keep_result(self, key: TaskKey, content: memoryview, digest: str) -> Report:
         """Put a result in place; which one counts is decided by the digest in the task's record."""
         await self._send(key, RESULT, digest, content)
-        return await self.state_of(key, digest)
+        return await self.report_of(key, digest)
 
-    async def state_of(self, key: TaskKey, digest: str) -> PoolTaskState:
+    async def report_of(self, key: TaskKey, digest: str) -> Report:
         """What a kept result says of the run."""
         async with self.result(key, digest) as file:
-            return await self._files.call(state_of_file, file)
+            return await self._files.call(report_of_file, file)
 
-    async def judge(self, key: TaskKey, digest: str, whole: bytes | None) -> tuple[PoolTaskState, int] | None:
+    async def judge(self, key: TaskKey, digest: str, whole: bytes | None) -> tuple[Report, int] | None:
         """What a result that came in pieces says of the run, and its size; None unless it is whole.
 
         `whole`: the result itself, where it came in one piece.
@@ -204,16 +203,16 @@ class NatsArchives:
         await self._remove(key, TASK, name, range(count_of(size)))
 
 
-def _judged(file: Path, digest: str) -> tuple[PoolTaskState, int] | None:
+def _judged(file: Path, digest: str) -> tuple[Report, int] | None:
     with file.open("rb") as source:
         found = hashlib.file_digest(source, "sha256").hexdigest()
-        return (state_told_by(source), file.stat().st_size) if found == digest else None
+        return (report_of(source), file.stat().st_size) if found == digest else None
 
 
-def judge_bytes(content: bytes, digest: str) -> tuple[PoolTaskState, int] | None:
+def judge_bytes(content: bytes, digest: str) -> tuple[Report, int] | None:
     """What a result says of the run, and its size; None unless it has this digest."""
     found = hashlib.sha256(content).hexdigest()
-    return (state_told_by(io.BytesIO(content)), len(content)) if found == digest else None
+    return (report_of(io.BytesIO(content)), len(content)) if found == digest else None
 
 
 def count_of(size: int) -> int:

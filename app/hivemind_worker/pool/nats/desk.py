@@ -27,7 +27,7 @@ from hivemind_worker.pool.local.limits import TEXT_BYTES, bad_amounts, bad_text
 from hivemind_worker.pool.local.pay import reward
 from hivemind_worker.pool.local.placing import Load, asks_for_little, load_of
 from hivemind_worker.pool.local.task_log import TaskLog
-from hivemind_worker.pool.local.workers import MESSAGES
+from hivemind_worker.pool.local.workers import end_message
 from hivemind_worker.pool.nats.archives import COUNT, NatsArchives, count_of
 from hivemind_worker.pool.nats.arrears import Arrears
 from hivemind_worker.pool.nats.book import NatsPoolBook
@@ -321,10 +321,10 @@ class Desk:
         found = await self._archives.judge(task.key, digest, whole)
         if found is None:
             return {"problem": "the result did not arrive whole", "retry": True}
-        state, size = found
+        report, size = found
         earns = not self._charges and await self._book.has_account(worker.account)
         result = PoolResult(
-            key=task.key, node_id=worker.name, state=state, message=MESSAGES[state], sha256=digest,
+            key=task.key, node_id=worker.name, state=report.state, message=end_message(report), sha256=digest,
             size_bytes=size, account=worker.account, reward=reward(task) if earns else 0,
             at_s=self._clock(),
         )  # fmt: skip
