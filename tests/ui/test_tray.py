@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
 from hivemind_worker.model.events import FinishAsked, PauseAsked, ResumeAsked, RunModeAsked
@@ -18,8 +20,11 @@ from hivemind_worker.places import resources
 from hivemind_worker.presentation.catalogue import use_language
 from hivemind_worker.ui.notice_strip import KEPT
 from hivemind_worker.ui.notifier import EVERY_S
+from hivemind_worker.ui.theme import appearance
+from hivemind_worker.ui.theme import theme as theme_in_force
 from tests.fakes.node import NOW_S, make_task
 from tests.ui.conftest import Desk
+from tests.web.test_tokens import contrast
 
 
 @pytest.fixture
@@ -51,6 +56,46 @@ async def test_each_state_has_a_shape_and_a_first_line_of_its_own(trayed: Desk) 
         assert tray.icon.toolTip().endswith(tray._state.text())
     assert len(lines) == len(scenes)
     assert "Working: 1 of 3 tasks" in lines
+
+
+def standing_out(picture: QImage, panel: str) -> float:
+    """The share of what is drawn, by its covering of pixels, that has 3:1 on a panel of this colour."""
+    seen = QImage(picture.size(), QImage.Format.Format_RGB32)
+    seen.fill(QColor(panel))
+    painter = QPainter(seen)
+    painter.drawImage(0, 0, picture)
+    painter.end()
+    covered = clear = 0.0
+    for x in range(picture.width()):
+        for y in range(picture.height()):
+            part = picture.pixelColor(x, y).alphaF()
+            covered += part
+            clear += part if contrast(seen.pixelColor(x, y).name(), panel) >= 3 else 0
+    return clear / covered
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "shape", ["working", "waiting", "paused", "snoozed", "finishing", "warning", "error", "offline"]
+)
+async def test_each_shape_stands_out_from_a_light_and_from_a_dark_panel(
+    trayed: Desk, shape: str, theme: str
+) -> None:
+    appearance().choose(theme, 1.0)
+    tray = trayed.shell.tray
+    tray._shape = f"tray-{shape}"
+    tray._draw()
+    assert contrast(tray_ink(), "#ffffff") >= 4.5
+    assert contrast(tray_ink(), "#000000") >= 4.5
+    for px in (16, 22, 32):
+        picture = tray.icon.icon().pixmap(QSize(px, px)).toImage()
+        assert (picture.width(), picture.height()) == (px, px)
+        for panel in ("#ffffff", "#000000"):
+            assert standing_out(picture, panel) > 0.65, (px, panel, standing_out(picture, panel))
+
+
+def tray_ink() -> str:
+    return theme_in_force().colour("tray").name()
 
 
 async def test_the_menu_pauses_for_a_while_resumes_and_finishes(trayed: Desk) -> None:

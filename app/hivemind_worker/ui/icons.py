@@ -70,8 +70,16 @@ def _widened(picture: QPixmap, gap: int) -> QPixmap:
 
 
 def plain_icon(name: str, colour: QtGui.QColor, px: int) -> QPixmap:
-    """The icon in one given colour, for places that have a theme of their own (the tray)."""
-    return _drawn(name, colour.name(), px, 1.0)
+    """The icon in one given colour, for places that have a theme of their own (the tray).
+
+    It is drawn over itself: a stroke of few pixels has pale edges, which are half of it.
+    """
+    drawn = _drawn(name, colour.name(), px, 1.0)
+    firm = QPixmap(drawn)
+    painter = QPainter(firm)
+    painter.drawPixmap(0, 0, drawn)
+    painter.end()
+    return firm
 
 
 def app_icon() -> QtGui.QIcon:

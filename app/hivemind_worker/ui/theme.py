@@ -195,10 +195,6 @@ class Appearance(QObject):
             family=self._family,
         )
 
-    def colour_of(self, theme: str, name: str) -> QColor:
-        """A colour of one of the themes, whichever is in force."""
-        return QColor(self._tokens.colours[theme][name])
-
     @property
     def smallest(self) -> tuple[int, int]:
         """The smallest window."""

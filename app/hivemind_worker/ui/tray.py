@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtGui import QAction, QIcon
-from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
+from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem
@@ -23,7 +23,7 @@ from hivemind_worker.presentation.window_words import run_mode, strip, tray_line
 from hivemind_worker.ui import wishes
 from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon, plain_icon
-from hivemind_worker.ui.theme import DARK, LIGHT, appearance
+from hivemind_worker.ui.theme import appearance, theme
 
 SIZES = (16, 22, 24, 32, 48)
 LOOK_AGAIN_MS = 15_000
@@ -164,8 +164,9 @@ class Tray(QObject):
         self.bridge.query(f"vpn {verb}", lambda node: getattr(node.vpn, verb)(), told)
 
     def _draw(self) -> None:
-        dark = QApplication.styleHints().colorScheme() is not Qt.ColorScheme.Light
-        ink = appearance().colour_of(DARK if dark else LIGHT, "text")
+        # A panel has a ground of its own, dark on many a light desktop: nobody tells it. This one stands out
+        # from both by itself, so that the shape stays what it is; an outline would make hollow ones full.
+        ink = theme().colour("tray")
         drawn = QIcon()
         for px in SIZES:
             drawn.addPixmap(plain_icon(self._shape, ink, px))
