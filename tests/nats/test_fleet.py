@@ -98,6 +98,19 @@ async def test_an_account_sees_its_own_machines_and_no_others(ground: Ground) ->
     assert [each.name for each in (await fleet(birch)).machines] == ["birch"]
 
 
+async def test_a_cause_comes_with_its_values_and_without_them_where_they_are_out_of_bounds(
+    ground: Ground,
+) -> None:
+    larch, attic = await ground.worker("larch"), await ground.worker("attic")
+    attic.status, attic.values = "running", {"running": 2, "about": "größer ü"}
+    seen = await machine(larch, "attic", "running")
+    assert seen.standing.values == {"running": 2, "about": "größer ü"}
+    for number, values in enumerate(({"about": "x" * 1001}, {"about": "\n"}, {"running": 10**30})):
+        attic.status, attic.values = f"bad {number}", values
+        bad = await machine(larch, "attic", f"bad {number}")
+        assert (bad.standing.values, bad.standing.text) == ({}, f"bad {number} here")
+
+
 async def test_a_wish_reaches_one_machine_or_all_of_the_account_and_only_they_obey(ground: Ground) -> None:
     larch, attic, birch = [await ground.worker(name) for name in ("larch", "attic", "birch")]
     await machine(larch, "attic", "idle")

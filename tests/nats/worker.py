@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hivemind_worker.model.effects import Accepted, Refused, Reply
-from hivemind_worker.model.fleet import Standing, Wish
+from hivemind_worker.model.fleet import Standing, Values, Wish
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskKey
 from hivemind_worker.model.work import Announcement
@@ -34,6 +34,7 @@ class AskingWorker:
     has: set[TaskKey] = field(default_factory=set)
     wishes: list[Wish] = field(default_factory=list)
     status: str = "idle"
+    values: Values = field(default_factory=dict)
     views: list[PoolView] = field(default_factory=list)
     client: PullClient = field(init=False)
 
@@ -55,6 +56,7 @@ class AskingWorker:
         return Standing(
             title=self.name, status=self.status, code=self.status, text=f"{self.status} here", since_s=None,
             ends_at_s=None, running=len(self.has), places=3, trust=4, version="1",
+            values=self.values,
         )  # fmt: skip
 
     async def obey(self, wish: Wish) -> None:

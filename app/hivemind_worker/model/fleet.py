@@ -5,7 +5,9 @@ A wish is one of three words: nothing else can be asked of a machine from afar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 ONLINE_S = 75.0
@@ -14,6 +16,11 @@ WISH_KEPT_S = 7 * 24 * 60 * 60.0
 """A wish for a machine that is away is kept for so long."""
 LONGEST_PAUSE_S = 366 * 24 * 60 * 60.0
 NAME_BYTES, TEXT_BYTES = 256, 1000
+VALUES_MOST, VALUE_NAME_LETTERS, LARGEST = 8, 32, 10**12
+
+Value = str | int | float | None
+Values = Mapping[str, Value]
+"""What a sentence is made of, by name."""
 
 
 class WishKind(StrEnum):
@@ -41,7 +48,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What a machine tells of itself. Its verdict is in its own language."""
+    """What a machine tells of itself: its verdict as a code with values, and in its own words.
+
+    The words are for those who do not know the code; machines of earlier versions tell nothing else.
+    """
 
     title: str  # its name in its own displays
     status: str  # one of `presentation.health.status_word`
@@ -53,6 +63,28 @@ class Standing:
     places: int
     trust: int
     version: str
+    values: Values = field(default_factory=dict)
+
+
+def values_from_afar(untrusted: object) -> Values:
+    """Values that came from another machine, few and bounded; none of them where one is not."""
+    if not isinstance(untrusted, dict) or len(untrusted) > VALUES_MOST:
+        return {}
+    is_sound = all(_is_name(name) and _is_value(value) for name, value in untrusted.items())
+    return untrusted if is_sound else {}
+
+
+def _is_name(untrusted: object) -> bool:
+    return isinstance(untrusted, str) and len(untrusted) <= VALUE_NAME_LETTERS and untrusted.isidentifier()
+
+
+def _is_value(untrusted: object) -> bool:
+    if isinstance(untrusted, str):
+        is_plain = all(letter >= " " and not "\x7f" <= letter < "\xa0" for letter in untrusted)
+        return is_plain and len(untrusted.encode("utf-8", "surrogatepass")) <= TEXT_BYTES
+    if isinstance(untrusted, int | float):  # a bool too
+        return math.isfinite(untrusted) and abs(untrusted) <= LARGEST
+    return untrusted is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

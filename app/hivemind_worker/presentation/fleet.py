@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from hivemind_worker.model.fleet import Fleet, Machine, Standing, Told, Wish, WishKind
+from hivemind_worker.model.fleet import Fleet, Machine, Standing, Told, Value, Wish, WishKind
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.presentation.amounts import duration_words, iso
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
+from hivemind_worker.presentation.cause_words import words_from_afar
 from hivemind_worker.presentation.health import status_word, unended, verdicts
 from hivemind_worker.presentation.look import Look
 from hivemind_worker.presentation.moments import moment_words
@@ -16,7 +17,7 @@ from hivemind_worker.presentation.page_words import LOOKS, short_name
 from hivemind_worker.presentation.plain_text import shown_line
 
 UNKNOWN: Final = "–"
-SHOWN_TEXT: Final = 300  # letters of a verdict
+SHOWN_TEXT: Final = 250  # letters of a verdict, and of each of its values; of four bytes at most
 COLUMNS = (
     mark("Machine"), mark("State"), mark("Why"), mark("Tasks"), mark("Earned"), mark("Trust"), mark("Seen"),
 )  # fmt: skip
@@ -66,10 +67,15 @@ def standing_of(snapshot: Snapshot) -> Standing:
     first = verdicts(snapshot)[0]
     return Standing(
         title=short_name(snapshot.node_id)[:64], status=status_word(snapshot), code=first.code,
-        text=first.text[:SHOWN_TEXT], since_s=first.since_s, ends_at_s=first.ends_at_s,
+        text=shown_line(first.text)[:SHOWN_TEXT], since_s=first.since_s, ends_at_s=first.ends_at_s,
         running=len(unended(snapshot)), places=snapshot.max_tasks, trust=snapshot.node.trust_score,
         version=snapshot.version,
+        values={name: _short(value) for name, value in first.values.items()},
     )  # fmt: skip
+
+
+def _short(value: Value) -> Value:
+    return shown_line(value)[:SHOWN_TEXT] if isinstance(value, str) else value
 
 
 def fleet_rows(fleet: Fleet) -> tuple[MachineRow, ...]:
@@ -113,7 +119,13 @@ def _why(machine: Machine, now_s: float) -> str:
         return _("The pool calls this machine. Pause or resume it at the computer itself.")
     since_s = machine.standing.since_s
     since = _("(since {time})", time=moment_words(since_s, now_s)) if since_s else ""
-    return " ".join(part for part in (shown_line(machine.standing.text), since) if part)
+    return " ".join(part for part in (_cause(machine.standing, now_s), since) if part)
+
+
+def _cause(standing: Standing, now_s: float) -> str:
+    """In the language of who reads it, where the machine told it so that this is possible."""
+    left_s = None if standing.ends_at_s is None else standing.ends_at_s - now_s
+    return words_from_afar(standing.code, standing.values, left_s) or shown_line(standing.text)
 
 
 def _waiting(machine: Machine, now_s: float) -> str:
@@ -172,19 +184,19 @@ def fleet_report(fleet: Fleet) -> dict[str, object]:
     """The API's answer."""
     return {
         "account": fleet.account, "balance": fleet.balance, "at": iso(fleet.at_s),
-        "machines": [_report(each) for each in fleet.machines], "summary": fleet_line(fleet),
+        "machines": [_report(each, fleet.at_s) for each in fleet.machines], "summary": fleet_line(fleet),
         "columns": [_(each) for each in COLUMNS],
         "rows": [{"name": each.name, "cells": each.cells} for each in fleet_rows(fleet)],
     }  # fmt: skip
 
 
-def _report(machine: Machine) -> dict[str, object]:
+def _report(machine: Machine, now_s: float) -> dict[str, object]:
     standing = machine.standing
     return {
         "name": machine.name, "title": standing.title, "this": machine.is_this, "online": machine.online,
         "seen": iso(machine.seen_s), "status": standing.status if machine.online else "offline",
         "verdict": {
-            "code": standing.code, "text": standing.text, "since": iso(standing.since_s),
+            "code": standing.code, "text": _cause(standing, now_s), "since": iso(standing.since_s),
             "ends_at": iso(standing.ends_at_s),
         },
         "called": machine.is_called,

@@ -11,10 +11,11 @@ import ipaddress
 from collections.abc import Callable
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.fleet import Values
 from hivemind_worker.model.snapshot import LinkState, Mode, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskState
-from hivemind_worker.presentation.amounts import duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
+from hivemind_worker.presentation.cause_words import cause_words
 from hivemind_worker.presentation.faults import words
 from hivemind_worker.presentation.pulling import pull_words
 from hivemind_worker.presentation.rule_words import held_back, rule_remarks, rule_verdicts
@@ -88,9 +89,19 @@ def _since(at_s: float) -> float | None:
 def _stopping(snapshot: Snapshot) -> Verdict | None:
     if snapshot.node.mode is not Mode.STOPPING:
         return None
+    return _told(code="stopping", since_s=_since(snapshot.node.mode_since_s))
+
+
+def _told(
+    *, code: str, values: Values | None = None, left_s: float | None = None, since_s: float | None = None,
+    ends_at_s: float | None = None, action: str = "",
+) -> Verdict:  # fmt: skip
+    """A verdict whose sentence other machines can say as well."""
+    known = values or {}
     return Verdict(
-        code="stopping", text=_("The worker is stopping."), since_s=_since(snapshot.node.mode_since_s)
-    )
+        code=code, text=cause_words(code, known, left_s), values=known, since_s=since_s, ends_at_s=ends_at_s,
+        action=action,
+    )  # fmt: skip
 
 
 def _active(snapshot: Snapshot) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
@@ -105,14 +116,10 @@ def _active(snapshot: Snapshot) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
 
 def _working(snapshot: Snapshot) -> Verdict | None:
     running, starting = _active(snapshot)
-    if running:
-        text = translate_many("Working on {count} task.", "Working on {count} tasks.", len(running))
-    elif starting:
-        text = translate_many("Starting {count} task.", "Starting {count} tasks.", len(starting))
-    else:
+    if not (running or starting):
         return None
     since_s = min(task.started_at_s or task.accepted_at_s for task in running or starting)
-    return Verdict(code="working", text=text, since_s=since_s)
+    return _told(code="working", values={"running": len(running), "starting": len(starting)}, since_s=since_s)
 
 
 def _full(snapshot: Snapshot) -> Verdict | None:
@@ -134,21 +141,19 @@ def _owner_wish(snapshot: Snapshot) -> Verdict | None:
     if snapshot.node.asked_by:
         return _paused_elsewhere(snapshot)
     if until_s is None:
-        text = _("Paused: no task runs until you resume.")
-        return Verdict(code="paused", text=text, since_s=since_s, action=_(RESUME))
-    text = _("Snoozed: work resumes in {time}.", time=duration_words(until_s - snapshot.at_s))
-    return Verdict(code="snoozed", text=text, since_s=since_s, ends_at_s=until_s, action=_(RESUME))
+        return _told(code="paused", since_s=since_s, action=_(RESUME))
+    left_s = until_s - snapshot.at_s
+    return _told(code="snoozed", left_s=left_s, since_s=since_s, ends_at_s=until_s, action=_(RESUME))
 
 
 def _paused_elsewhere(snapshot: Snapshot) -> Verdict:
-    by, until_s = snapshot.node.asked_by, snapshot.node.until_s
-    if until_s is None:
-        text = _("Paused from another of your machines ({name}): no task runs until you resume.", name=by)
-    else:
-        left = duration_words(until_s - snapshot.at_s)
-        text = _("Paused from another of your machines ({name}): work resumes in {time}.", name=by, time=left)
+    until_s = snapshot.node.until_s
+    left_s = None if until_s is None else until_s - snapshot.at_s
     since_s = _since(snapshot.node.mode_since_s)
-    return Verdict(code="paused_elsewhere", text=text, since_s=since_s, ends_at_s=until_s, action=_(RESUME))
+    return _told(
+        code="paused_elsewhere", values={"by": snapshot.node.asked_by}, left_s=left_s, since_s=since_s,
+        ends_at_s=until_s, action=_(RESUME),
+    )  # fmt: skip
 
 
 def _held_alone(snapshot: Snapshot) -> Verdict | None:
@@ -156,37 +161,14 @@ def _held_alone(snapshot: Snapshot) -> Verdict | None:
     held = [task for task in unended(snapshot) if task.held]
     if not held or snapshot.node.mode is Mode.PAUSED:
         return None
-    text = translate_many(
-        "{count} task is paused by you, alone.", "{count} tasks are paused by you, one by one.", len(held)
-    )
-    return Verdict(
-        code="task_paused",
-        text=text,
-        action=_("Let it go on: hivemind-worker resume {id}", id=held[0].key[:8]),
-    )
+    action = _("Let it go on: hivemind-worker resume {id}", id=held[0].key[:8])
+    return _told(code="task_paused", values={"count": len(held)}, action=action)
 
 
 def _finishing(snapshot: Snapshot) -> Verdict:
-    left = max(1, len(unended(snapshot)))
-    if snapshot.node.quit_after:
-        text = translate_many(
-            "Finishing: no new task is taken; the worker ends after the last one.",
-            "Finishing: no new task is taken; the worker ends after these {count}.",
-            left,
-        )
-    elif snapshot.node.asked_by:
-        text = translate_many(
-            "Finishing, as asked from another of your machines ({name}): it pauses after the last task.",
-            "Finishing, as asked from another of your machines ({name}): it pauses after these {count}.",
-            left, name=snapshot.node.asked_by,
-        )  # fmt: skip
-    else:
-        text = translate_many(
-            "Finishing: no new task is taken; it pauses after the last one.",
-            "Finishing: no new task is taken; it pauses after these {count}.",
-            left,
-        )
-    return Verdict(code="finishing", text=text, since_s=_since(snapshot.node.mode_since_s), action=_(RESUME))
+    left, node = max(1, len(unended(snapshot))), snapshot.node
+    values: Values = {"count": left, "by": node.asked_by, "quits": node.quit_after}
+    return _told(code="finishing", values=values, since_s=_since(node.mode_since_s), action=_(RESUME))
 
 
 def _blocked(snapshot: Snapshot) -> Verdict | None:
@@ -195,7 +177,12 @@ def _blocked(snapshot: Snapshot) -> Verdict | None:
     text, action = words(snapshot.blocker)
     if snapshot.runtime.pull is not None and snapshot.blocker.code is FaultCode.SANDBOX_PREPARING:
         text = pull_words(snapshot.runtime.pull)
-    return Verdict(code=snapshot.blocker.code.value, text=text, action=action)
+    values = _fault(snapshot.blocker)
+    return Verdict(code=snapshot.blocker.code.value, text=text, action=action, values=values)
+
+
+def _fault(problem: Problem) -> Values:
+    return {"fault": problem.code.value, "about": problem.about}
 
 
 def _link(snapshot: Snapshot) -> Verdict | None:
@@ -204,14 +191,14 @@ def _link(snapshot: Snapshot) -> Verdict | None:
         return None
     since_s = _since(pool.since_s)
     if pool.link is LinkState.CONNECTING and pool.problem is None:
-        text = _("Connecting to the pool at {address}.", address=pool.address)
-        return Verdict(code="connecting", text=text, since_s=since_s)
+        return _told(code="connecting", values={"pool": pool.address}, since_s=since_s)
     code, default = LINK_FAULTS[pool.link]
     if pool.problem is not None and pool.problem.code is FaultCode.POOL_MUTE:
         code = "pool_mute"
     about = _("it gave no reason.") if default is FaultCode.WRONG_PASSWORD else pool.address
-    text, action = words(pool.problem or Problem(code=default, about=about))
-    return Verdict(code=code, text=text, since_s=since_s, action=action)
+    problem = pool.problem or Problem(code=default, about=about)
+    text, action = words(problem)
+    return Verdict(code=code, text=text, since_s=since_s, action=action, values=_fault(problem))
 
 
 LINK_FAULTS = {
@@ -225,12 +212,9 @@ LINK_FAULTS = {
 def _loopback_only(snapshot: Snapshot) -> Verdict | None:
     if not reaches_loopback_only(snapshot):
         return None
-    text = _(
-        "The pool at {pool} cannot send tasks here: only this computer reaches {own}.",
-        pool=snapshot.pool.address, own=snapshot.grpc_address,
-    )  # fmt: skip
+    values: Values = {"pool": snapshot.pool.address, "own": snapshot.grpc_address}
     action = _("Connect the pool's VPN, or set HIVEMIND_BIND_ADDRESS.")
-    return Verdict(code="loopback_only", text=text, action=action)
+    return _told(code="loopback_only", values=values, action=action)
 
 
 def _results_waiting(snapshot: Snapshot) -> Verdict | None:
@@ -253,8 +237,8 @@ def _waiting(snapshot: Snapshot) -> Verdict | None:
     )
     if not wanted or snapshot.pool.link not in CONNECTED or any(_active(snapshot)):
         return None
-    text = _("Connected to {pool}. Waiting for work.", pool=snapshot.pool.address)
-    return Verdict(code="waiting_for_work", text=text, since_s=_since(snapshot.pool.since_s))
+    values: Values = {"pool": snapshot.pool.address}
+    return _told(code="waiting_for_work", values=values, since_s=_since(snapshot.pool.since_s))
 
 
 def _recovered(snapshot: Snapshot) -> Verdict | None:

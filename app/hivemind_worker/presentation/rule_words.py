@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.judgement import Follows, Judgement, RuleCode, RuleView
 from hivemind_worker.model.rules import Amount, Level
-from hivemind_worker.model.snapshot import FailureRun, Mode, Snapshot
+from hivemind_worker.model.snapshot import Mode, Snapshot
 from hivemind_worker.model.task import Problem
 from hivemind_worker.presentation.amounts import cores_words, duration_words
 from hivemind_worker.presentation.catalogue import _, mark, translate_many
@@ -163,27 +163,34 @@ def held_back(snapshot: Snapshot) -> Verdict | None:
     last = snapshot.node.failures[-1] if snapshot.node.failures else None
     if last is None or last.until_s is None or snapshot.node.mode is Mode.STOPPING:
         return None
-    text = _(
-        "{count} tasks in a row have failed in {image}: new work is on hold.",
-        count=last.count, image=_image_words(last.image),
-    )  # fmt: skip
-    cause = _last_cause(last)
+    head, text = held_back_words(last.count, last.image, last.last_code, last.last_about)
     return Verdict(
-        code="image_held_back", text=_("{what} {why}", what=text, why=cause) if cause else text,
-        head=text, since_s=last.since_s, ends_at_s=last.until_s,
+        code="image_held_back", text=text, head=head, since_s=last.since_s, ends_at_s=last.until_s,
         action=_("Try again now: hivemind-worker retry"),
+        values={"count": last.count, "image": last.image, "last_code": last.last_code,
+                "about": last.last_about},
     )  # fmt: skip
+
+
+def held_back_words(count: int, image: str, last_code: str, last_about: str) -> tuple[str, str]:
+    """What is on hold, alone and with the cause of the last failure."""
+    head = _(
+        "{count} tasks in a row have failed in {image}: new work is on hold.",
+        count=count, image=_image_words(image),
+    )  # fmt: skip
+    cause = _last_cause(last_code, last_about)
+    return head, _("{what} {why}", what=head, why=cause) if cause else head
 
 
 def _image_words(image: str) -> str:
     return _("the built-in sandbox") if image == "wasm" else image.partition("@")[0]
 
 
-def _last_cause(last: FailureRun) -> str:
+def _last_cause(code: str, about: str) -> str:
     """Why the last of them failed, in the words of its fault; "" when that is not known."""
-    if last.last_code not in set(FaultCode):
+    if code not in set(FaultCode):
         return ""
-    problem = Problem(code=FaultCode(last.last_code), about=last.last_about)
+    problem = Problem(code=FaultCode(code), about=about)
     return _("The last one: {cause}", cause=shown_line(fault_words(problem)[0]))
 
 
@@ -192,6 +199,7 @@ def _verdict(rule: RuleView) -> Verdict:
     return Verdict(
         code=rule.code.value, text=words.text(rule), since_s=rule.since_s or None, ends_at_s=rule.ends_at_s,
         action=_(words.action, row=words.row),
+        values={"value": rule.value, "limit": rule.limit, "about": rule.about},
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hivemind_worker.model.fleet import Values
 from hivemind_worker.presentation.amounts import iso
 
 
@@ -11,7 +12,8 @@ from hivemind_worker.presentation.amounts import iso
 class Verdict:
     """One cause: its stable code, a sentence, since and until when (UTC epoch seconds), the next step.
 
-    `head`: the beginning of a long text, where it stands as a headline.
+    `head`: the beginning of a long text, where it stands as a headline. `values`: what the sentence is made
+    of, where another machine is to say it in its own language.
     """
 
     code: str
@@ -20,6 +22,7 @@ class Verdict:
     ends_at_s: float | None = None
     action: str = ""
     head: str = ""
+    values: Values = field(default_factory=dict)
 
     def as_json(self) -> dict[str, str | None]:
         """As the API shows it: times in ISO 8601."""

@@ -24,6 +24,7 @@ from hivemind_worker.model.fleet import (
     Standing,
     Wish,
     WishKind,
+    values_from_afar,
 )
 from hivemind_worker.model.pool_records import PoolNode, PoolTaskState
 from hivemind_worker.pool.local.limits import bad_amounts, bad_text
@@ -266,8 +267,8 @@ def _standing(untrusted: dict[str, Any]) -> Standing:
         wrong = wrong or bad_text(name, text, most, empty=True)
     if wrong is not None:
         raise ValueError(wrong)
-    values: dict[str, Any] = {**texts, **amounts, **times}
-    return Standing(**values)
+    known: dict[str, Any] = {**texts, **amounts, **times}
+    return Standing(**known, values=values_from_afar(untrusted.get("values")))
 
 
 def _moment(untrusted: object) -> float | None:

@@ -15,7 +15,15 @@ from typing import Any
 from nats.aio.msg import Msg
 
 from hivemind_worker.model.faults import FaultCode
-from hivemind_worker.model.fleet import Fleet, Machine, Standing, Told, Wish, WishKind
+from hivemind_worker.model.fleet import (
+    Fleet,
+    Machine,
+    Standing,
+    Told,
+    Wish,
+    WishKind,
+    values_from_afar,
+)
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.clock import Clock
 from hivemind_worker.pool.nats.pool_error import PoolError
@@ -111,8 +119,8 @@ class FleetClient:
 
 
 def _gist(standing: Standing) -> Standing:
-    """Without the sentence: it may count seconds, which the times tell as well."""
-    return replace(standing, text="")
+    """Without the sentence and its values: they may count seconds or degrees."""
+    return replace(standing, text="", values={})
 
 
 def _names(untrusted: object) -> tuple[str, ...]:
@@ -142,11 +150,16 @@ def _fleet(answer: dict[str, Any]) -> Fleet:
 def _machine(values: dict[str, Any]) -> Machine:
     waiting = values["waiting"]
     return Machine(
-        name=str(values["name"]), standing=Standing(**_known(Standing, values["standing"])),
+        name=str(values["name"]), standing=_standing(values["standing"]),
         seen_s=float(values["seen_s"]), online=values["online"] is True, earned=int(values["earned"]),
         waiting=None if waiting is None else _waiting(waiting), is_this=values.get("is_this") is True,
         is_called=values.get("is_called") is True,
     )  # fmt: skip
+
+
+def _standing(values: dict[str, Any]) -> Standing:
+    told = _known(Standing, values)
+    return Standing(**{**told, "values": values_from_afar(told.get("values"))})
 
 
 def _waiting(values: dict[str, Any]) -> Wish:
