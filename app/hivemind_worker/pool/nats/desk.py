@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nats.aio.client import Client
+from nats.aio.client import NO_RESPONDERS_STATUS, Client
 from nats.aio.msg import Msg
 from nats.errors import Error
+from nats.js.api import Header
 
 from hivemind_worker.model.pool_records import PoolNode, PoolResult, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskKey
@@ -33,7 +34,15 @@ from hivemind_worker.pool.nats.arrears import Arrears
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.fleet import FleetDesk
-from hivemind_worker.pool.nats.layout import DAY_S, HELD_S, MOST_TRIES, OPEN_S, PIECE_BYTES, TaskRecord
+from hivemind_worker.pool.nats.layout import (
+    DAY_S,
+    HELD_S,
+    LATE_S,
+    MOST_TRIES,
+    OPEN_S,
+    PIECE_BYTES,
+    TaskRecord,
+)
 from hivemind_worker.pool.nats.patience import Patience
 from hivemind_worker.pool.nats.subjects import ASKED, HEARD, WorkerId, stop_subject, who_asks
 from hivemind_worker.pool.nats.unfinished import Unfinished
@@ -82,7 +91,7 @@ class Desk:
         self._waiters, self._arrears = Waiters(), Arrears(book)
         self._unfinished = Unfinished()
         self._patience, self._overdue_at = Patience(monotonic), monotonic() + OVERDUE_S
-        self._begun = monotonic()
+        self._begun, self._returned = monotonic(), ""
         self._nursery, self._serving, self._charges = nursery, 0, charges
         self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
             "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
@@ -100,6 +109,8 @@ class Desk:
     async def _subscribe(self, client: Client) -> None:
         self._begun = self._monotonic()  # what was said meanwhile was not heard here
         await client.subscribe(HEARD, cb=self._others_heard)
+        self._returned = client.new_inbox()
+        await client.subscribe(f"{self._returned}.*.*", cb=self._came_back)
         await client.subscribe(ASKED, queue=PROCESSES, cb=self._asked)
 
     async def _others_heard(self, message: Msg) -> None:
@@ -152,10 +163,13 @@ class Desk:
         if answer is not None:
             await self._say(message, json.dumps(answer).encode())
 
-    async def _say(self, message: Msg, data: bytes, headers: dict[str, str] | None = None) -> None:
+    async def _say(
+        self, message: Msg, data: bytes, headers: dict[str, str] | None = None, *, returned: str = ""
+    ) -> None:
+        """`returned`: where the server says so when nobody is there any more to hear it."""
         await self._engine.ready(ANSWER_S)
         try:
-            await self._engine.client.publish(message.reply, data, headers=headers)
+            await self._engine.client.publish(message.reply, data, reply=returned, headers=headers)
         except (Error, OSError) as error:
             log.info("an answer was not sent: %s", error)
 
@@ -208,7 +222,7 @@ class Desk:
             heard_at_s=self._clock(), **amounts,
         )  # fmt: skip
 
-    async def _pull(self, worker: WorkerId, message: Msg) -> Answer:
+    async def _pull(self, worker: WorkerId, message: Msg) -> Answer | None:
         """The next task for a worker that has room, waited for a while."""
         node = self._book.node(worker.name)
         if node is None:
@@ -226,12 +240,35 @@ class Desk:
                 self._waiters.pass_on(news)
                 raise
             if record is not None:
-                await self._log.system(record.task.key, f"Running on {worker.name}.")
-                return {"task": _order(record.task)}
+                await self._hand_over(worker, message, record.task, until + LATE_S)
+                return None
             self._waiters.pass_on(news)
             full = self._load(node).is_full(node)  # of now: its task may have ended meanwhile
             news = await self._waiters.wait(worker.name, until - self._monotonic(), full=full)
         return {}
+
+    async def _hand_over(self, worker: WorkerId, message: Msg, task: PoolTask, until: float) -> None:
+        await self._log.system(task.key, f"Running on {worker.name}.")
+        if self._monotonic() > until:
+            await self._take_up(worker.name, task.key)
+        else:
+            order = json.dumps({"task": _order(task)}).encode()
+            await self._say(message, order, returned=f"{self._returned}.{worker.name}.{task.key}")
+
+    async def _came_back(self, message: Msg) -> None:
+        _, name, key = message.subject.rsplit(".", 2)
+        if (message.headers or {}).get(Header.STATUS) == NO_RESPONDERS_STATUS:
+            self._nursery.start(f"{key} came back", self._take_up(name, TaskKey(key)))
+
+    async def _take_up(self, name: str, key: TaskKey) -> None:
+        """Who had asked has left, or waits no longer: the task waits for another."""
+        reason = f"{name} had left before the task reached it"
+        try:
+            back = await self._book.take_back(key, name, reason, self._clock(), lost=False, refused=False)
+            if back is not None:
+                await self._tell_end(back, f"{reason}. Another worker gets it.")
+        except OSError as error:  # the worker will say that it does not have it
+            log.info("%s stays with %s for now: %s", key, name, error)
 
     def _load(self, node: PoolNode) -> Load:
         return load_of(each.task for each in self._book.held_by(node.node_id) if _is_running(each.task))

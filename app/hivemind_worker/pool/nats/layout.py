@@ -38,6 +38,8 @@ MOST_TRIES = 5
 """So many nodes in a row may lose a task before it is FAILED."""
 HELD_S = 7 * DAY_S
 """For so long one worker may have a task, unless the pool's owner says otherwise (at most OPEN_S)."""
+LATE_S = 4.0
+"""By so much later than it has asked for a worker still hears the answer."""
 PAUSES, PAUSES_S = 2, 3600.0
 """A worker's own limit counts no pauses, nor what comes before and after: so much longer it is waited for."""
 

@@ -39,7 +39,7 @@ from hivemind_worker.pool.nats.credential import load
 from hivemind_worker.pool.nats.engine import Connect
 from hivemind_worker.pool.nats.entrances import HERE, entrance
 from hivemind_worker.pool.nats.fleet_client import FleetClient
-from hivemind_worker.pool.nats.layout import PIECE_BYTES
+from hivemind_worker.pool.nats.layout import LATE_S, PIECE_BYTES
 from hivemind_worker.pool.nats.pool_error import PoolError
 from hivemind_worker.pool.nats.subjects import WORKER_NAME, WorkerId, asks, stop_subject, wish_subject
 from hivemind_worker.pool.retry import Backoff
@@ -52,7 +52,6 @@ ANSWER_S = 15.0
 WAIT_LEAST_S, BUSY_WAIT_S = 2.0, 4.0
 """A question for work waits at the pool until the next beat is due; of who has tasks, shorter: who is woken
 is soon to beat, and hears what it is to let go."""
-LATE_S = 4.0
 TEXT_LETTERS = 100_000  # of output in one message: at most six bytes each, and a message has 1 MiB
 FULL_S = 5.0  # the worker's own room is asked again after so long
 LOOK_S = 1.0
