@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -52,6 +54,33 @@ async def test_a_full_server_says_so_and_what_is_there_stays_and_ends(tmp_path: 
         async with asking_worker(here.address, "anna", tmp_path) as worker:
             await worker.got("small")
         assert await pool.book.task(key_of(TaskId("large"))) is None
+
+
+@pytest.mark.slow
+async def test_a_server_that_is_away_is_told_once_and_once_that_it_is_back_with_what_was_given_up(
+    pool: PoolOnEngine, here: Here, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = await pool.account("ada")
+    async with asking_worker(here.address, "anna", tmp_path) as worker:
+        await worker.shows(LinkState.REGISTERED)
+        caplog.set_level(logging.DEBUG, "hivemind_worker.pool")
+        await here.end()
+        for _ in range(7):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await pool.upload(token, "t")
+        await until(lambda: said(caplog, logging.DEBUG, "running tasks were not looked at"), 20)
+        await here.start_again()
+        await until(lambda: said(caplog, logging.WARNING, "is back after"), 20)
+        assert (await pool.upload(token, "t")).success
+        await worker.got("t")
+    away, back = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert away.startswith("the pool's NATS server is away: nats://127.0.0.1:")
+    assert re.fullmatch(r"the pool's NATS server is back after \d+\.\d s; 7 requests .*", back)
+    assert await said(caplog, logging.DEBUG, "UploadTask given up")
+
+
+async def said(caplog: pytest.LogCaptureFixture, level: int, words: str) -> bool:
+    return any(each.levelno == level and words in each.getMessage() for each in caplog.records)
 
 
 async def test_a_result_with_too_many_pieces_is_refused_for_good_and_the_task_stays(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.outage import Outage
 from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
     Demand,
@@ -44,7 +45,7 @@ class SqlitePoolBook:
         self._thread = NamedThread("pool-book")
         self._tables: PoolTables | None = None
         self._claim: sqlite3.Connection | None = None
-        self.counts = PoolCounts()
+        self.counts, self.outage = PoolCounts(), Outage()
 
     async def open(self) -> Problem | None:
         """Open (or make) the book. BAD_JOURNAL: the old one was set aside and a new one is in use.

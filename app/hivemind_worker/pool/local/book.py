@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from hivemind_worker.model.outage import Outage
 from hivemind_worker.model.pool_figures import PoolCounts
 from hivemind_worker.model.pool_records import (
     Demand,
@@ -30,6 +31,11 @@ class PoolBook(Protocol):
     @property
     def counts(self) -> PoolCounts:
         """What was done with tasks through this book since it was made."""
+        ...
+
+    @property
+    def outage(self) -> Outage:
+        """Whether the store is away; a disk never is."""
         ...
 
     def listen(self, heard: Callable[[PoolNode], None], changed: Callable[[], None]) -> None:

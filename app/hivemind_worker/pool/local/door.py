@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from hivemind_worker.model.outage import Outage
 from hivemind_worker.pool.local.bulk import part
 from hivemind_worker.pool.local.limits import SMALL_MESSAGE_BYTES
 
@@ -76,8 +77,8 @@ def _caller(context: grpc.aio.ServicerContext) -> Caller:
 class Door:
     """One method's entrance: bytes in, bytes out."""
 
-    def __init__(self, name: str, entrance: Entrance) -> None:
-        self._name, self._entrance = name, entrance
+    def __init__(self, name: str, entrance: Entrance, outage: Outage) -> None:
+        self._name, self._entrance, self._outage = name, entrance, outage
 
     async def serve(self, raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
         if self._entrance.announces:
@@ -101,7 +102,7 @@ class Door:
             return await self._entrance.method(*arguments, caller)
         except OSError as error:
             # The disk is full or gone: nothing was promised, the caller may try again.
-            log.error("%s given up: %s", self._name, error)
+            log.log(self._outage.gave_up(logging.ERROR), "%s given up: %s", self._name, error)
             words = "is full" if error.errno == errno.ENOSPC else "failed"
             return Rejection(
                 status=grpc.StatusCode.UNAVAILABLE, text=f"The pool's disk {words}; try again later."
@@ -120,10 +121,10 @@ class Door:
         return entrance.request.FromString(small), content
 
 
-def handlers(service: str, entrances: Mapping[str, Entrance]) -> grpc.GenericRpcHandler:
+def handlers(service: str, entrances: Mapping[str, Entrance], outage: Outage) -> grpc.GenericRpcHandler:
     """The service for a grpc server; no serialisers: messages pass as bytes."""
     methods = {
-        name: grpc.unary_unary_rpc_method_handler(Door(f"{service}.{name}", entrance).serve)
+        name: grpc.unary_unary_rpc_method_handler(Door(f"{service}.{name}", entrance, outage).serve)
         for name, entrance in entrances.items()
     }
     return grpc.method_handlers_generic_handler(f"nodepool.{service}", methods)

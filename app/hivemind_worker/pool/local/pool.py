@@ -132,7 +132,9 @@ class LocalPool:
                 dispatch=dispatch, task_log=task_log, clock=clock, charges=self._charges,
             ).entrances(),
         }  # fmt: skip
-        server.add_generic_rpc_handlers(tuple(handlers(name, table) for name, table in services.items()))
+        server.add_generic_rpc_handlers(
+            tuple(handlers(name, table, book.outage) for name, table in services.items())
+        )
         book.listen(roster.take, dispatch.wake)
         await roster.load()
         await dispatch.load()

@@ -43,7 +43,8 @@ class Watch:
             try:
                 await self.look()
             except OSError as error:
-                log.warning("running tasks were not looked at, the pool's disk failed: %s", error)
+                level = self._book.outage.level(logging.WARNING)
+                log.log(level, "running tasks were not looked at, the pool's disk failed: %s", error)
 
     async def look(self) -> None:
         """One look at every running task."""

@@ -82,7 +82,7 @@ class NatsPoolBook:
         self._heard: list[Callable[[PoolNode], None]] = []
         self._changed: list[Callable[[], None]] = []
         self._watching: list[Callable[[TaskRecord], None]] = []
-        self.counts = PoolCounts()
+        self.counts, self.outage = PoolCounts(), engine.outage
         self.problem: Problem | None = None
         self.ended = asyncio.Event()
         """Set when the pool is served no longer from here; `problem` says why."""

@@ -155,7 +155,8 @@ class Desk:
         except (ValueError, KeyError, TypeError, LookupError) as error:
             answer = {"problem": f"unreadable: {error}", "retry": False}
         except OSError as error:
-            log.warning("%s of %s given up: %s", verb, worker.name, error)
+            level = self._book.outage.gave_up(logging.WARNING)
+            log.log(level, "%s of %s given up: %s", verb, worker.name, error)
             words = "is full" if error.errno == errno.ENOSPC else "failed"
             answer = {"problem": f"the pool's store {words}; try again later", "retry": True}
         finally:
@@ -388,7 +389,9 @@ class Desk:
                 await self._look_for_held()
                 await self._look_for_overdue()
             except (OSError, Error) as error:
-                log.warning("running tasks were not looked at: %s", error)
+                log.log(
+                    self._book.outage.level(logging.WARNING), "running tasks were not looked at: %s", error
+                )
 
     async def look(self) -> None:
         """Take back what silent workers had, and tell workers of stops that they have not heard."""

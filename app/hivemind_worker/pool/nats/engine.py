@@ -27,6 +27,7 @@ from nats.js.api import DeliverPolicy, PeerInfo, RawStreamMsg, StorageType, Stre
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError, ServiceUnavailableError
 
 from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.outage import Outage
 from hivemind_worker.model.pool_figures import Keeper, StreamFigures
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.nats.following import Follow, Kept, delivered, placed
@@ -62,7 +63,7 @@ class Engine:
         self._limits: set[asyncio.Timeout] = set()
         self._on_open: list[Callable[[Client], Awaitable[None]]] = []
         self._follows: list[Follow] = []
-        self._retired = ""
+        self._retired, self.outage = "", Outage()
 
     async def open(self) -> Problem | None:
         """Connect and make the streams that are not there yet; why not, otherwise."""
@@ -125,14 +126,20 @@ class Engine:
             await self._let_go()
             problem = await self.open()
             if problem is None:
-                log.warning("the pool's NATS server is back")
+                self._tell_back()
                 pause_s = BACK_S
                 await self._follow_again()
                 continue
-            log.warning("the pool's NATS server is away: %s", problem.about)
+            if self.outage.tell():
+                log.warning("the pool's NATS server is away: %s", problem.about)
             self._ended.set()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_BACK_S)
+
+    def _tell_back(self) -> None:
+        if (over := self.outage.ends(time.monotonic())) is not None:
+            said = "the pool's NATS server is back after %.1f s; %d requests were given up meanwhile"
+            log.warning(said, *over)
 
     async def _follow_again(self) -> None:
         """Meanwhile what was known is worked with: whether it still holds is seen at each change."""
@@ -309,6 +316,7 @@ class Engine:
                 await self._there.wait()
 
     def _end(self) -> None:
+        self.outage.begins(time.monotonic())
         self._there.clear()
         self._ended.set()
         for limit in self._limits:
