@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import threading
 
 import pytest
 
-from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.nursery import NamedThread, Nursery, comes_within, heed_cancel
 
 
 async def test_tasks_are_listed_by_name_and_gone_at_the_end() -> None:
@@ -45,6 +46,43 @@ def test_without_a_loop_nothing_is_left_unawaited() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         Nursery("n").start("x", work)
     assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
+
+
+async def test_a_cancel_that_comes_with_the_event_ends_who_waits_in_a_loop() -> None:
+    event, nursery = asyncio.Event(), Nursery("n")
+
+    async def wait_on() -> None:
+        while True:
+            await comes_within(event, 60.0)
+            event.clear()
+
+    nursery.start("x", wait_on())
+    await asyncio.sleep(0)
+    event.set()
+    assert await nursery.close(1.0) == ()
+
+
+async def test_what_does_not_come_in_time_is_said() -> None:
+    event = asyncio.Event()
+    assert not await comes_within(event, 0.01)
+    event.set()
+    assert await comes_within(event, 0.0)
+
+
+async def test_a_cancel_that_a_library_swallowed_still_counts() -> None:
+    async def library() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    async def ask_on() -> None:
+        while True:
+            await library()
+            heed_cancel()
+
+    nursery = Nursery("n")
+    nursery.start("x", ask_on())
+    await asyncio.sleep(0)
+    assert await nursery.close(1.0) == ()
 
 
 async def test_what_does_not_end_in_time_is_named() -> None:

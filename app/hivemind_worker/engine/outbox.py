@@ -6,7 +6,6 @@ What is owed stands in the journal; this holds only the tries of this life of th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -17,7 +16,7 @@ from hivemind_worker.model.events import ResultDelivered, ResultRefused
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem, Task
 from hivemind_worker.model.work import Sent
-from hivemind_worker.nursery import Nursery
+from hivemind_worker.nursery import Nursery, comes_within
 
 log = logging.getLogger(__name__)
 
@@ -124,5 +123,4 @@ class Outbox:
             await asyncio.sleep(wait_s)
 
     async def _sleep(self, pause_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), max(pause_s, 0.05))
+        await comes_within(self._woken, max(pause_s, 0.05))

@@ -18,7 +18,7 @@ from pathlib import Path
 from hivemind_worker.engine.bookmark import Bookmark, Kept
 from hivemind_worker.engine.ports import PoolLink
 from hivemind_worker.model.task import TaskId
-from hivemind_worker.nursery import NamedThread
+from hivemind_worker.nursery import NamedThread, comes_within
 
 log = logging.getLogger(__name__)
 
@@ -214,8 +214,7 @@ class PoolStream:
         while True:
             await self._more.wait()
             if not self._closing:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._full.wait(), SEND_EVERY_S)
+                await comes_within(self._full, SEND_EVERY_S)
             self._more.clear()
             self._full.clear()
             await self._send_all()
@@ -287,8 +286,7 @@ class TaskOutput:
     async def _write_on(self) -> None:
         """Write what is pending although nothing new comes, so that `logs --follow` sees it."""
         while not self._over.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), WRITE_EVERY_S * 2)
+            await comes_within(self._over, WRITE_EVERY_S * 2)
             await self.file.flush()
 
     def abandon(self) -> None:

@@ -65,6 +65,31 @@ class Nursery:
         return tuple(task.get_name() for task in late)
 
 
+async def comes_within(event: asyncio.Event, limit_s: float) -> bool:
+    """Wait for an event, so long at most; whether it came.
+
+    Not by `asyncio.wait_for`: of Python 3.11 it swallows a cancel that comes in the same turn as the event,
+    and who waits in a loop would never end.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    except TimeoutError:
+        return event.is_set()
+    return True
+
+
+def heed_cancel() -> None:
+    """Let a cancel count that a library has swallowed (its `asyncio.wait_for`, for one).
+
+    Raises:
+        asyncio.CancelledError: the running task was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class NamedThread:
     """One thread (or a few) with a name, for calls that block. Calls run in order when it is one."""
 

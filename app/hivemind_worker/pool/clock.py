@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Protocol
 
+from hivemind_worker.nursery import comes_within
+
 
 class Clock(Protocol):
     """Wall clock, steady clock, and the one way to wait."""
@@ -33,8 +35,4 @@ class SystemClock:
         return time.monotonic()
 
     async def wait(self, event: asyncio.Event, limit_s: float) -> bool:
-        try:
-            await asyncio.wait_for(event.wait(), limit_s)
-        except TimeoutError:
-            return False
-        return True
+        return await comes_within(event, limit_s)

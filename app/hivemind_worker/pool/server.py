@@ -8,7 +8,6 @@ is received. Decides nothing about tasks: that is the handler's. Counterpart: `p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
 import logging
@@ -25,7 +24,7 @@ from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.faults import FAULTS, FaultCode, sentence
 from hivemind_worker.model.task import Offer, Problem, TaskKey, key_of
 from hivemind_worker.model.traffic import Moved, uncounted
-from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.nursery import NamedThread, Nursery, comes_within
 from hivemind_worker.pool.channel import PINGS_UNCOUNTED
 from hivemind_worker.pool.gate import PLACES, Gate
 from hivemind_worker.pool.peers import PeerCheck
@@ -184,8 +183,7 @@ class TaskDoor:
         return reply
 
     async def _tell_answered(self, key: TaskKey, over: asyncio.Event) -> None:
-        with contextlib.suppress(TimeoutError):  # then the answer will not leave at all
-            await asyncio.wait_for(over.wait(), ANSWER_LIMIT_S)
+        await comes_within(over, ANSWER_LIMIT_S)  # else the answer will not leave at all
         self._handler.answered(key)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from hivemind_worker.model.metrics import point_values
 from hivemind_worker.model.snapshot import Mode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.model.work import Announcement
+from hivemind_worker.nursery import comes_within
 from hivemind_worker.worker_node.capacity import Capacity
 from hivemind_worker.worker_node.doors import Doors
 from hivemind_worker.worker_node.parts import GIB, Parts
@@ -89,8 +89,7 @@ class Facts:
 
     async def _keep_looking(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):  # a sandbox that comes or goes is looked at at once
-                await asyncio.wait_for(self._wake.wait(), EVERY_S)
+            await comes_within(self._wake, EVERY_S)  # a sandbox that comes or goes is looked at at once
             self._wake.clear()
             self._doors.tell_endpoint()
             await self.look_again()

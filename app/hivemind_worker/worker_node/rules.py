@@ -7,7 +7,6 @@ at once, without another look. How long it then took until all tasks were frozen
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +22,7 @@ from hivemind_worker.model.preview import Moment, Preview
 from hivemind_worker.model.rules import Rules, change_rules
 from hivemind_worker.model.task import Problem, TaskKey, TaskState
 from hivemind_worker.model.yields import Yielding, YieldTimes, yield_times
-from hivemind_worker.nursery import NamedThread
+from hivemind_worker.nursery import NamedThread, comes_within
 from hivemind_worker.store.rules_file import load_rules, save_rules
 from hivemind_worker.worker_node.parts import Parts
 
@@ -92,11 +91,9 @@ class RuleWatch:
         looked_s = time.monotonic()
         while True:
             gap_s = EVERY_S if self._needs_seconds() else RESTING_S
-            with contextlib.suppress(TimeoutError):  # another rule may depend on seconds
-                # From look to look: what one takes must not come on top for who waits for the computer.
-                await asyncio.wait_for(
-                    self._changed.wait(), max(gap_s / 2, looked_s + gap_s - time.monotonic())
-                )
+            # From look to look: what one takes must not come on top for who waits for the computer. Sooner
+            # when the rules change: another one may depend on seconds.
+            await comes_within(self._changed, max(gap_s / 2, looked_s + gap_s - time.monotonic()))
             self._changed.clear()
             looked_s = time.monotonic()
             assert self._probe is not None

@@ -30,6 +30,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.outage import Outage
 from hivemind_worker.model.pool_figures import Keeper, StreamFigures
 from hivemind_worker.model.task import Problem
+from hivemind_worker.nursery import heed_cancel
 from hivemind_worker.pool.nats.following import Follow, Kept, delivered, placed
 from hivemind_worker.pool.nats.layout import CLOCK, STREAMS, Stream, stream_of
 
@@ -214,6 +215,7 @@ class Engine:
         for tries, answer_s in enumerate(_patient(answers_s), 1):
             try:
                 answer = await self.client.request(subject, data, timeout=answer_s, headers=headers)
+                heed_cancel()
                 return _answered(answer.data), tries
             except (nats.errors.TimeoutError, nats.errors.NoRespondersError, ServiceUnavailableError) as gone:
                 await _again(gone, until)

@@ -32,7 +32,7 @@ from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskId, TaskKey, key_of
 from hivemind_worker.model.traffic import Moved, uncounted
 from hivemind_worker.model.work import Announcement, Sent
-from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.nursery import NamedThread, Nursery, heed_cancel
 from hivemind_worker.pool.clock import Clock, SystemClock
 from hivemind_worker.pool.nats.archives import COUNT, count_of
 from hivemind_worker.pool.nats.credential import load
@@ -230,6 +230,7 @@ class PullClient:
             raise PoolError(self._address, retry=True, code=FaultCode.POOL_MUTE) from error
         finally:
             self._limits.discard(limit)
+        heed_cancel()
         self._moved(len(answer.data), len(data))
         return answer
 
