@@ -11,6 +11,7 @@ from hivemind_worker.ui.fleet_panel import FleetPanel
 from hivemind_worker.ui.parts.buttons import MenuButton
 from tests.fakes.node import NOW_S, FakeNode, make_machine
 from tests.screens.stand import Stand, standing
+from tests.screens.test_every_screen import SMALL
 
 
 def two_machines(node: FakeNode) -> None:
@@ -87,3 +88,22 @@ def test_a_machine_that_the_pool_calls_is_listed_with_why_nothing_can_be_asked_o
         for text in ("box: Working", "Pause or resume it at the computer itself", "Tasks: 2 ·", "trust: – "):
             assert stand.says(text), text
         assert not any(each.isVisible() for each in panel(stand).lines["box"].wishes.buttons.values())
+
+
+def test_names_of_eighty_letters_are_shortened_in_their_middle_and_widen_nothing(
+    tmp_path: Path, node: FakeNode
+) -> None:
+    two_machines(node)
+    name, by = "m" * 80, "a-machine-in-the-attic-of-the-house-by-the-lake-with-a-name-of-eighty-letters-xx"
+    wish = Wish(kind=WishKind.PAUSE, by=by, number=3, at_s=NOW_S - 60)
+    shown = node.fleet.shown
+    assert isinstance(shown, Fleet)
+    machines = (make_machine(name, online=False, waiting=wish), make_machine(by, "paused"))
+    node.fleet.shown = replace(shown, account="anna" * 20, machines=machines)
+    with standing(tmp_path, "pools", node, size=SMALL) as stand:
+        assert panel(stand).minimumSizeHint().width() <= SMALL[0] / 2
+        line = panel(stand).lines[by]
+        assert line.name.whole() == "a-machine-in-the-attic-of-the-h…ighty-letters-xx: Paused"
+        assert line.name.accessibleName() == line.toolTip() == f"{by}: Paused"
+        away = panel(stand).lines[name].waiting
+        assert by in away.whole() and away.height() >= away.heightForWidth(away.width()), "no part is cut off"

@@ -17,6 +17,8 @@ from hivemind_worker.presentation.page_words import LOOKS, short_name
 from hivemind_worker.presentation.plain_text import shown_line
 
 UNKNOWN: Final = "–"
+NAME_LETTERS, NAME_END = 48, 16
+"""A longer name is shortened in its middle: the beginnings of many machines' names are alike."""
 SHOWN_TEXT: Final = 250  # letters of a verdict, and of each of its values; of four bytes at most
 COLUMNS = (
     mark("Machine"), mark("State"), mark("Why"), mark("Tasks"), mark("Earned"), mark("Trust"), mark("Seen"),
@@ -54,6 +56,13 @@ class MachineRow:
     online: bool
     is_this: bool
     wishes: tuple[WishKind, ...]
+
+    @property
+    def short(self) -> str:
+        """The title where there is little room; who shows it has the whole of it at hand."""
+        if len(self.title) <= NAME_LETTERS:
+            return self.title
+        return f"{self.title[: NAME_LETTERS - NAME_END - 1]}…{self.title[-NAME_END:]}"
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from hivemind_worker.ui.bridge import Bridge
 from hivemind_worker.ui.icons import icon
 from hivemind_worker.ui.parts.buttons import Button, MenuButton
 from hivemind_worker.ui.parts.panels import INSIDE, Panel, column, line, row
-from hivemind_worker.ui.parts.text import Label, Sentence, StateBadge
+from hivemind_worker.ui.parts.text import Sentence, StateBadge
 
 ASKED_EVERY_S = 3.0
 MINUTE_S = 60.0
@@ -82,7 +82,7 @@ class MachineLine(QWidget):
         super().__init__()
         self.badge = StateBadge(36)
         self.name, self.why = Sentence("", "strong"), Sentence("", "second")
-        self.waiting, self.figures = Label("", "strong", wrap=True), Sentence("", "small")
+        self.waiting, self.figures = Sentence("", "strong"), Sentence("", "small")
         self.wishes = WishButtons(name, wished)
         text = column(1)
         for part in (self.name, self.why, self.waiting, self.figures):
@@ -97,7 +97,12 @@ class MachineLine(QWidget):
     def show_row(self, shown: MachineRow) -> None:
         """Take the words of a row."""
         self.badge.show_state(shown.look.tone, shown.look.icon, shown.look.word)
-        self.name.setText(_("{name}: {state}", name=shown.title, state=shown.look.word))
+        short, whole = (
+            _("{name}: {state}", name=name, state=shown.look.word) for name in (shown.short, shown.title)
+        )
+        self.name.setText(short)
+        self.name.setAccessibleName(whole)
+        self.setToolTip(whole if short != whole else "")
         self.why.setText(shown.why)
         self.waiting.setText(shown.waiting)
         self.waiting.setVisible(bool(shown.waiting))
@@ -117,7 +122,7 @@ class FleetPanel(Panel):
         super().__init__(_("Your machines"))
         self._bridge, self._asked_s = bridge, 0.0
         self.lines: dict[str, MachineLine] = {}
-        self.about = Label("", "small", wrap=True)
+        self.about = Sentence("", "small")
         self._list = column()
         everything = column(6, margins=(INSIDE, 8, 12, 8))
         everything.addWidget(self.about)
