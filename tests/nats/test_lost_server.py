@@ -1,7 +1,8 @@
-"""A cluster loses a server that is not the one a pool process is connected to."""
+"""A cluster loses a server: one that tells a pool process what it follows, or the one it is connected to."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from nats.aio.client import Client
 
 from hivemind_worker.model.task import Problem
+from hivemind_worker.nursery import Nursery
 from hivemind_worker.pool.nats.connection import connect
 from hivemind_worker.pool.nats.credential import load
 from hivemind_worker.pool.nats.engine import Engine
@@ -21,10 +23,10 @@ from tests.nats.cluster import HOSTS, ClusterServers, cluster
 LIMIT_S = 60.0
 
 
-def by_way_of(servers: ClusterServers, number: int) -> Engine:
+def by_way_of(servers: ClusterServers, *numbers: int) -> Engine:
     kept = load(servers.credential)
     assert not isinstance(kept, Problem)
-    only = replace(kept, servers=(servers.addresses[number],))
+    only = replace(kept, servers=tuple(servers.addresses[each] for each in numbers))
 
     async def come(ended: Callable[[], None]) -> Client | Problem:
         return await connect(only, on_close=ended)
@@ -62,4 +64,36 @@ async def test_what_is_followed_is_told_by_another_server_and_no_call_is_given_u
             await until(told_by_all, LIMIT_S)
             assert engine.client is before
         finally:
+            await engine.close()
+
+
+@pytest.mark.release
+async def test_a_server_that_hangs_without_ending_its_connections_is_left_for_another(tmp_path: Path) -> None:
+    async with cluster(tmp_path / "owner") as servers:
+        engine, nursery = by_way_of(servers, 0, 1), Nursery("engine")
+
+        async def opened() -> bool:
+            return await engine.open() is None
+
+        await until(opened, LIMIT_S)
+        nursery.start("engine", engine.run())
+        try:
+            before = engine.client
+            assert before.connected_url is not None
+            hung = [each.removeprefix("tls://") for each in servers.addresses].index(
+                before.connected_url.netloc
+            )
+            servers.processes[hung].send_signal(signal.SIGSTOP)
+
+            async def written() -> bool:
+                try:
+                    return await engine.write(node_subject("larch"), b"{}") is not None
+                except OSError:
+                    return False
+
+            await until(written, LIMIT_S)
+            assert engine.client is not before
+        finally:
+            servers.processes[hung].send_signal(signal.SIGCONT)
+            await nursery.close()
             await engine.close()

@@ -30,7 +30,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.outage import Outage
 from hivemind_worker.model.pool_figures import Keeper, StreamFigures
 from hivemind_worker.model.task import Problem
-from hivemind_worker.nursery import heed_cancel
+from hivemind_worker.nursery import comes_within, heed_cancel
 from hivemind_worker.pool.nats.following import Follow, Kept, delivered, placed
 from hivemind_worker.pool.nats.layout import CLOCK, STREAMS, Stream, stream_of
 
@@ -41,6 +41,7 @@ WRITTEN_S, TOLD_S = (3.0, *[1.0] * 9), (*[1.0] * 6, 2.0, 3.0)
 stream without a leader hears nothing, then or later; whoever writes to one is told so at once."""
 AGAIN_S = 0.25
 LONGEST_S = 60.0
+LOOK_S, MUTE_S, MUTE_LOOKS = 2.0, 3, 2
 BACK_S, LONGEST_BACK_S = 0.2, 5.0
 WRONG_SEQUENCE = (10071, 10164)
 GONE = (10037, 10043, 10057)  # no such message
@@ -123,19 +124,34 @@ class Engine:
         """Come back whenever the connection has ended, until cancelled."""
         pause_s = BACK_S
         while True:
-            await self._ended.wait()
+            await asyncio.gather(self._until_ended(), self._follow_again())
             await self._let_go()
             problem = await self.open()
             if problem is None:
                 self._tell_back()
                 pause_s = BACK_S
-                await self._follow_again()
                 continue
             if self.outage.tell():
                 log.warning("the pool's NATS server is away: %s", problem.about)
             self._ended.set()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_BACK_S)
+
+    async def _until_ended(self) -> None:
+        """A server that hangs or has lost its power does not end a connection: it is asked now and then."""
+        mute = 0
+        while mute < MUTE_LOOKS and not await comes_within(self._ended, LOOK_S):
+            mute = 0 if await self._answers() else mute + 1
+        self._end()
+
+    async def _answers(self) -> bool:
+        try:
+            async with self._alive():
+                await self.client.flush(MUTE_S)
+                heed_cancel()
+        except OSError:
+            return False
+        return True
 
     def _tell_back(self) -> None:
         if (over := self.outage.ends(time.monotonic())) is not None:
@@ -146,7 +162,9 @@ class Engine:
         """Meanwhile what was known is worked with: whether it still holds is seen at each change."""
         with contextlib.suppress(OSError):  # this connection has ended too
             async with self._alive(None):
-                await asyncio.gather(*(each.begin_again(self.client) for each in self._follows))
+                client = self.client
+                lost = [each for each in self._follows if each.over is not client]
+                await asyncio.gather(*(each.begin_again(client) for each in lost))
 
     async def close(self) -> None:
         """End the connection."""

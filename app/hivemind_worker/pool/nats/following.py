@@ -51,6 +51,8 @@ class Follow:
         self.stream = stream
         self._subject, self._took, self._forget = subject, took, forget
         self._newest = 0
+        self.over: Client | None = None
+        """The connection over which it is followed."""
 
     def compare(self, last: int) -> None:
         """Take note of the sequence that the stream's last record has now."""
@@ -86,6 +88,7 @@ class Follow:
             with contextlib.suppress(Error, OSError):
                 await subscription.unsubscribe()
             raise
+        self.over = client
 
     async def begin_again(self, client: Client) -> None:
         """The same, tried until it succeeds."""
