@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 
-from hivemind_worker.pool.nats.waiters import Waiters
+from hivemind_worker.model.task import TaskId, key_of
+from hivemind_worker.pool.nats.waiters import NO_NEWS, News, Waiters
 
 LONG_S = 30.0
+TASK = key_of(TaskId("t"))
 
 
-async def waiting(waiters: Waiters, *names: str, limit_s: float = LONG_S) -> list[asyncio.Task[int | None]]:
+async def waiting(waiters: Waiters, *names: str, limit_s: float = LONG_S) -> list[asyncio.Task[News | None]]:
     tasks = [asyncio.create_task(waiters.wait(name, limit_s)) for name in names]
     await asyncio.sleep(0)
     return tasks
 
 
-async def woken(tasks: list[asyncio.Task[int | None]]) -> list[bool]:
+async def woken(tasks: list[asyncio.Task[News | None]]) -> list[bool]:
     for _ in range(5):
         await asyncio.sleep(0)
     return [task.done() for task in tasks]
 
 
-async def end(tasks: list[asyncio.Task[int | None]]) -> None:
+async def end(tasks: list[asyncio.Task[News | None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -30,9 +32,9 @@ async def end(tasks: list[asyncio.Task[int | None]]) -> None:
 async def test_one_task_wakes_the_one_who_has_waited_longest_and_no_other() -> None:
     waiters = Waiters()
     tasks = await waiting(waiters, "a", "b", "c")
-    waiters.wake_one()
+    waiters.wake_one(TASK)
     assert await woken(tasks) == [True, False, False]
-    waiters.wake_one()
+    waiters.wake_one(TASK)
     assert await woken(tasks) == [True, True, False]
     await end(tasks)
 
@@ -40,12 +42,12 @@ async def test_one_task_wakes_the_one_who_has_waited_longest_and_no_other() -> N
 async def test_who_has_no_use_for_it_passes_it_on_and_it_ends_with_the_last_who_waited() -> None:
     waiters = Waiters()
     tasks = await waiting(waiters, "a", "b")
-    waiters.wake_one()
+    waiters.wake_one(TASK)
     news = await tasks[0]
     again = await waiting(waiters, "a")
-    waiters.pass_on(news or 0)
+    waiters.pass_on(news or NO_NEWS)
     assert await woken(tasks) == [True, True]
-    waiters.pass_on(await tasks[1] or 0)  # only those who came after the news wait now: it goes round once
+    waiters.pass_on(await tasks[1] or NO_NEWS)  # only who came after the news waits now
     assert await woken(again) == [False]
     await end(again)
 
@@ -55,7 +57,7 @@ async def test_a_worker_with_room_again_is_woken_itself_and_wakes_nobody_else() 
     tasks = await waiting(waiters, "a", "b")
     waiters.wake("b")
     assert await woken(tasks) == [False, True]
-    waiters.pass_on(await tasks[1] or 0)
+    waiters.pass_on(await tasks[1] or NO_NEWS)
     assert await woken(tasks) == [False, True]
     await end(tasks)
 
@@ -63,7 +65,7 @@ async def test_a_worker_with_room_again_is_woken_itself_and_wakes_nobody_else() 
 async def test_the_word_to_one_who_goes_away_in_that_moment_reaches_the_next() -> None:
     waiters = Waiters()
     tasks = await waiting(waiters, "a", "b")
-    waiters.wake_one()
+    waiters.wake_one(TASK)
     tasks[0].cancel()
     assert await woken(tasks) == [True, True]
     assert await tasks[1]
@@ -73,7 +75,7 @@ async def test_the_word_to_one_who_goes_away_in_that_moment_reaches_the_next() -
 async def test_who_waits_in_vain_is_told_after_the_time() -> None:
     waiters = Waiters()
     assert await waiters.wait("a", 0.0) is None
-    waiters.wake_one()  # nobody waits: nothing happens
+    waiters.wake_one(TASK)  # nobody waits: nothing happens
     (task,) = await waiting(waiters, "b")
     assert await woken([task]) == [False]
     await end([task])
@@ -83,11 +85,11 @@ async def test_no_word_of_a_task_goes_to_who_has_no_room_but_of_one_that_asks_fo
     waiters = Waiters()
     full = asyncio.create_task(waiters.wait("a", LONG_S, full=True))
     (free,) = await waiting(waiters, "b")
-    waiters.wake_one()
+    waiters.wake_one(TASK)
     assert await woken([full, free]) == [False, True]
-    waiters.wake_one()  # nobody else: the one without room sleeps on
+    waiters.wake_one(TASK)  # nobody else: the one without room sleeps on
     assert await woken([full]) == [False]
-    waiters.wake_one(full=True)
+    waiters.wake_one(TASK, full=True)
     assert await woken([full]) == [True]
 
 

@@ -28,11 +28,12 @@ from hivemind_worker.pool.local.door import handlers
 from hivemind_worker.pool.local.identity import Identity
 from hivemind_worker.pool.local.limits import parse_address, server_options
 from hivemind_worker.pool.local.nodes import Nodes
-from hivemind_worker.pool.local.requests import Requests, Turns
+from hivemind_worker.pool.local.requests import Requests
 from hivemind_worker.pool.local.roster import Roster
 from hivemind_worker.pool.local.stops import Stops
 from hivemind_worker.pool.local.task_log import TaskLog
 from hivemind_worker.pool.local.tokens import Tokens, signing_key
+from hivemind_worker.pool.local.turns import Turns
 from hivemind_worker.pool.local.users import Users
 from hivemind_worker.pool.local.watch import Watch
 from hivemind_worker.pool.local.workers import Workers

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from weakref import WeakValueDictionary
 
 import grpc
 
@@ -20,22 +18,12 @@ from hivemind_worker.pool.local.identity import Identity
 from hivemind_worker.pool.local.limits import TASKS_LISTED, TEXT_BYTES, bad_amounts, bad_task_id, bad_text
 from hivemind_worker.pool.local.stops import Stops
 from hivemind_worker.pool.local.task_log import TaskLog
+from hivemind_worker.pool.local.turns import Turns
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 
 UNKNOWN = "No task of that id is known."
 NOT_YOURS = "This task belongs to another account."
 LOG_CUT_HEADER = "hivemind-log-cut-bytes"
-
-
-class Turns:
-    """One at a time for each key; nothing is kept for keys that nobody waits for."""
-
-    def __init__(self) -> None:
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    def of(self, key: str) -> asyncio.Lock:
-        """The lock of a key."""
-        return self._locks.setdefault(key, asyncio.Lock())
 
 
 class Requests:

@@ -17,8 +17,9 @@ from hivemind_worker.pool.local.dispatch import Dispatch
 from hivemind_worker.pool.local.door import Caller, Entrance
 from hivemind_worker.pool.local.identity import Identity
 from hivemind_worker.pool.local.pay import reward
-from hivemind_worker.pool.local.requests import UNKNOWN, Turns
+from hivemind_worker.pool.local.requests import UNKNOWN
 from hivemind_worker.pool.local.task_log import TaskLog
+from hivemind_worker.pool.local.turns import Turns
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 
 NOT_ASSIGNED = "This task is not assigned to a node of your account."

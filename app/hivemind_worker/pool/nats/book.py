@@ -615,6 +615,10 @@ class NatsPoolBook:
         found = self._open.get(key)
         return found[0] if found else None
 
+    def waits(self, key: TaskKey) -> bool:
+        """Whether a task waits for a worker, and none is being given it here."""
+        return self._open.waits(key)
+
     async def record(self, key: TaskKey) -> TaskRecord | None:
         """All that is known of a task."""
         kept = await self._engine.read(TASKS, task_subject(key))

@@ -46,7 +46,7 @@ from hivemind_worker.pool.nats.layout import (
 from hivemind_worker.pool.nats.patience import Patience
 from hivemind_worker.pool.nats.subjects import ASKED, HEARD, WorkerId, stop_subject, who_asks
 from hivemind_worker.pool.nats.unfinished import Unfinished
-from hivemind_worker.pool.nats.waiters import Waiters
+from hivemind_worker.pool.nats.waiters import NO_NEWS, News, Waiters
 
 log = logging.getLogger(__name__)
 PROCESSES = "pool"
@@ -130,7 +130,7 @@ class Desk:
 
     def _take_task(self, record: TaskRecord) -> None:
         if record.task.state is PoolTaskState.PENDING:
-            self._waiters.wake_one(full=asks_for_little(record.task))
+            self._waiters.wake_one(record.task.key, full=asks_for_little(record.task))
         elif record.task.state.has_ended:
             self._patience.forget(record.task.key)
             self._unfinished.forget(record.task.key)
@@ -230,20 +230,19 @@ class Desk:
             return {"problem": "the worker has not said what it lends", "retry": True}
         asked = _asked_for(message)
         until = self._monotonic() + asked.wait_s
-        news: int | None = 0
+        news: News | None = NO_NEWS
         while news is not None:
             try:
                 load = self._load(node)
                 record = await self._book.hand_out(
                     node, self._fits(node, load), self._clock(), asked.task_limit_s
                 )  # fmt: skip
-            except OSError:
-                self._waiters.pass_on(news)
-                raise
+            finally:
+                if self._book.waits(news.key):  # else the word of it would go through all who wait
+                    self._waiters.pass_on(news)
             if record is not None:
                 await self._hand_over(worker, message, record.task, until + LATE_S)
                 return None
-            self._waiters.pass_on(news)
             full = self._load(node).is_full(node)  # of now: its task may have ended meanwhile
             news = await self._waiters.wait(worker.name, until - self._monotonic(), full=full)
         return {}

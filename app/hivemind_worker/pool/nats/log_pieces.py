@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from hivemind_worker.model.pool_records import log_pieces
 from hivemind_worker.model.task import TaskKey
+from hivemind_worker.pool.local.turns import Turns
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import LOG_SLACK_BYTES, LOGS, PIECE_BYTES, log_subject
 
@@ -17,14 +18,15 @@ class LogPieces:
     """Appends to logs and reads them; any number of processes at once."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine, self._turns = engine, Turns()
         # Where each of the logs written to lately ended, and by which record.
         self._ends: OrderedDict[TaskKey, tuple[int, int]] = OrderedDict()
 
     async def append(self, key: TaskKey, text: bytes, keep_bytes: int) -> None:
         """Append UTF-8, keeping at least the last `keep_bytes` of the log."""
         for piece in log_pieces(text, PIECE_BYTES):
-            end = await self._append(key, piece)
+            async with self._turns.of(key):  # two at once would each refuse the other, and read
+                end = await self._append(key, piece)
             # Cutting reads the whole: it is done once each so many bytes.
             over = end > keep_bytes + LOG_SLACK_BYTES
             if over and end // LOG_SLACK_BYTES != (end - len(piece)) // LOG_SLACK_BYTES:

@@ -124,6 +124,11 @@ class OpenTasks:
         few = (self._known[key][0] for key in islice(keys, LOOKED_AT))
         return next((each for each in few if fits(each)), None)
 
+    def waits(self, key: TaskKey) -> bool:
+        """Whether a task waits, and is not picked."""
+        known = self._known.get(key)
+        return known is not None and key in self._waiting.get(known[0].task.demand, ())
+
     def put_back(self, key: TaskKey) -> None:
         """What was picked is not taken: it waits on, behind the others."""
         known = self._known.get(key)

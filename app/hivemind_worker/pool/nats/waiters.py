@@ -1,6 +1,6 @@
 """Requests of workers that wait for a task: one new task wakes one of them, not all thousand.
 
-Whoever is woken and has no use for the task passes the word on, each time to one who has waited since before.
+Whoever is woken passes the word on while the task still waits, each time to one who has waited since before.
 """
 
 from __future__ import annotations
@@ -8,6 +8,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
+
+from hivemind_worker.model.task import TaskKey
+
+
+class News(NamedTuple):
+    """That this task waits for a worker; of two pieces of news the later one has the higher number."""
+
+    number: int
+    key: TaskKey
+
+
+NO_NEWS = News(0, TaskKey(""))
 
 
 @dataclass(slots=True, eq=False)
@@ -18,7 +31,7 @@ class Waiter:
     since: int
     full: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    news: int = 0
+    news: News = NO_NEWS
 
 
 class Waiters:
@@ -30,7 +43,7 @@ class Waiters:
         self._by_name: dict[str, dict[Waiter, None]] = {}
         self._numbers = count(1)
 
-    async def wait(self, name: str, limit_s: float, *, full: bool = False) -> int | None:
+    async def wait(self, name: str, limit_s: float, *, full: bool = False) -> News | None:
         """The news that woke this request; None when there was none within the time.
 
         Of a worker that is `full` no word of a new task comes here, but for what asks for little: else each
@@ -52,25 +65,25 @@ class Waiters:
             self._leave(waiter)
         return waiter.news
 
-    def wake_one(self, *, full: bool = False) -> None:
-        """A task waits: somebody may have room for it; with `full` even who has none for others."""
+    def wake_one(self, key: TaskKey, *, full: bool = False) -> None:
+        """This task waits: somebody may have room for it; with `full` even who has none for others."""
         if full:
             self._waiting |= self._full
             self._full.clear()
-        self.pass_on(next(self._numbers))
+        self.pass_on(News(next(self._numbers), key))
 
     def wake(self, name: str) -> None:
         """This worker has room again."""
         for waiter in list(self._by_name.get(name, ())):
-            self._wake(waiter, 0)
+            self._wake(waiter, NO_NEWS)
 
-    def pass_on(self, news: int) -> None:
+    def pass_on(self, news: News) -> None:
         """Let the next one hear it, of those who have waited since before the news."""
         waiter = next(iter(self._waiting), None)
-        if waiter is not None and waiter.since < news:
+        if waiter is not None and waiter.since < news.number:
             self._wake(waiter, news)
 
-    def _wake(self, waiter: Waiter, news: int) -> None:
+    def _wake(self, waiter: Waiter, news: News) -> None:
         self._leave(waiter)
         waiter.news = news
         waiter.woken.set()
