@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import pytest
 
-from hivemind_worker.model.task import TaskId
+from hivemind_worker.model.fleet import Fleet, Told, WishKind
+from hivemind_worker.model.snapshot import LinkState
+from hivemind_worker.model.task import Problem, TaskId
 from hivemind_worker.pool.nats.authority import make_authority
-from tests.contract.local_pool import zipped
-from tests.nats.here import PoolOnEngine, pool_on_engine, server_here
+from hivemind_worker.pool.nats.book import NODE_KEPT_S
+from hivemind_worker.pool.nats.layout import ARCHIVES
+from tests.contract.local_pool import until, zipped
+from tests.nats.here import Here, PoolOnEngine, pool_on_engine, server_here
 from tests.nats.worker import AskingWorker, asking_worker
 
 MIB = 1 << 20
@@ -67,3 +75,64 @@ def test_a_pool_process_knows_from_its_credential_how_much_its_servers_keep(tmp_
     assert not hasattr(authority, "code"), authority
     assert authority.for_pool(3 * MIB).keep_bytes == 3 * MIB  # type: ignore[union-attr]
     assert authority.for_pool().keep_bytes is None  # type: ignore[union-attr]
+
+
+async def stuff(here: Here) -> list[int]:
+    """Fill the server to its last byte, whatever uploads leave; the sequences, for it to be emptied again."""
+    client = await here.connect(lambda: None)
+    assert not isinstance(client, Problem)
+    put: list[int] = []
+    try:
+        while True:
+            answer = await client.request(f"hivemind.archive.full.t.x.{len(put)}", b"x" * PIECE)
+            told = json.loads(answer.data)
+            if "error" in told:
+                return put
+            put.append(told["seq"])
+    finally:
+        await client.close()
+
+
+@pytest.mark.release
+async def test_on_a_server_without_a_byte_left_workers_stay_heard_and_each_refusal_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        server_here(tmp_path / "server", keep_bytes=KEEP_BYTES) as here,
+        pool_on_engine(tmp_path / "pool", here) as pool,
+        asking_worker(here.address, "anna", tmp_path) as worker,
+    ):
+        token = await pool.account("ada")
+        assert (await pool.upload(token, "runs")).success
+        await worker.got("runs")
+        stuffing = await stuff(here)
+        pool.clock.now += NODE_KEPT_S + 1  # its record would be written anew
+        heard = len(worker.views)
+        worker.client.wake()
+        wished, uploaded = await asyncio.gather(
+            worker.client.fleet.wish(WishKind.PAUSE, None),
+            _refused(pool, token),
+        )
+        assert isinstance(wished, Problem) and "the pool's store is full; try again later" in wished.about
+        assert uploaded == "The pool's disk is full; try again later."
+        await until(lambda: _heard_since(worker, heard), 20)
+        assert worker.client.view.link is LinkState.REGISTERED
+        assert pool.book.node("anna").heard_at_s == pool.clock.now, "though it is not written down"
+        machines = await worker.client.fleet.machines()
+        assert isinstance(machines, Fleet) and machines.machines[0].online
+        assert (await pool.task(token, "runs")).status == "RUNNING"
+        loud = [each for each in caplog.records if each.levelno >= logging.WARNING]
+        assert 1 <= len(loud) <= 2, "one a minute, however many fail"
+        for sequence in stuffing:
+            await pool.engine_pool.engine.delete(ARCHIVES, sequence)
+        assert await worker.client.fleet.wish(WishKind.PAUSE, None) == Told(now=("anna",), later=())
+
+
+async def _refused(pool: PoolOnEngine, token: str) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as told:
+        await pool.upload(token, "late")
+    return str(told.value.details())
+
+
+async def _heard_since(worker: AskingWorker, views: int) -> bool:
+    return any(each.link is LinkState.REGISTERED for each in worker.views[views:])

@@ -294,7 +294,7 @@ async def _add_user(args: argparse.Namespace, password: str) -> int:
     try:
         problem = await open_account(book, hashing, args.name, password, args.tokens)
     except OSError as error:
-        problem = Problem(code=FaultCode.DISK_FULL, about=str(error))
+        problem = Problem(code=FaultCode.DISK_FULL, about=error.strerror or str(error))
     finally:
         hashing.close()
         await book.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -45,7 +46,7 @@ class SqlitePoolBook:
         self._thread = NamedThread("pool-book")
         self._tables: PoolTables | None = None
         self._claim: sqlite3.Connection | None = None
-        self.counts, self.outage = PoolCounts(), Outage()
+        self.counts, self.outage = PoolCounts(), Outage(time.monotonic)
 
     async def open(self) -> Problem | None:
         """Open (or make) the book. BAD_JOURNAL: the old one was set aside and a new one is in use.

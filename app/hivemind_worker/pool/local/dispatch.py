@@ -100,7 +100,7 @@ class Dispatch:
         try:
             await self._round()
         except OSError as error:
-            level = self._book.outage.level(logging.WARNING)
+            level = self._book.outage.level(logging.WARNING, error)
             log.log(level, "tasks wait, the pool's disk failed: %s", error)
             return AFTER_TROUBLE_S
         return min(IDLE_LOOK_S, self._patience.next_s() or IDLE_LOOK_S)
@@ -184,7 +184,7 @@ class Dispatch:
         except FileNotFoundError:
             await self._lost_archive(task)
         except OSError as error:
-            log.log(self._book.outage.level(logging.WARNING), "an offer was given up: %s", error)
+            log.log(self._book.outage.level(logging.WARNING, error), "an offer was given up: %s", error)
         finally:
             del self._flights[task.key]
             self.wake()

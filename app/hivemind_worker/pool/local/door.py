@@ -102,7 +102,8 @@ class Door:
             return await self._entrance.method(*arguments, caller)
         except OSError as error:
             # The disk is full or gone: nothing was promised, the caller may try again.
-            log.log(self._outage.gave_up(logging.ERROR), "%s given up: %s", self._name, error)
+            level = self._outage.gave_up(logging.ERROR, error)
+            log.log(level, "%s given up: %s", self._name, error)
             words = "is full" if error.errno == errno.ENOSPC else "failed"
             return Rejection(
                 status=grpc.StatusCode.UNAVAILABLE, text=f"The pool's disk {words}; try again later."

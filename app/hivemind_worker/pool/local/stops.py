@@ -59,5 +59,5 @@ class Stops:
                 await self._book.told(task.key)
                 return True
         except OSError as error:
-            log.log(self._book.outage.level(logging.WARNING), "a stop order waits: %s", error)
+            log.log(self._book.outage.level(logging.WARNING, error), "a stop order waits: %s", error)
         return False

@@ -43,7 +43,7 @@ class Watch:
             try:
                 await self.look()
             except OSError as error:
-                level = self._book.outage.level(logging.WARNING)
+                level = self._book.outage.level(logging.WARNING, error)
                 log.log(level, "running tasks were not looked at, the pool's disk failed: %s", error)
 
     async def look(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -293,7 +294,12 @@ class NatsPoolBook:
         """
         kept = self._nodes_kept.get(node.node_id)
         if kept is None or _is_news(kept, node):
-            await self.put_node(node)
+            try:
+                await self.put_node(node)
+            except OSError as error:
+                if kept is None or error.errno != errno.ENOSPC:
+                    raise
+                self._nodes_kept[node.node_id] = node  # until it is tried again; the sign of life counts
         self._to_tell.add(node.node_id)
         self._heard_now(node)
 

@@ -155,7 +155,7 @@ class Desk:
         except (ValueError, KeyError, TypeError, LookupError) as error:
             answer = {"problem": f"unreadable: {error}", "retry": False}
         except OSError as error:
-            level = self._book.outage.gave_up(logging.WARNING)
+            level = self._book.outage.gave_up(logging.WARNING, error)
             log.log(level, "%s of %s given up: %s", verb, worker.name, error)
             words = "is full" if error.errno == errno.ENOSPC else "failed"
             answer = {"problem": f"the pool's store {words}; try again later", "retry": True}
@@ -389,7 +389,9 @@ class Desk:
                 await self._look_for_overdue()
             except (OSError, Error) as error:
                 log.log(
-                    self._book.outage.level(logging.WARNING), "running tasks were not looked at: %s", error
+                    self._book.outage.level(logging.WARNING, error),
+                    "running tasks were not looked at: %s",
+                    error,
                 )
 
     async def look(self) -> None:

@@ -65,7 +65,7 @@ class Engine:
         self._limits: set[asyncio.Timeout] = set()
         self._on_open: list[Callable[[Client], Awaitable[None]]] = []
         self._follows: list[Follow] = []
-        self._retired, self.outage = "", Outage()
+        self._retired, self.outage = "", Outage(time.monotonic)
 
     async def open(self) -> Problem | None:
         """Connect and make the streams that are not there yet; why not, otherwise."""
@@ -154,7 +154,7 @@ class Engine:
         return True
 
     def _tell_back(self) -> None:
-        if (over := self.outage.ends(time.monotonic())) is not None:
+        if (over := self.outage.ends()) is not None:
             said = "the pool's NATS server is back after %.1f s; %d requests were given up meanwhile"
             log.warning(said, *over)
 
@@ -337,7 +337,7 @@ class Engine:
                 await self._there.wait()
 
     def _end(self) -> None:
-        self.outage.begins(time.monotonic())
+        self.outage.begins()
         self._there.clear()
         self._ended.set()
         for limit in self._limits:
