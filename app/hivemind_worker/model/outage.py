@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Callable
 
+DEBUG = 10
+"""The level of that name of `logging`, which no value imports."""
 FULL_TOLD_S = 60.0
 """Of a store that is full one failure is told of in so long a time."""
 
@@ -42,10 +43,10 @@ class Outage:
     def level(self, usual: int, error: Exception) -> int:
         """Of a log line about what failed."""
         if self._since_s is not None:
-            return logging.DEBUG
+            return DEBUG
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             if self._steady() < self._full_again_s:
-                return logging.DEBUG
+                return DEBUG
             self._full_again_s = self._steady() + FULL_TOLD_S
         return usual
 
