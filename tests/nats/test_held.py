@@ -13,6 +13,7 @@ from hivemind_worker.model.task import TaskId, key_of
 from hivemind_worker.pool.nats.layout import HELD_S, MOST_TRIES, PAUSES_S, held_limit_s
 from tests.contract.local_pool import result_zip, until
 from tests.nats.here import Here, PoolOnEngine, pool_on_engine
+from tests.nats.stand import anything
 from tests.nats.test_pull_client import _NODE
 from tests.nats.worker import asking_worker
 
@@ -74,7 +75,7 @@ async def test_after_so_many_who_never_ended_it_the_task_is_failed_and_keeps_the
         for number in range(MOST_TRIES):
             node = replace(_NODE, node_id=f"n{number}")
             await pool.book.put_node(node)
-            assert await pool.book.hand_out(node, lambda _: True, pool.clock()) is not None
+            assert await pool.book.hand_out(node, anything, anything, pool.clock()) is not None
             await until(lambda number=number: _tries(pool, number + 1), 20)
         task = await pool.book.task(KEY)
         assert task is not None and task.state is PoolTaskState.FAILED
@@ -104,7 +105,7 @@ async def test_what_a_worker_promises_is_waited_for_with_its_pauses_and_no_longe
     token = await pool.account("ada")
     await pool.upload(token, "t")
     await pool.book.put_node(_NODE)
-    assert await pool.book.hand_out(_NODE, lambda _: True, pool.clock(), 60.0) is not None
+    assert await pool.book.hand_out(_NODE, anything, anything, pool.clock(), 60.0) is not None
     begun_s = await pool.engine_pool.engine.now_s()
     limit_s = 2 * 60.0 + PAUSES_S
     for passed_s, found in ((limit_s - 60, 0), (limit_s + 60, 1)):

@@ -76,6 +76,7 @@ class NatsPoolBook:
         self._me = secrets.token_hex(8)
         self._open = OpenTasks()
         self._names: dict[TaskKey, str] = {}
+        self._sent: dict[TaskKey, tuple[bytes, TaskRecord]] = {}  # is being written: as it is kept
         self._changed_s: dict[TaskKey, tuple[int, float]] = {}  # of what is open: sequence, server's time
         self._nodes: dict[str, PoolNode] = {}
         self._nodes_kept: dict[str, PoolNode] = {}
@@ -358,7 +359,12 @@ class NatsPoolBook:
         return await self._write(record, 0) is not None
 
     async def _write(self, record: TaskRecord, over: int) -> int | None:
-        revision = await self._engine.write(task_subject(record.task.key), record.to_json(), over=over)
+        key, content = record.task.key, record.to_json()
+        self._sent[key] = (content, record)
+        try:
+            revision = await self._engine.write(task_subject(key), content, over=over)
+        finally:
+            self._sent.pop(key, None)
         if revision is not None:
             self._note(record, revision)
         return revision
@@ -505,8 +511,9 @@ class NatsPoolBook:
     # tasks that workers ask for
 
     async def hand_out(
-        self, node: PoolNode, fits: Callable[[TaskRecord], bool], at_s: float, promised_s: float = 0.0
-    ) -> TaskRecord | None:
+        self, node: PoolNode, has_room: Callable[[Demand], bool], may: Callable[[TaskRecord], bool],
+        at_s: float, promised_s: float = 0.0,
+    ) -> TaskRecord | None:  # fmt: skip
         """Give the oldest waiting task that fits to a node that asks; None when there is none.
 
         `promised_s`: so long the node lets a task run (0: it does not say).
@@ -521,7 +528,7 @@ class NatsPoolBook:
 
         passed_over: list[TaskKey] = []
         try:
-            while (waiting := self._open.pick(fits)) is not None:
+            while (waiting := self._open.pick(has_room, may)) is not None:
                 key = waiting.task.key
                 passed_over.append(key)  # until it is taken: also when the server goes away meanwhile
                 if not (waiting.offered and await self._is_claimed(key)):
@@ -649,7 +656,9 @@ class NatsPoolBook:
     def _take_task(self, kept: Kept) -> None:
         key = TaskKey(kept.subject.rpartition(".")[2])
         if not self._open.knows(key, kept.revision):
-            self._note(task_record(kept.data), kept.revision)
+            sent = self._sent.get(key)  # what we write ourselves is told of before the write is answered
+            record = sent[1] if sent and sent[0] == kept.data else task_record(kept.data)
+            self._note(record, kept.revision)
         if self._open.get(key) is not None:
             self._changed_s[key] = (kept.revision, kept.at_s)
         else:

@@ -14,6 +14,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nats.aio.client import NO_RESPONDERS_STATUS, Client
@@ -233,10 +234,10 @@ class Desk:
         news: News | None = NO_NEWS
         while news is not None:
             try:
-                load = self._load(node)
+                has_room = partial(self._load(node).has_room, node)
                 record = await self._book.hand_out(
-                    node, self._fits(node, load), self._clock(), asked.task_limit_s
-                )  # fmt: skip
+                    node, has_room, partial(self._may, node.node_id), self._clock(), asked.task_limit_s
+                )
             finally:
                 if self._book.waits(news.key):  # else the word of it would go through all who wait
                     self._waiters.pass_on(news)
@@ -273,12 +274,8 @@ class Desk:
     def _load(self, node: PoolNode) -> Load:
         return load_of(each.task for each in self._book.held_by(node.node_id) if _is_running(each.task))
 
-    def _fits(self, node: PoolNode, load: Load) -> Callable[[TaskRecord], bool]:
-        def fits(record: TaskRecord) -> bool:
-            may = node.node_id not in record.refused and self._patience.is_over(record.task.key, node.node_id)
-            return may and load.has_room(node, record.task.demand)
-
-        return fits
+    def _may(self, name: str, record: TaskRecord) -> bool:
+        return name not in record.refused and self._patience.is_over(record.task.key, name)
 
     async def _held(self, name: str, key: TaskKey) -> TaskRecord | str:
         found = self._book.known(key)

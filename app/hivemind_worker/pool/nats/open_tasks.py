@@ -108,21 +108,24 @@ class OpenTasks:
         )
         return list(islice(merge(*found, key=_age), most))
 
-    def pick(self, fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
+    def pick(
+        self, has_room: Callable[[Demand], bool], may: Callable[[TaskRecord], bool]
+    ) -> TaskRecord | None:
         """A waiting task that fits, of each demand the one that waits longest here; it is picked once.
 
         Costs by the number of different demands, not of tasks.
         """
-        found = (self._first(keys, fits) for keys in self._waiting.values())
+        fitting = (keys for demand, keys in self._waiting.items() if keys and has_room(demand))
+        found = (self._first(keys, may) for keys in fitting)
         chosen = min((each for each in found if each is not None), key=_age, default=None)
         if chosen is not None:
             self._waiting[chosen.task.demand].pop(chosen.task.key)
         return chosen
 
-    def _first(self, keys: dict[TaskKey, None], fits: Callable[[TaskRecord], bool]) -> TaskRecord | None:
-        """The first that fits, of the first few: tasks of one demand differ only by who has refused them."""
+    def _first(self, keys: dict[TaskKey, None], may: Callable[[TaskRecord], bool]) -> TaskRecord | None:
+        """The first that may, of the first few: tasks of one demand differ only by who has refused them."""
         few = (self._known[key][0] for key in islice(keys, LOOKED_AT))
-        return next((each for each in few if fits(each)), None)
+        return next((each for each in few if may(each)), None)
 
     def waits(self, key: TaskKey) -> bool:
         """Whether a task waits, and is not picked."""
