@@ -557,12 +557,11 @@ class NatsPoolBook:
             task = record.task
             if task.state is not PoolTaskState.RUNNING or task.node_id != node_id:
                 return None
-            given_back = () if lost else (node_id,)
             after = replace(
                 record, lost=record.lost + (lost and not refused),
                 back=record.back + (not lost and not refused),
                 refused=(*record.refused, node_id) if refused else record.refused,
-                offered=tuple(each for each in record.offered if each not in given_back),
+                offered=record.offered if lost else _less_one(record.offered, node_id),
             )  # fmt: skip
             if after.lost + len(after.refused) < MOST_TRIES and after.back < MOST_BACK:
                 return _with(after, state=PoolTaskState.PENDING, node_id="", started_at_s=None)
@@ -675,6 +674,12 @@ class NatsPoolBook:
 def _is_news(kept: PoolNode, node: PoolNode) -> bool:
     is_old = not 0.0 <= node.heard_at_s - kept.heard_at_s < NODE_KEPT_S
     return is_old or replace(node, heard_at_s=kept.heard_at_s) != kept
+
+
+def _less_one(offered: tuple[str, ...], node_id: str) -> tuple[str, ...]:
+    """Without the last time that it was offered to this node: it may have it still from a time before."""
+    at = len(offered) - 1 - offered[::-1].index(node_id) if node_id in offered else len(offered)
+    return (*offered[:at], *offered[at + 1 :])
 
 
 def _with(record: TaskRecord, **changes: object) -> TaskRecord:

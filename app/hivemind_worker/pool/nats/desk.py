@@ -230,6 +230,7 @@ class Desk:
         if node is None:
             return {"problem": "the worker has not said what it lends", "retry": True}
         asked = _asked_for(message)
+        hears_until = asyncio.get_running_loop().time() + asked.wait_s + LATE_S
         until = self._monotonic() + asked.wait_s
         news: News | None = NO_NEWS
         while news is not None:
@@ -242,15 +243,15 @@ class Desk:
                 if self._book.waits(news.key):  # else the word of it would go through all who wait
                     self._waiters.pass_on(news)
             if record is not None:
-                await self._hand_over(worker, message, record.task, until + LATE_S)
+                await self._hand_over(worker, message, record.task, hears_until)
                 return None
             full = self._load(node).is_full(node)  # of now: its task may have ended meanwhile
             news = await self._waiters.wait(worker.name, until - self._monotonic(), full=full)
         return {}
 
-    async def _hand_over(self, worker: WorkerId, message: Msg, task: PoolTask, until: float) -> None:
+    async def _hand_over(self, worker: WorkerId, message: Msg, task: PoolTask, hears_until: float) -> None:
         await self._log.system(task.key, f"Running on {worker.name}.")
-        if self._monotonic() > until:
+        if asyncio.get_running_loop().time() > hears_until:
             await self._take_up(worker.name, task.key)
         else:
             order = json.dumps({"task": _order(task)}).encode()
