@@ -83,6 +83,6 @@ async def test_who_may_have_the_task_from_a_time_before_may_still_send_its_resul
         heard_at_s=0.0, **{name: value for name, value in LENDS.items() if name != "region"},
     )  # fmt: skip
     for is_lost in (True, False):
-        assert await pool.book.hand_out(node, lambda _: True, 0.0) is not None
+        assert await pool.book.hand_out(node, lambda _: True, lambda _: True, 0.0) is not None
         back = await pool.book.take_back(key, "anna", "for the test", 0.0, lost=is_lost, refused=False)
         assert back is not None and back.offered == ("anna",)
