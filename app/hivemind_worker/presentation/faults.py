@@ -29,6 +29,7 @@ PARTICULARS = (
     mark("it is not ready"),
     mark("what it held of this task"),
     mark("Docker is chosen and switched off"),
+    mark("this takes a minute at most"),
 )
 """Particulars that are sentences of ours, by which a problem is told; others are names and numbers."""
 
