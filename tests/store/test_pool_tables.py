@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hivemind_worker.model.pool_records import Demand, PoolTask, PoolTaskState
+from hivemind_worker.model.pool_records import Demand, PoolTask, PoolTaskState, Queue
 from hivemind_worker.model.task import TaskId, key_of
 from hivemind_worker.store.pool_tables import PoolTables
 
@@ -55,6 +55,15 @@ def test_what_is_asked_for_is_told_once_and_only_while_a_task_of_it_waits(tables
     tables.begin(large.key, "wim", 1e9)
     tables.end(strange.key, PoolTaskState.STOPPED, "", 1e9)
     assert tables.demands() == (SMALL,) and tables.waiting({LARGE, odd}, 9, set()) == ()
+
+
+def test_waiting_tasks_are_counted_by_what_they_ask_for_with_the_first_of_each(tables: PoolTables) -> None:
+    for number, demand in enumerate((SMALL, LARGE, SMALL)):
+        put(tables, f"t{number}", demand, 50.0 - number)
+    tables.begin(put(tables, "runs", SMALL, 1.0).key, "wim", 1e9)
+    assert set(tables.queues()) == {
+        Queue(demand=SMALL, count=2, oldest_at_s=48.0), Queue(demand=LARGE, count=1, oldest_at_s=49.0),
+    }  # fmt: skip
 
 
 def test_nodes_that_may_hold_a_waiting_task_are_found_and_those_of_others_are_not(tables: PoolTables) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hivemind_worker.model.pool_records import Moved, PoolResult, PoolTask, PoolTaskState
+from hivemind_worker.model.pool_records import Demand, Moved, PoolResult, PoolTask, PoolTaskState
 
 CORE_STEPS, GIB_STEPS = (1, 2, 4, 8, 16, 32), (1, 2, 4, 8, 16, 32, 64)
 MORE = "more"
@@ -90,10 +90,10 @@ class PoolFigures:
     cpu_s: float
 
 
-def class_of(task: PoolTask) -> Class:
-    """The class of a task's demand."""
-    cores = _step(-(-task.cpu_score // 100), CORE_STEPS)
-    return cores, _step(task.memory_gb, GIB_STEPS), "yes" if task.gpu_score or task.gpu_memory_gb else "no"
+def class_of(demand: Demand) -> Class:
+    """The class of a demand."""
+    cores, gpu = _step(-(-demand.cpu_score // 100), CORE_STEPS), demand.gpu_score or demand.gpu_memory_gb
+    return cores, _step(demand.memory_gb, GIB_STEPS), "yes" if gpu else "no"
 
 
 def _step(amount: int, steps: tuple[int, ...]) -> str:

@@ -88,6 +88,15 @@ class Demand(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """How many tasks of one demand wait, and since when the first of them does (UTC epoch seconds)."""
+
+    demand: Demand
+    count: int
+    oldest_at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolTask:
     """One uploaded task. Times are UTC epoch seconds; demands in the protocol's units."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hivemind_worker import __version__
-from hivemind_worker.model.pool_figures import PoolFigures, StreamFigures, class_of
+from hivemind_worker.model.pool_figures import Class, PoolFigures, StreamFigures, class_of
 from hivemind_worker.model.pool_records import PoolNode, PoolTaskState
 from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.limits import HEARD_LIMIT_S
@@ -70,15 +70,16 @@ class Watcher:
             return self._nothing()
 
     async def _asked(self) -> PoolFigures:
-        pending = await self._book.tasks_in(PoolTaskState.PENDING)
+        queues = await self._book.queues()
         running = await self._book.tasks_in(PoolTaskState.RUNNING)
         accounts = await self._book.accounts()
         held_bytes, limit_bytes = await self._store.room()
-        now_s = self._clock()
+        now_s, waiting = self._clock(), Counter[Class]()
+        for queue in queues:
+            waiting[class_of(queue.demand)] += queue.count
         return replace(
-            self._nothing(), store_up=True, pending=len(pending), running=len(running),
-            waiting=Counter(class_of(task) for task in pending),
-            oldest_wait_s=max((now_s - task.uploaded_at_s for task in pending), default=0.0),
+            self._nothing(), store_up=True, pending=waiting.total(), running=len(running), waiting=waiting,
+            oldest_wait_s=max((now_s - queue.oldest_at_s for queue in queues), default=0.0),
             workers=Counter(self._place(node, now_s) for node in await self._book.nodes()),
             archives_bytes=await self._store.archives_bytes(), accounts=len(accounts),
             credits=sum(each.balance for each in accounts), streams=await self._store.streams(),

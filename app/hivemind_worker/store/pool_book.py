@@ -25,6 +25,7 @@ from hivemind_worker.model.pool_records import (
     PoolResult,
     PoolTask,
     PoolTaskState,
+    Queue,
 )
 from hivemind_worker.model.task import Problem, TaskKey
 from hivemind_worker.nursery import NamedThread
@@ -184,6 +185,10 @@ class SqlitePoolBook:
     ) -> tuple[PoolTask, ...]:
         """Of the tasks that ask for this the `most` that have waited longest, oldest first."""
         return await self._call(PoolTables.waiting, demands, most, besides)
+
+    async def queues(self) -> tuple[Queue, ...]:
+        """The waiting tasks, counted by what they ask for."""
+        return await self._call(PoolTables.queues)
 
     async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         """The owner's latest tasks, newest first."""

@@ -24,6 +24,7 @@ from hivemind_worker.model.pool_records import (
     PoolResult,
     PoolTask,
     PoolTaskState,
+    Queue,
     log_pieces,
 )
 from hivemind_worker.model.task import TaskId, TaskKey
@@ -242,6 +243,10 @@ class PoolTables:
         oldest_first = merge(*(self._base.execute(sql, (_text(demand),)) for demand in demands))
         rows = (row for _, _, *row in oldest_first if row[0] not in besides)
         return tuple(map(_task, islice(rows, most)))
+
+    def queues(self) -> tuple[Queue, ...]:
+        rows = self._all(f"SELECT {DEMAND}, count(*), min(uploaded_at_s) {WAITING} GROUP BY {DEMAND}")
+        return tuple(Queue(demand=_demand(text), count=count, oldest_at_s=at_s) for text, count, at_s in rows)
 
     def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         return self._tasks("WHERE owner = ? ORDER BY uploaded_at_s DESC, rowid DESC LIMIT ?", owner, limit)

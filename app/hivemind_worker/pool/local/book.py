@@ -21,6 +21,7 @@ from hivemind_worker.model.pool_records import (
     PoolResult,
     PoolTask,
     PoolTaskState,
+    Queue,
 )
 from hivemind_worker.model.task import TaskKey
 
@@ -89,6 +90,10 @@ class PoolBook(Protocol):
 
         Costs by the number of demands, `most` and `besides`, not by how many tasks wait.
         """
+        ...
+
+    async def queues(self) -> tuple[Queue, ...]:
+        """The waiting tasks, counted by what they ask for; looks at each of them."""
         ...
 
     async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:

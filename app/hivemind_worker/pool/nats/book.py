@@ -24,6 +24,7 @@ from hivemind_worker.model.pool_records import (
     PoolResult,
     PoolTask,
     PoolTaskState,
+    Queue,
 )
 from hivemind_worker.model.task import Problem, TaskKey
 from hivemind_worker.pool.nats.engine import Engine, why_not
@@ -405,6 +406,10 @@ class NatsPoolBook:
     ) -> tuple[PoolTask, ...]:
         """Of the tasks that ask for this the `most` that have waited longest, oldest first."""
         return tuple(each.task for each in self._open.waiting(demands, most, besides))
+
+    async def queues(self) -> tuple[Queue, ...]:
+        """The waiting tasks, counted by what they ask for."""
+        return tuple(self._open.queues())
 
     async def tasks_of(self, owner: str, limit: int) -> tuple[PoolTask, ...]:
         """The owner's latest tasks, newest first."""

@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import islice
 from typing import TypeVar
 
-from hivemind_worker.model.pool_records import Demand, PoolTask, PoolTaskState
+from hivemind_worker.model.pool_records import Demand, PoolTask, PoolTaskState, Queue
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.pool.nats.layout import TaskRecord
 
@@ -97,6 +97,17 @@ class OpenTasks:
     def demands(self) -> list[Demand]:
         """What waiting tasks ask for."""
         return [demand for demand, keys in self._waiting.items() if keys]
+
+    def queues(self) -> list[Queue]:
+        """The same with how many there are and since when."""
+        return [
+            Queue(
+                demand=demand, count=len(keys),
+                oldest_at_s=min(self._known[key][0].task.uploaded_at_s for key in keys),
+            )
+            for demand, keys in self._waiting.items()
+            if keys
+        ]  # fmt: skip
 
     def waiting(
         self, demands: Collection[Demand], most: int, besides: Collection[TaskKey]
