@@ -513,6 +513,8 @@ async def test_figures_come_every_second_only_while_somebody_looks(
     played = await yard.start(yard.order({"main.py": WORKS}, cpu_cores=0.5))
     await played.hears(b"on\n")
     await asyncio.sleep(3)
+    for _ in range(10):  # what is asked for a curve does not have it measured more often
+        assert 60 * MIB < (yard.runtime.memory_bytes(played.order.key, 1) or 0) < 256 * MIB
     assert len(calls) <= 2
     for _ in range(40):
         figures = yard.runtime.figures(played.order.key, 1)

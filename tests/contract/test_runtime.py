@@ -243,6 +243,7 @@ async def unheard(chunk: bytes, _mark: bytes = b"", /) -> None:
 
 async def test_nobody_is_told_what_something_uses_that_does_not_run(stage: Stage) -> None:
     assert stage.runtime.figures(TaskKey("0" * 32), 1) is None
+    assert stage.runtime.memory_bytes(TaskKey("0" * 32), 1) is None
 
 
 async def test_close_ends_every_run(stage: Stage) -> None:

@@ -438,9 +438,11 @@ async def test_what_a_guest_uses_is_measured_while_it_runs_and_nothing_of_it_aft
             await asyncio.sleep(0.1)
     assert found.cores < 1.5
     assert found.memory_bytes > 10 * MIB
+    assert (stage.runtime.memory_bytes(played.order.key, 1) or 0) > 10 * MIB
     assert found.memory_limit_bytes == played.order.memory_bytes
     if sys.platform == "linux":
         assert found.write_bytes is not None and found.read_bytes is not None
     await stage.runtime.stop(played.order.key, 1)
     await played.outcome()
     assert stage.runtime.figures(played.order.key, 1) is None
+    assert stage.runtime.memory_bytes(played.order.key, 1) is None

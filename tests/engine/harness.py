@@ -100,6 +100,10 @@ class ScriptedRuntime:
         """Nothing to measure."""
         return None
 
+    def memory_bytes(self, key: TaskKey, attempt: int) -> int | None:
+        """Nothing to measure."""
+        return None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         self.calls.append(("forget", key))
 

@@ -43,7 +43,7 @@ from hivemind_worker.model.settings import Settings, apply, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState, PoolView, RuntimeView, Snapshot
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskId, TaskKey, TaskState, key_of
 from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnState, VpnView
-from hivemind_worker.model.work import RunFigures
+from hivemind_worker.model.work import RunFigures, UsePoint
 from hivemind_worker.model.worked import Metering, Work, WorkHistory
 from hivemind_worker.model.yields import YieldTimes
 from hivemind_worker.presentation.support import Private
@@ -431,6 +431,7 @@ class FakeNode:
         self._picture = make_snapshot()
         self.ended: list[Task] = []
         self.lines: list[StoryLine] = []
+        self.use_points: dict[TaskKey, tuple[UsePoint, ...]] = {}
         self.uses: dict[TaskKey, RunFigures] = {}
         self.receipts: dict[TaskKey, Mapping[str, object]] = {}
         self.seals: dict[TaskKey, Seal] = {}
@@ -585,6 +586,9 @@ class FakeNode:
 
     def task_figures(self, task: Task) -> RunFigures | None:
         return self.uses.get(task.key)
+
+    async def task_use(self, task: Task) -> tuple[UsePoint, ...]:
+        return self.use_points.get(task.key, ())
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         return tuple(line for line in self.lines if line.key == key)

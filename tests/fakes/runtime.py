@@ -223,6 +223,10 @@ class FakeRuntime:
         """Nothing to measure."""
         return None
 
+    def memory_bytes(self, key: TaskKey, attempt: int) -> int | None:
+        """Nothing to measure."""
+        return None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """Nothing is left."""
 

@@ -16,6 +16,7 @@ from hivemind_worker.model.pools import Balance
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, Mode, NodeState
 from hivemind_worker.model.task import Delivery, Phase, Problem, Task, TaskState, Usage
+from hivemind_worker.model.work import UsePoint
 from hivemind_worker.model.worked import EnergySource, Metering, Place, Work
 from tests.fakes.node import FakeNode, make_receipt, make_snapshot, make_task
 
@@ -68,6 +69,7 @@ def working(node: FakeNode, now_s: float) -> None:
     node.ended = [_ended(number, now_s) for number in range(60)]
     node.receipts = {task.key: make_receipt(task) for task in node.ended}
     past_work(node, now_s)
+    node.use_points = {tasks[0].key: _use(now_s - 2811, 2811), node.ended[3].key: _use(now_s - 5653, 883)}
     node.points = {
         Step.SECOND: [_point(now_s - 3600 + s, s) for s in range(0, 3600, 5)],
         Step.MINUTE: [_point(now_s - 86400 + 60 * s, 7 * s) for s in range(1440)],
@@ -99,6 +101,17 @@ def working(node: FakeNode, now_s: float) -> None:
         ("RunStarted", 2811),
     ):
         node.lines.append(StoryLine(key=first.key, at_s=now_s - ago, what=what, text=""))
+
+
+def _use(begin_s: float, length_s: int) -> tuple[UsePoint, ...]:
+    """An even curve, paused for a while in its second half."""
+    return tuple(
+        UsePoint(
+            at_s=begin_s + n * length_s / 200, cores=0.0 if 108 < n < 122 else 0.78 + 0.05 * math.sin(n / 3),
+            memory_bytes=int((1.2 + 0.2 * n / 200) * (1 << 30)), paused=108 < n < 122,
+        )
+        for n in range(1, 201)
+    )  # fmt: skip
 
 
 _LOG = [

@@ -34,7 +34,7 @@ from hivemind_worker.model.settings import Settings
 from hivemind_worker.model.snapshot import Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState
 from hivemind_worker.model.vpn import Exposure, Review, RungResult, VpnView
-from hivemind_worker.model.work import RunFigures
+from hivemind_worker.model.work import RunFigures, UsePoint
 from hivemind_worker.model.worked import WorkHistory
 from hivemind_worker.model.yields import YieldTimes
 
@@ -374,6 +374,10 @@ class NodeFace(Protocol):
 
     def task_figures(self, task: Task) -> RunFigures | None:
         """What a running task uses now, where that is measured; asking keeps it measured each second."""
+        ...
+
+    async def task_use(self, task: Task) -> tuple[UsePoint, ...]:
+        """What a task has used over its time, oldest first; nothing of one that was too short for it."""
         ...
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:

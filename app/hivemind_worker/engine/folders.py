@@ -30,5 +30,8 @@ class Folders:
     def bookmark(self, key: TaskKey) -> Path:
         return self.task(key) / "output.mark"
 
+    def use(self, key: TaskKey) -> Path:
+        return self.task(key) / "use.json"
+
     def result(self, key: TaskKey) -> Path:
         return self.places.results / f"{key}.zip"

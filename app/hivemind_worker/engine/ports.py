@@ -104,6 +104,10 @@ class Runtime(Protocol):
         """Processor seconds of a run until it was last looked at; None when it is not known here."""
         ...
 
+    def memory_bytes(self, key: TaskKey, attempt: int) -> int | None:
+        """Memory of a run when it was last looked at, which asking does not hasten; None when not known."""
+        ...
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """The end of this run is written down: what a later life would need to learn of it may go."""
         ...

@@ -87,6 +87,17 @@ class PullProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsePoint:
+    """What a run used until a moment, since the one before: mean cores, the most memory in bytes. None: not
+    known."""
+
+    at_s: float  # UTC epoch seconds
+    cores: float | None
+    memory_bytes: int | None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFigures:
     """What a run uses now: cores of processor, memory and disk; bytes moved since its start.
 

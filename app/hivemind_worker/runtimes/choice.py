@@ -132,6 +132,11 @@ class ChosenRuntime:
         runtime = self._runs.get((key, attempt))
         return runtime.used_cpu_s(key, attempt) if runtime is not None else None
 
+    def memory_bytes(self, key: TaskKey, attempt: int) -> int | None:
+        """Memory of a run when it was last looked at."""
+        runtime = self._runs.get((key, attempt))
+        return runtime.memory_bytes(key, attempt) if runtime is not None else None
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """The end of this run is written down."""
         for runtime in (self._wasm, self._docker):

@@ -59,3 +59,22 @@ def open_result(path: Path) -> tuple[BinaryIO, int] | None:
     except OSError:
         return None
     return file, os.fstat(file.fileno()).st_size
+
+
+class WholeLines:
+    """Bytes of a log of known size, piece by piece, as text that ends with a line: what is cut waits for the
+    next piece, unless a line is longer than that."""
+
+    def __init__(self, size: int) -> None:
+        self._left, self._held = size, ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def add(self, piece: bytes) -> str:
+        """The lines that are whole with this piece; with the last one all that is left."""
+        self._left -= len(piece)
+        text = self._held + self._decoder.decode(piece, self._left <= 0)
+        end = text.rfind("\n") + 1
+        if self._left <= 0 or not end:
+            end = len(text)
+        self._held = text[end:]
+        return text[:end]

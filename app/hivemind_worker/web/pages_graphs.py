@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,13 @@ from hivemind_worker.model.machine import Sample
 from hivemind_worker.model.metrics import Point, point_values
 from hivemind_worker.model.resources import CPU_SCORE_PER_CORE
 from hivemind_worker.model.snapshot import Snapshot
+from hivemind_worker.model.task import Task
+from hivemind_worker.model.work import UsePoint
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.drawing import Drawing, drawing
 from hivemind_worker.presentation.graphs import Graph, Limit, Slices, graph, latest, sliced, table_head
 from hivemind_worker.presentation.ranges import RANGES, Range
+from hivemind_worker.presentation.task_curve import curve_words, task_curves
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
@@ -62,6 +66,17 @@ async def shown_graphs(node: NodeFace, sample: Sample, span: Range, kinds: tuple
     there = [kind for kind in kinds if kind not in NEEDS or getattr(sample, NEEDS[kind]) is not None]
     cut = sliced(points, span, snapshot.at_s)
     return [_shown(kind, cut, snapshot, sample) for kind in there]
+
+
+def shown_use(task: Task, points: Sequence[UsePoint]) -> list[Shown]:
+    """What a task has used over its time; nothing where that is not known."""
+    return [
+        Shown(
+            graph=made, drawing=drawing(made), parts=(), head=table_head(made),
+            whole=Figure(name="", text=curve_words(made, ended=task.state.has_ended), key=""),
+        )
+        for made in task_curves(task, points)
+    ]  # fmt: skip
 
 
 def _shown(kind: str, cut: Slices, snapshot: Snapshot, sample: Sample) -> Shown:

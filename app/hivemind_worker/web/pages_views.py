@@ -28,7 +28,7 @@ from hivemind_worker.presentation.story import story_report
 from hivemind_worker.presentation.task_details import permissions
 from hivemind_worker.presentation.task_gauges import gauges
 from hivemind_worker.web.files import LogPiece, read_log
-from hivemind_worker.web.pages_graphs import DASHBOARD, MONITOR, shown_graphs
+from hivemind_worker.web.pages_graphs import DASHBOARD, MONITOR, shown_graphs, shown_use
 
 if TYPE_CHECKING:
     from hivemind_worker.engine.face import NodeFace
@@ -131,6 +131,7 @@ class Views:
             "gauges": ()
             if ended
             else gauges(task, self._node.task_figures(task), self._node.settings, now_s),
+            "use": shown_use(task, await self._node.task_use(task)),
             "permissions": permissions(task, self._node.settings),
             "headline": page_tasks.task_headline(task, now_s),
             "runtime_text": where,
@@ -311,11 +312,15 @@ def _result_words(task: Task, *, there: bool) -> str:
         return _("It is being packed.")
     if not there:
         return _("It is no longer kept on this computer.")
-    return {
+    where = {
         Delivery.OWED: _("Packed; it waits for the pool, and is kept safely until then."),
         Delivery.DELIVERED: _("The pool has it. A copy is kept here for a while."),
         Delivery.KEPT: _("The pool did not take it; it is kept here."),
     }[task.delivery]
+    if task.state is TaskState.COMPLETED:
+        return where
+    what = _("In it is what its program had written until it ended, and its log.")
+    return f"{what} {where}"
 
 
 def _older(state: TaskState | None, following: Place | None) -> str:

@@ -14,13 +14,15 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.metrics import Place
 from hivemind_worker.model.task import Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
+from hivemind_worker.presentation.catalogue import _
+from hivemind_worker.presentation.plain_text import shown_log
 from hivemind_worker.presentation.rows import uses_now, v1_task
 from hivemind_worker.presentation.story import story_report
 from hivemind_worker.web.actions import done_report
 from hivemind_worker.web.answers import HEADERS, Refusal, answer, refusal, refuse
 from hivemind_worker.web.asked import object_of, task_id_of
 from hivemind_worker.web.document import Choice, Doc, Text, Whole, good
-from hivemind_worker.web.files import PIECE_BYTES, file_bytes, open_result, read_log
+from hivemind_worker.web.files import PIECE_BYTES, WholeLines, file_bytes, open_result, read_log
 from hivemind_worker.web.routes import Access, Route
 from hivemind_worker.web.schemas import DONE, LOG_PIECE, NOTHING, RECEIPT, STORY, TASKS, ref
 from hivemind_worker.web.wishes import find_task, pause, stop
@@ -41,6 +43,7 @@ OFFSET = Whole("offset", "First byte of the piece.", 0, 0, 1 << 60)
 PIECE = Whole("limit", "Bytes of the piece at most.", PIECE_BYTES, 64, 1 << 20)
 TAIL = Whole("tail", "Instead of `offset`: begin so many bytes before the end.", None, 1, 1 << 20)
 BINARY = {"type": "string", "format": "binary"}
+TEXT = {"type": "string"}
 GONE = (HTTPStatus.NOT_FOUND,)
 Answering = Callable[[web.Request, Task], Awaitable[web.StreamResponse]]
 
@@ -68,6 +71,10 @@ class TaskRoutes:
             Route(method="GET", path=TASK + "/logs", handler=self._of_task(self.logs), doc=Doc(
                 summary="A piece of what a task has printed", tag="tasks", query=(OFFSET, PIECE, TAIL),
                 problems=GONE, answers=good("The piece.", LOG_PIECE))),
+            Route(
+                method="GET", path=TASK + "/output", handler=self._of_task(self.output), stream=True,
+                doc=Doc(summary="All that a task has printed, as a text to save", tag="tasks", problems=GONE,
+                        answers=good("The text.", TEXT, "text/plain"))),
             Route(
                 method="GET", path=TASK + "/result", handler=self._of_task(self.result), stream=True,
                 doc=Doc(summary="The packed result", tag="tasks", problems=GONE,
@@ -172,22 +179,42 @@ class TaskRoutes:
         if opened is None:
             return refuse(request.path, refusal(HTTPStatus.NOT_FOUND, "", FaultCode.NO_RESULT))
         file, size = opened
+        response = _attachment(f"result-{task.key[:8]}.zip", "application/zip")
+        response.content_length = size
         try:
-            return await self._stream(request, file, size, f"result-{task.key[:8]}.zip")
+            return await self._stream(request, response, file, size, bytes)
         finally:
             await self._files.call(file.close)
 
-    async def _stream(self, request: web.Request, file: BinaryIO, size: int, name: str) -> web.StreamResponse:
-        headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-        response = web.StreamResponse(headers=headers)
-        response.content_type = "application/zip"
-        response.content_length = size
+    async def output(self, request: web.Request, task: Task) -> web.StreamResponse:
+        """What it has printed until now, as pages show it: without orders to a terminal."""
+        opened = await self._files.call(open_result, self._node.output_log(task.key))
+        if opened is None:
+            return refuse(
+                request.path, refusal(HTTPStatus.NOT_FOUND, _("No output of this task is kept here."))
+            )
+        file, size = opened
+        response = _attachment(f"log-{task.key[:8]}.txt", "text/plain")
+        response.charset = "utf-8"
+        lines = WholeLines(size)
+        try:
+            return await self._stream(
+                request, response, file, size, lambda piece: shown_log(lines.add(piece)).encode()
+            )
+        finally:
+            await self._files.call(file.close)
+
+    async def _stream(
+        self, request: web.Request, response: web.StreamResponse, file: BinaryIO, size: int,
+        shown: Callable[[bytes], bytes],
+    ) -> web.StreamResponse:  # fmt: skip
+        """The first `size` bytes, each piece as it is `shown`."""
         await response.prepare(request)
         left = size
         while left and (piece := await self._files.call(file.read, min(left, PIECE_BYTES))):
             left -= len(piece)
             async with asyncio.timeout(WRITE_LIMIT_S):
-                await response.write(piece)
+                await response.write(shown(piece))
         return response
 
     async def receipt(self, request: web.Request, task: Task) -> web.Response:
@@ -221,6 +248,14 @@ class TaskRoutes:
         if isinstance(done, Refusal):
             return refuse(request.path, done)
         return answer(done_report(self._node.snapshot(), done))
+
+
+def _attachment(name: str, kind: str) -> web.StreamResponse:
+    """Something to save. The name is of our own letters: a task's id is anybody's text."""
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    response = web.StreamResponse(headers=headers)
+    response.content_type = kind
+    return response
 
 
 def _cursor(place: Place) -> str:

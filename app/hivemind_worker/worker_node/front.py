@@ -21,7 +21,7 @@ from hivemind_worker.model.receipts import KeptReceipt
 from hivemind_worker.model.settings import Settings, with_live_changes
 from hivemind_worker.model.snapshot import LinkState, PoolView, Snapshot
 from hivemind_worker.model.task import Problem, Task, TaskId, TaskKey, TaskState, key_of
-from hivemind_worker.model.work import RunFigures
+from hivemind_worker.model.work import RunFigures, UsePoint
 from hivemind_worker.model.worked import WorkHistory
 from hivemind_worker.places import resources
 from hivemind_worker.pool.address import parse_address
@@ -31,6 +31,7 @@ from hivemind_worker.store.receipts import Receipts, kept_receipt
 from hivemind_worker.store.settings_file import change as change_settings_file
 from hivemind_worker.store.settings_file import load as load_settings_file
 from hivemind_worker.worker_node.care import Care
+from hivemind_worker.worker_node.curves import Curves
 from hivemind_worker.worker_node.doors import Doors, listening
 from hivemind_worker.worker_node.facts import Facts
 from hivemind_worker.worker_node.fleet import Fleet
@@ -57,6 +58,7 @@ class Front:
         self.sending = Sending(parts, self.pools, self.changed)
         self.care = Care(parts, self)
         self.work = WorkWatch(parts)
+        self.curves = Curves(parts)
         self.releases = ReleaseWatch(
             source=shipped_source(resources() / "release-list.json"),
             memory=parts.places.state / "versions.json", own=__version__,
@@ -103,6 +105,7 @@ class Front:
 
     def changed(self) -> None:
         """Tell all who watch that the picture may have changed."""
+        self.curves.wake()
         for changed in self._watchers:
             changed()
 
@@ -202,6 +205,9 @@ class Front:
         percent, memory_gb = self.facts.around.sample.gpu_use(first)
         memory_bytes = None if memory_gb is None else round(memory_gb * GIB)
         return replace(found, gpu_percent=percent, gpu_memory_bytes=memory_bytes)
+
+    async def task_use(self, task: Task) -> tuple[UsePoint, ...]:
+        return await self.curves.of(task)
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         return await self.parts.journal.story(key)

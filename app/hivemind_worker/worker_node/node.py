@@ -237,6 +237,7 @@ class WorkerNode(Front):
                 parts.balances.close(),
                 parts.records.close(),
                 self.work.close(),
+                self.curves.close(),
                 parts.traffic.close(),
             ],
         ):

@@ -343,6 +343,11 @@ class DockerRuntime:
         run = self._runs.get((key, attempt))
         return None if run is None else run.gauge.cpu_s or None
 
+    def memory_bytes(self, key: TaskKey, attempt: int) -> int | None:
+        """Memory of a container, ten seconds old at most."""
+        run = self._runs.get((key, attempt))
+        return None if run is None or run.gauge.last is None else run.gauge.last.memory_bytes
+
     # --- what is left behind ----------------------------------------------------------------
 
     async def reclaim(self, key: TaskKey, attempt: int, where: str) -> None:

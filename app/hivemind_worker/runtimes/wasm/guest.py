@@ -152,6 +152,11 @@ class Guest:
         """Processor seconds of the child; None while there is none."""
         return None if self._child is None else self._child.usage().cpu_s
 
+    def memory_bytes(self) -> int | None:
+        """Resident memory of the child; None while there is none."""
+        child = self._child
+        return None if child is None or child.has_ended else child.usage().memory_bytes
+
     def figures(self) -> RunFigures | None:
         """What the child uses now, its processor since it was last looked at; None while there is none."""
         child = self._child

@@ -277,6 +277,11 @@ class WasmRuntime:
         guest = self._guests.get((key, attempt))
         return None if guest is None else guest.used_cpu_s()
 
+    def memory_bytes(self, key: TaskKey, attempt: int) -> int | None:
+        """Memory of a guest now."""
+        guest = self._guests.get((key, attempt))
+        return None if guest is None else guest.memory_bytes()
+
     def forget(self, key: TaskKey, attempt: int) -> None:
         """Nothing is left of a guest that has ended."""
 
