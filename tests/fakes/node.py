@@ -543,10 +543,11 @@ class FakeNode:
         return TaskPage(tasks=tuple(page), following=last)
 
     async def ended_window(
-        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
-    ) -> TaskWindow:
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False,
+        states: tuple[TaskState, ...] = (),
+    ) -> TaskWindow:  # fmt: skip
         rows = sorted(self.ended, key=_place, reverse=not oldest_first)
-        rows = [t for t in rows if text.lower() in t.task_id.lower() or text in t.key]
+        rows = [t for t in rows if text.lower() in t.task_id.lower() or text in t.key or t.state in states]
         return TaskWindow(offset=offset, total=len(rows), tasks=tuple(rows[offset : offset + limit]))
 
     async def history(self, step: Step, from_s: float, most: int) -> tuple[Point, ...]:

@@ -224,3 +224,20 @@ async def test_a_window_with_a_text_holds_those_whose_name_has_it(journal: Sqlit
     assert all(task.task_id.startswith("task 2") for task in found.tasks)
     assert len(found.tasks) == 5
     assert (await journal.ended_window(0, 5, "no such")).total == 0
+
+
+async def test_a_window_with_states_holds_those_in_them_too_in_both_directions(
+    journal: SqliteJournal,
+) -> None:
+    states = (TaskState.COMPLETED, TaskState.FAILED, TaskState.STOPPED)
+    tasks = [replace(ended(number), state=states[number % 3]) for number in range(30)]
+    await journal.commit(JournalEntry(tasks=tuple(tasks)))
+    wanted = (TaskState.FAILED, TaskState.STOPPED)
+    newest = await journal.ended_window(0, 40, "failed", states=wanted)
+    assert (newest.total, len(newest.tasks)) == (20, 20)
+    assert {task.state for task in newest.tasks} == set(wanted)
+    oldest = await journal.ended_window(0, 40, "failed", oldest_first=True, states=wanted)
+    assert oldest.tasks == newest.tasks[::-1]
+    named = await journal.ended_window(0, 40, "TASK 0", states=(TaskState.STOPPED,))
+    assert named.total == 11, "by name or by state"
+    assert (await journal.ended_window(0, 40, "failed")).total == 0

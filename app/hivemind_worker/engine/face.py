@@ -363,9 +363,11 @@ class NodeFace(Protocol):
         ...
 
     async def ended_window(
-        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
-    ) -> TaskWindow:
-        """Ended tasks by number, newest first; with a text those of the last 20,000 whose name holds it."""
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False,
+        states: tuple[TaskState, ...] = (),
+    ) -> TaskWindow:  # fmt: skip
+        """Ended tasks by number, newest first; with a text those of the last 20,000 whose name holds it, or
+        that are in one of these states."""
         ...
 
     async def find_task(self, task_id: TaskId) -> Task | None:

@@ -12,7 +12,7 @@ from hivemind_worker.model.work import RunFigures
 from hivemind_worker.presentation.amounts import clock, duration_words, size_words
 from hivemind_worker.presentation.catalogue import _, mark
 from hivemind_worker.presentation.moments import when
-from hivemind_worker.presentation.page_tasks import DELIVERIES, RUNTIMES, task_look
+from hivemind_worker.presentation.page_tasks import DELIVERIES, RUNTIMES, STATES, task_look
 from hivemind_worker.presentation.page_words import ABSENT, cores_of
 from hivemind_worker.presentation.plain_text import short_image, shown_line
 from hivemind_worker.presentation.rows import elapsed_s
@@ -271,6 +271,13 @@ def as_tsv(columns: tuple[Column, ...], tasks: list[Task], facts: Facts) -> str:
         )
         lines.append("\t".join(cells))
     return "\n".join(lines) + "\n"
+
+
+def states_named(text: str) -> tuple[TaskState, ...]:
+    """The states of ended tasks whose word, as it is shown, holds the text."""
+    wanted = text.strip().lower()
+    ended = [(state, _(word)) for state, (_tone, _icon, word) in STATES.items() if state.has_ended]
+    return tuple(state for state, word in ended if wanted and wanted in word.lower())
 
 
 def is_waiting(task: Task) -> bool:

@@ -20,7 +20,7 @@ from hivemind_worker.model.snapshot import NodeState
 from hivemind_worker.model.task import Task, TaskKey, TaskState
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.store.codec import BadRowError, decode_node, decode_task, encode, readable_task
-from hivemind_worker.store.task_pages import read_page, read_window
+from hivemind_worker.store.task_pages import read_named, read_page, read_window
 
 SELECT_TASKS = "SELECT key, task_id, is_open, ended_at_s, row FROM tasks "
 BUSY_TIMEOUT_S = 5.0
@@ -301,10 +301,13 @@ class SqliteJournal:
         return await self._read(read_page, limit, before, state)
 
     async def ended_window(
-        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
-    ) -> TaskWindow:
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False,
+        states: tuple[TaskState, ...] = (),
+    ) -> TaskWindow:  # fmt: skip
         """Ended tasks by number."""
-        return await self._read(read_window, offset, limit, text, oldest_first)
+        if text:
+            return await self._read(read_named, offset, limit, (text, states), oldest_first)
+        return await self._read(read_window, offset, limit, oldest_first)
 
     async def story(self, key: TaskKey) -> tuple[StoryLine, ...]:
         """The history of one task, oldest first."""

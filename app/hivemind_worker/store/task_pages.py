@@ -30,9 +30,9 @@ ORDER BY ended_at_s {way}, key {way} LIMIT ? OFFSET ?
 """
 NAMED = """
 SELECT key FROM (
-  SELECT key, task_id, ended_at_s FROM tasks WHERE ended_at_s IS NOT NULL
+  SELECT key, task_id, ended_at_s {more} FROM tasks WHERE ended_at_s IS NOT NULL
   ORDER BY ended_at_s DESC, key DESC LIMIT ?
-) WHERE instr(lower(task_id), ?) OR instr(key, ?) ORDER BY ended_at_s {way}, key {way}
+) WHERE instr(lower(task_id), ?) OR instr(key, ?) {or_state} ORDER BY ended_at_s {way}, key {way}
 """
 FIRST = Place(ended_at_s=float("inf"), key=TaskKey(""))
 
@@ -73,25 +73,37 @@ def _or_none(text: str) -> Task | None:
         return None
 
 
-def read_window(
-    connection: sqlite3.Connection, offset: int, limit: int, text: str, oldest_first: bool
-) -> TaskWindow:
-    """Ended tasks by number; with a text those whose name or key holds it. A damaged row shifts nothing that
-    is read later: the window is short by it.
+def read_window(connection: sqlite3.Connection, offset: int, limit: int, oldest_first: bool) -> TaskWindow:
+    """Ended tasks by number. A damaged row shifts nothing that is read later: the window is short by it.
 
     Raises:
         sqlite3.Error: the journal cannot be read.
     """
-    way = "ASC" if oldest_first else "DESC"
-    if text:
-        return _named_window(connection, offset, limit, text.lower(), way)
+    way = _way(oldest_first)
     total = connection.execute(COUNT).fetchone()[0]
     rows = connection.execute(WINDOW.format(way=way), (limit, offset)).fetchall()
     return TaskWindow(offset=offset, total=total, tasks=_decoded(row for (row,) in rows))
 
 
-def _named_window(connection: sqlite3.Connection, offset: int, limit: int, text: str, way: str) -> TaskWindow:
-    keys = connection.execute(NAMED.format(way=way), (SEARCHED, text, text)).fetchall()
+def _way(oldest_first: bool) -> str:
+    return "ASC" if oldest_first else "DESC"
+
+
+def read_named(
+    connection: sqlite3.Connection, offset: int, limit: int, wanted: tuple[str, tuple[TaskState, ...]],
+    oldest_first: bool,
+) -> TaskWindow:  # fmt: skip
+    """Those whose name or key holds the text, or that are in one of the states.
+
+    Raises:
+        sqlite3.Error: the journal cannot be read.
+    """
+    text, states = wanted[0].lower(), wanted[1]
+    query = NAMED.format(
+        way=_way(oldest_first), more=", row" if states else "", or_state=" OR instr(row, ?)" * len(states)
+    )
+    marks = [f'"state":"{state.value}"' for state in states]
+    keys = connection.execute(query, (SEARCHED, text, text, *marks)).fetchall()
     rows = (
         connection.execute("SELECT row FROM tasks WHERE key = ?", key).fetchone()
         for key in keys[offset : offset + limit]

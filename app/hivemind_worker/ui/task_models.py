@@ -15,7 +15,7 @@ from hivemind_worker.model.metrics import TaskWindow
 from hivemind_worker.model.task import Task, TaskKey
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.page_tasks import task_look
-from hivemind_worker.presentation.task_columns import NAME, Column, Facts
+from hivemind_worker.presentation.task_columns import NAME, Column, Facts, states_named
 from hivemind_worker.ui.bridge import Bridge
 
 AnyIndex = QModelIndex | QPersistentModelIndex
@@ -155,7 +155,24 @@ class Sorted(QSortFilterProxyModel):
 
 
 class EndedTasks(TaskModel):
-    """Ended tasks by number: only the pages that are looked at are in memory."""
+    """Ended tasks by number: only the pages that are looked at are in memory, in the order of their end."""
+
+    @property
+    def sorted_by(self) -> int:
+        """The one column that they are sorted by."""
+        return next(number for number, column in enumerate(self.columns) if column.key == "ended")
+
+    @property
+    def order(self) -> Qt.SortOrder:
+        """Which end of it comes first."""
+        return Qt.SortOrder.AscendingOrder if self._oldest_first else Qt.SortOrder.DescendingOrder
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if role == Qt.ItemDataRole.ToolTipRole and section != self.sorted_by:
+            return _("Ended tasks stay in the order of their end.")
+        return super().headerData(section, orientation, role)
 
     def __init__(self, columns: Sequence[Column], bridge: Bridge, name: str = "ended") -> None:
         super().__init__(columns)
@@ -179,7 +196,7 @@ class EndedTasks(TaskModel):
         return page[inside] if inside < len(page) else None
 
     def look_for(self, text: str) -> None:
-        """Those with this text in their name."""
+        """Those with this text in their name or in the word of their state."""
         if text.strip() != self._text:
             self._text = text.strip()
             self.read_anew()
@@ -209,7 +226,7 @@ class EndedTasks(TaskModel):
         text, oldest_first = self._text, self._oldest_first
         self._bridge.query(
             self._name,
-            lambda node: node.ended_window(number * PAGE, PAGE, text, oldest_first),
+            lambda node: node.ended_window(number * PAGE, PAGE, text, oldest_first, states_named(text)),
             lambda window: self._take(number, window, renewing=renewing),
         )
 

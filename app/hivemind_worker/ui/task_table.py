@@ -21,7 +21,7 @@ from hivemind_worker.model.task import Task
 from hivemind_worker.presentation.catalogue import _
 from hivemind_worker.presentation.page_tasks import RUNTIMES, task_look
 from hivemind_worker.ui.icons import pixmap
-from hivemind_worker.ui.task_models import TASK, AnyIndex, TaskModel
+from hivemind_worker.ui.task_models import TASK, AnyIndex, EndedTasks, TaskModel
 from hivemind_worker.ui.theme import appearance, theme
 
 EDGE, PAD, BAR_PX = 20, 8, 54
@@ -145,6 +145,12 @@ class TaskTable(QTableView):
         self.doubleClicked.connect(lambda _index: self.opened.emit())
         self.selectionModel().selectionChanged.connect(self._selection_changed)
         self.setSortingEnabled(True)
+        self.horizontalHeader().sortIndicatorChanged.connect(self._keep_mark)
+
+    def _keep_mark(self, column: int, _order: Qt.SortOrder) -> None:
+        """Ended tasks are kept in one order: the mark stays where it is true."""
+        if isinstance(self.source, EndedTasks) and column != self.source.sorted_by:
+            self.horizontalHeader().setSortIndicator(self.source.sorted_by, self.source.order)
 
     def _build_header(self) -> None:
         header = self.horizontalHeader()

@@ -185,9 +185,10 @@ class Front:
         return await self.parts.journal.ended_page(limit, before, state)
 
     async def ended_window(
-        self, offset: int, limit: int, text: str = "", oldest_first: bool = False
-    ) -> TaskWindow:
-        return await self.parts.journal.ended_window(offset, limit, text, oldest_first)
+        self, offset: int, limit: int, text: str = "", oldest_first: bool = False,
+        states: tuple[TaskState, ...] = (),
+    ) -> TaskWindow:  # fmt: skip
+        return await self.parts.journal.ended_window(offset, limit, text, oldest_first, states)
 
     async def find_task(self, task_id: TaskId) -> Task | None:
         key = key_of(task_id)

@@ -105,7 +105,7 @@ class Tasks(Screen):
         for word in self._tab_words:
             self.tabs.addTab(word)
         self.filter = QLineEdit()
-        self.filter.setPlaceholderText(_("Task, state or image"))
+        self._say_what_is_looked_for(0)
         self.filter.setAccessibleName(_("Show only tasks with this text"))
         self.filter.setClearButtonEnabled(True)
         self.filter.setMaximumWidth(round(216 * theme().scale))
@@ -255,7 +255,12 @@ class Tasks(Screen):
         """The table in front."""
         return self.tables[self.tabs.currentIndex()]
 
+    def _say_what_is_looked_for(self, tab: int) -> None:
+        """The many that have ended are looked through by name and state alone."""
+        self.filter.setPlaceholderText(_("Task or state") if tab == FINISHED else _("Task, state or image"))
+
     def _tab_changed(self, number: int) -> None:
+        self._say_what_is_looked_for(number)
         self.stack.setCurrentIndex(number)
         self._chosen()
 
