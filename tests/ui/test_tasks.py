@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import QAbstractSlider, QApplication, QLabel
 
 from hivemind_worker.model.events import StopAsked, TaskPauseAsked
 from hivemind_worker.model.faults import FaultCode
@@ -281,6 +281,72 @@ def made(number: int) -> Task:
     return replace(
         base, task_id=f"task {number}", key=f"{number:032x}", ended_at_s=NOW_S - 1_000_000 + number
     )
+
+
+async def test_a_log_holds_still_for_who_reads_an_earlier_place_and_goes_on_by_its_tick(
+    desk: Desk, tasks: Tasks
+) -> None:
+    task = make_task("talks")
+    desk.node.picture = replace(desk.node.picture, tasks=(task,))
+    desk.node.write_log(task, b"".join(b"line %d\n" % number for number in range(300)))
+    await desk.until(lambda: tasks.running.rowCount() == 1)
+    tasks.table().selectRow(0)
+    tasks.table().opened.emit()
+    log, bar = tasks.pane.log, tasks.pane.log.view.verticalScrollBar()
+    await desk.until(lambda: log.view.blockCount() >= 300 and bar.maximum() > 0)
+    log.view.look_for("line 7")
+    assert log.follow.isChecked(), "the last hit is where it goes on"
+    log.view.step(-1)
+    assert not log.follow.isChecked()
+    at = bar.value()
+    assert at < bar.maximum()
+    desk.node.write_log(task, b"one more\n")
+    log.follower.look()
+    await desk.until(lambda: "one more" in log.view.toPlainText())
+    assert bar.value() == at
+    log.follow.setChecked(True)
+    assert bar.value() == bar.maximum()
+    bar.triggerAction(QAbstractSlider.SliderAction.SliderPageStepSub)
+    assert not log.follow.isChecked(), "by the wheel too"
+
+
+async def test_ended_tasks_are_found_by_the_word_of_their_state_and_the_field_says_what_it_looks_for(
+    desk: Desk, tasks: Tasks
+) -> None:
+    failed = [number for number in range(40) if number % 4 == 1]
+    desk.node.ended = [
+        replace(made(number), state=TaskState.FAILED if number in failed else TaskState.COMPLETED)
+        for number in range(40)
+    ]
+    assert tasks.filter.placeholderText() == "Task, state or image"
+    tasks.tabs.setCurrentIndex(2)
+    assert tasks.filter.placeholderText() == "Task or state"
+    tasks.ended.read_anew()
+    await desk.until(lambda: tasks.ended.rowCount() == 40)
+    tasks.filter.setText("Faile")
+    await desk.until(lambda: tasks.ended.rowCount() == len(failed))
+    await desk.until(lambda: cells(tasks)[0] == "Failed")
+    tasks.filter.setText("task 7")
+    await desk.until(lambda: tasks.ended.rowCount() == 1)
+
+
+async def test_the_mark_of_the_order_stays_where_it_is_true(desk: Desk, tasks: Tasks) -> None:
+    desk.node.ended = [made(number) for number in range(40)]
+    tasks.tabs.setCurrentIndex(2)
+    table = tasks.table()
+    tasks.ended.read_anew()
+    await desk.until(lambda: tasks.ended.rowCount() == 40)
+    header = table.horizontalHeader()
+    assert header.sortIndicatorSection() == tasks.ended.sorted_by
+    table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    assert header.sortIndicatorSection() == tasks.ended.sorted_by
+    assert header.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder
+    assert "in the order of their end" in str(
+        tasks.ended.headerData(1, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+    )
+    table.sortByColumn(tasks.ended.sorted_by, Qt.SortOrder.AscendingOrder)
+    assert header.sortIndicatorOrder() is Qt.SortOrder.AscendingOrder
+    await desk.until(lambda: cells(tasks)[1].strip() == "task 0")
 
 
 async def test_the_filter_and_the_columns_and_the_order(desk: Desk, tasks: Tasks) -> None:

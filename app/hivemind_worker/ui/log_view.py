@@ -32,6 +32,8 @@ class LogView(QPlainTextEdit):
 
     hits_changed = Signal()
     held_changed = Signal(bool)
+    held = Signal()
+    """It has stopped following, as somebody looks at an earlier place."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -44,6 +46,7 @@ class LogView(QPlainTextEdit):
         self.setTabChangesFocus(True)
         self._follow, self._wanted, self._at = True, "", 0
         self._hits: list[QTextCursor] = []
+        self.verticalScrollBar().actionTriggered.connect(self._scrolled)
         self._restyle()
         appearance().changed.connect(self._restyle)
 
@@ -77,6 +80,17 @@ class LogView(QPlainTextEdit):
         if follow:
             self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
 
+    def _hold(self) -> None:
+        """Somebody reads: lines that come must not take the place from under the eye."""
+        if self._follow:
+            self._follow = False
+            self.held.emit()
+
+    def _scrolled(self, _action: int) -> None:
+        bar = self.verticalScrollBar()
+        if bar.sliderPosition() < bar.maximum():
+            self._hold()
+
     def set_wrap(self, wrap: bool) -> None:
         """Long lines broken, or with a scroll bar."""
         mode = QPlainTextEdit.LineWrapMode
@@ -96,6 +110,7 @@ class LogView(QPlainTextEdit):
     def step(self, by: int) -> None:
         """Go to the next hit, or the one before."""
         if self._hits:
+            self._hold()
             self._at = (self._at + by) % len(self._hits)
             self._show_hits()
             self._go()

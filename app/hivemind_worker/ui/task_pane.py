@@ -71,6 +71,7 @@ class LogPane(QWidget):
         self.search.returnPressed.connect(lambda: self.view.step(-1))
         self.view.hits_changed.connect(self._count)
         self.follow.toggled.connect(self.view.set_follow)
+        self.view.held.connect(lambda: self.follow.setChecked(False))
         self.wrap.toggled.connect(self.view.set_wrap)
 
     def show_file(self, path: Path | None, *, grows: bool) -> None:
