@@ -69,6 +69,15 @@ def hosted(folder: Path, scene: Scene, port: int = 0) -> Iterator[Hosted]:
     finally:
         made.wait(made.api.close())
         made.wait(users.close())
+        made.wait(_let_go())
         loop.call_soon_threadsafe(loop.stop)
         thread.join(LIMIT_S)
         loop.close()
+
+
+async def _let_go() -> None:
+    """A browser opens connections at its own will, also while the server closes: nobody has those."""
+    for transport in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+    await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from hivemind_worker.store.use_file import read_use, write_use
 from hivemind_worker.worker_node.parts import Parts
 
 LOOK_S = 2.0
-SAVE_S = 60.0
+SAVE_S = 30.0
 MOST = 240
 RunKey = tuple[TaskKey, int]
 
