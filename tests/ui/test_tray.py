@@ -187,23 +187,31 @@ async def test_without_a_tray_the_latest_notice_stands_in_the_window_until_it_is
     assert board.strip is None
     full = Problem(code=FaultCode.DISK_FULL, about="0.1 GiB free")
     await _ticked(desk, now_s, blocker=full)
+    await desk.until(lambda: len(board._told) == 1)
+    assert desk.shell.window.strip.reason.whole() == "The disk is too full: 0.1 GiB free."
+    assert board.strip is None, "it stands in the status strip, right above"
+    wrong = Problem(code=FaultCode.WRONG_PASSWORD, about="anna")
+    base = desk.node.picture.pool
+    await _ticked(desk, now_s, pool=replace(base, link=LinkState.LOGIN_REFUSED, problem=wrong))
     await desk.until(lambda: board.strip is not None)
     strip = board.strip
     assert strip is not None
     await desk.until(strip.isVisible)
-    assert strip.title.text() == "The disk is too full: 0.1 GiB free."
+    assert strip.title.text() == "Sign in again"
     assert strip.title.text() in strip.accessibleName()
     assert strip.text.text() in strip.accessibleName()
     assert strip.earlier.isHidden()
-    wrong = Problem(code=FaultCode.WRONG_PASSWORD, about="anna")
-    pool = replace(desk.node.picture.pool, link=LinkState.LOGIN_REFUSED, problem=wrong)
-    await _ticked(desk, now_s, pool=pool)
-    await desk.until(lambda: strip.title.text() == "Sign in again")
-    assert strip.earlier.text() == "1 earlier"
+    desk.node.picture = replace(desk.node.picture, blocker=None, pool=base)
+    desk.shell.notify("coast-tiles is done", "Its result is here.", "pools")
+    await desk.settle()
+    assert strip.title.text() == "coast-tiles is done"
+    assert strip.earlier.text() == "2 earlier", "what it hides is not lost"
     assert strip.lead.text() == "Open Pools"
     strip.lead.click()
     assert desk.shell.window.place() == "pools"
-    assert strip.title.text() == "The disk is too full: 0.1 GiB free.", "what it hid is not lost"
+    assert strip.title.text() == "Sign in again"
+    strip.dismiss.click()
+    assert strip.title.text() == "The disk is too full: 0.1 GiB free."
     strip.dismiss.setFocus()
     desk.press("Space")
     await desk.until(lambda: board.strip is None)

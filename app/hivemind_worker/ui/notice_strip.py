@@ -55,7 +55,10 @@ class NoticeStrip(Callout):
 
 
 class NoticeBoard:
-    """All that was told and not put away yet, the latest first in the window that is there now."""
+    """All that was told and not put away yet, the latest first in the window that is there now.
+
+    What the window's status strip says at the moment is not said again below it: it comes when that goes.
+    """
 
     def __init__(
         self, window: Callable[[], MainWindow], open_place: Callable[[str], object],
@@ -63,37 +66,53 @@ class NoticeBoard:
     ) -> None:  # fmt: skip
         self._window, self._open_place, self._clock = window, open_place, clock
         self._told: deque[Told] = deque(maxlen=KEPT)
+        self._shown: Told | None = None
+        self._earlier = 0
         self.strip: NoticeStrip | None = None
 
     def tell(self, title: str, text: str, place: str) -> None:
         """Show a notice until somebody puts it away."""
         self._told.append(Told(title, text, place, self._clock()))
-        self._show()
+        self.look()
 
     def move(self) -> None:
         """Another window has taken the place of the one before: show there what is left."""
-        self.strip = None
-        self._show()
+        self.strip = self._shown = None
+        self.look()
 
-    def _show(self) -> None:
-        window = self._window()
+    def look(self) -> None:
+        """Show what is to be shown now; the status strip may say something else than before."""
         if not self._told:
-            if self.strip is not None:
-                window.remove_banner(self.strip)
-                self.strip = None
             return
+        said = self._window().strip.reason.whole()
+        unsaid = [told for told in self._told if told.title != said]
+        if not unsaid:
+            self._clear()
+        elif (unsaid[-1], len(unsaid) - 1) != (self._shown, self._earlier):
+            self._show(unsaid[-1], len(unsaid) - 1)
+
+    def _show(self, told: Told, earlier: int) -> None:
+        window = self._window()
         if self.strip is None:
             self.strip = NoticeStrip(led=self._lead, closed=self._put_away)
             window.add_banner(self.strip)
-        latest = self._told[-1]
-        place = _(window.places[latest.place].title)
-        self.strip.show_notice(latest, place, len(self._told) - 1, self._clock())
+        self._shown, self._earlier = told, earlier
+        self.strip.show_notice(told, _(window.places[told.place].title), earlier, self._clock())
+
+    def _clear(self) -> None:
+        if self.strip is not None:
+            self._window().remove_banner(self.strip)
+        self.strip = self._shown = None
 
     def _lead(self) -> None:
-        place = self._told[-1].place
+        place = self._shown.place if self._shown is not None else ""
         self._put_away()
         self._open_place(place)
 
     def _put_away(self) -> None:
-        self._told.pop()
-        self._show()
+        if self._shown is not None:
+            self._told.remove(self._shown)
+        if self._told:
+            self.look()
+        else:
+            self._clear()

@@ -143,6 +143,7 @@ class Shell(QObject):
 
         self.notifier = Notifier(self.bridge, self.notify)
         self.bridge.snapshot_changed.connect(self._look_at_program)
+        self.bridge.snapshot_changed.connect(lambda _snapshot: self.notices.look())
         if not self.memory.value(SET_UP, False, type=bool) and self.window.is_seen():
             self.set_up()
 
