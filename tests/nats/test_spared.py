@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,12 +14,14 @@ import pytest
 from hivemind_worker.model.pool_records import PoolNode
 from hivemind_worker.model.task import TaskId, key_of
 from hivemind_worker.nursery import Nursery
+from hivemind_worker.pool.nats.archives import NatsArchives
 from hivemind_worker.pool.nats.desk import Desk
 from hivemind_worker.pool.nats.following import Kept
 from hivemind_worker.pool.nats.layout import TaskRecord
 from hivemind_worker.pool.nats.log_pieces import END, LogPieces
 from hivemind_worker.pool.nats.open_tasks import OpenTasks
 from hivemind_worker.pool.nats.subjects import WorkerId
+from hivemind_worker.pool.wire import MAX_ARCHIVE_BYTES
 from tests.nats.stand import anything, waiting
 from tests.nats.test_pull_client import _NODE
 
@@ -109,3 +112,32 @@ async def test_lines_that_come_at_once_for_one_log_are_each_written_once_and_in_
     await asyncio.gather(*(pieces.append(KEY, b"%d\n" % number, LONG) for number in range(5)))
     assert b"".join(store.texts) == b"0\n1\n2\n3\n4\n"
     assert (store.tries, store.reads) == (5, 0)
+
+
+class Disk:
+    """Has so many bytes free; counts how often that was asked."""
+
+    def __init__(self, free: int) -> None:
+        self.free, self.looks = free, 0
+
+    async def call(self, _has_room: object, _folder: Path, size: int) -> bool:
+        self.looks += 1
+        return size <= self.free
+
+
+class Roomy:
+    async def room(self) -> tuple[int, int | None]:
+        return 0, None
+
+
+@pytest.mark.parametrize(
+    ("free", "fits", "looks"),
+    [(MAX_ARCHIVE_BYTES, [True, True, True], 1), (10, [True, False, True], 4), (0, [False, False, False], 4)],
+)
+async def test_the_disk_is_looked_at_for_each_upload_only_when_little_is_free(
+    free: int, fits: list[bool], looks: int, tmp_path: Path
+) -> None:
+    disk = Disk(free)
+    archives = NatsArchives(cast(Any, Roomy()), cast(Any, None), tmp_path, cast(Any, disk))
+    assert [await archives.has_room(size) for size in (10, 11, 10)] == fits
+    assert disk.looks == looks

@@ -23,6 +23,7 @@ from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.local.archives import Report, has_room, report_of, report_of_file
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import ARCHIVES, PIECE_BYTES, piece_subject
+from hivemind_worker.pool.wire import MAX_ARCHIVE_BYTES
 
 TASK, RESULT = "task", "result"
 COUNT = "Hivemind-Pieces"
@@ -52,6 +53,7 @@ class NatsArchives:
         self._engine, self._names, self._folder, self._files = engine, names, folder, files
         self._room: tuple[int, int | None] = (0, None)
         self._room_at, self._uploaded = -ROOM_S, 0
+        self._is_roomy = False  # lately here on this disk, for an archive of any size
 
     async def prepare(self) -> None:
         """Make the folder; raises OSError."""
@@ -75,13 +77,14 @@ class NatsArchives:
         if limit is not None and used + size > UPLOADS_SHARE * limit:
             raise OSError(errno.ENOSPC, "the pool's NATS server is full but for what runs")
         self._uploaded += size
-        return await self._files.call(has_room, self._folder, size)
+        return self._is_roomy or await self._files.call(has_room, self._folder, size)
 
     async def _room_lately(self) -> tuple[int, int | None]:
         """What the server keeps and may keep, asked now and then, with what was uploaded since."""
         if time.monotonic() - self._room_at >= ROOM_S:
             self._room_at, self._uploaded = time.monotonic(), 0
             self._room = await self._engine.room()
+            self._is_roomy = await self._files.call(has_room, self._folder, MAX_ARCHIVE_BYTES)
         return self._room[0] + self._uploaded, self._room[1]
 
     async def keep_task(self, key: TaskKey, content: memoryview) -> None:
