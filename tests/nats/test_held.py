@@ -86,7 +86,7 @@ async def test_after_so_many_who_never_ended_it_the_task_is_failed_and_keeps_the
 
 async def _tries(pool: PoolOnEngine, number: int) -> bool:
     pool.pass_time(TICK_S)
-    await pool.engine_pool.desk._look_for_held()
+    await pool.engine_pool.desk.lost.look_for_held()
     record = await pool.book.record(KEY)
     return record is not None and len(record.refused) >= number
 

@@ -21,10 +21,10 @@ from hivemind_worker.model.task import Offer, Problem, TaskId, key_of
 from hivemind_worker.pool.nats import layout
 from hivemind_worker.pool.nats.authority import Authority, make_authority
 from hivemind_worker.pool.nats.credential import keep
-from hivemind_worker.pool.nats.desk import OVERDUE_S
 from hivemind_worker.pool.nats.enrolment import tell_servers
 from hivemind_worker.pool.nats.entrances import entrance
 from hivemind_worker.pool.nats.layout import DAY_S, OPEN_S
+from hivemind_worker.pool.nats.lost_tasks import OVERDUE_S
 from hivemind_worker.pool.nats.patience import FIRST_S
 from hivemind_worker.pool.nats.pool import EnginePool
 from hivemind_worker.pool.nats.subjects import WorkerId, asks
@@ -194,7 +194,7 @@ async def test_a_task_that_nobody_takes_ends_with_words_before_it_would_vanish(
 
         monkeypatch.setattr(pool.engine_pool.engine, "now_s", later)
         pool.monotonic.now += OVERDUE_S
-        await pool.engine_pool.desk._look_for_overdue()
+        await pool.engine_pool.desk.lost.look_for_overdue()
         assert (await pool.task(token, "old")).status == status
     assert "No worker took it within 60 days." in await pool.log(token, "old")
     assert await pool.archives_kept() == []

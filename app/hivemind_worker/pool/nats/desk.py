@@ -36,32 +36,25 @@ from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.fleet import FleetDesk
 from hivemind_worker.pool.nats.layout import (
-    DAY_S,
     HELD_S,
     LATE_S,
-    MOST_TRIES,
     OPEN_S,
     PIECE_BYTES,
     TaskRecord,
 )
+from hivemind_worker.pool.nats.lost_tasks import LostTasks
 from hivemind_worker.pool.nats.patience import Patience
-from hivemind_worker.pool.nats.subjects import ASKED, HEARD, WorkerId, stop_subject, who_asks
+from hivemind_worker.pool.nats.subjects import ASKED, HEARD, WorkerId, who_asks
 from hivemind_worker.pool.nats.unfinished import Unfinished
 from hivemind_worker.pool.nats.waiters import NO_NEWS, News, Waiters
 
 log = logging.getLogger(__name__)
 PROCESSES = "pool"
 LOOK_S = 1.0
-OVERDUE_S = 3600.0
-HELD_LOOK_S = 30.0
 ANSWER_S = 12.0
 """For so long an answer waits for a new connection."""
 WAIT_S, LONGEST_WAIT_S = 4.0, 15.0
 """A request for a task is answered after so long at the latest, if the worker does not say how long."""
-SILENT_S = 30.0
-"""A worker that was not heard from for so long has lost its tasks."""
-ANSWER_LOST_S = 20.0
-"""A worker that was given a task says within this time that it has it."""
 PIECES_MOST = 200
 TOLD_AT_ONCE = 5_000
 MOST_AT_ONCE = 5_000
@@ -82,17 +75,17 @@ class Desk:
         charges: bool = False, held_s: float = HELD_S,
     ) -> None:  # fmt: skip
         """`held_s`: for so long one worker may have a task at most."""
-        self._held_s, self._held_at = held_s, 0.0
         self._engine, self._book, self._archives = engine, book, archives
         self._clock, self._monotonic = clock, monotonic
         self._log = TaskLog(book, clock)
         self.fleet = FleetDesk(engine, book, clock)
         self._me = secrets.token_hex(8)
-        self._heard: dict[str, float] = {}
         self._waiters, self._arrears = Waiters(), Arrears(book)
         self._unfinished = Unfinished()
-        self._patience, self._overdue_at = Patience(monotonic), monotonic() + OVERDUE_S
-        self._begun, self._returned = monotonic(), ""
+        self._patience, self._returned = Patience(monotonic), ""
+        self.lost = LostTasks(
+            engine, book, archives, self._log, clock=clock, monotonic=monotonic, held_s=held_s
+        )
         self._nursery, self._serving, self._charges = nursery, 0, charges
         self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
             "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
@@ -102,13 +95,13 @@ class Desk:
 
     async def open(self) -> None:
         """Begin to answer, also over later connections."""
-        self._book.listen(self._take_node, lambda: None)
+        self._book.listen(self.lost.heard, lambda: None)
         self._book.watch(self._take_task)
         await self.fleet.open()
         await self._engine.furnish(self._subscribe)
 
     async def _subscribe(self, client: Client) -> None:
-        self._begun = self._monotonic()  # what was said meanwhile was not heard here
+        self.lost.hears_from_now()
         await client.subscribe(HEARD, cb=self._others_heard)
         self._returned = client.new_inbox()
         await client.subscribe(f"{self._returned}.*.*", cb=self._came_back)
@@ -125,9 +118,6 @@ class Desk:
         for first in range(0, len(names), TOLD_AT_ONCE):
             told = {"by": self._me, "names": names[first : first + TOLD_AT_ONCE]}
             await self._engine.client.publish(HEARD, json.dumps(told).encode())
-
-    def _take_node(self, node: PoolNode) -> None:
-        self._heard[node.node_id] = self._monotonic()
 
     def _take_task(self, record: TaskRecord) -> None:
         if record.task.state is PoolTaskState.PENDING:
@@ -191,19 +181,9 @@ class Desk:
         ours = {record.task.key for record in self._book.held_by(name) if _is_running(record.task)}
         account = await self._book.account_lately(worker.account)
         for key in ours - has:
-            await self._miss(key, name)
+            await self.lost.miss(key, name)
         dropped = [key for key in has - ours if not await self._is_its_own(key, name)]
         return {"drop": dropped, "balance": account.balance if account else None}
-
-    async def _miss(self, key: TaskKey, name: str) -> None:
-        """The worker is there and does not have what it was given: the answer was lost, or it began anew."""
-        record = await self._book.record(key)
-        if record is None or self._clock() - (record.task.started_at_s or 0.0) < ANSWER_LOST_S:
-            return
-        reason = f"{name} does not have the task any more"
-        back = await self._book.take_back(key, name, reason, self._clock(), lost=True, refused=False)
-        if back is not None:
-            await self._tell_end(back, f"{reason} (try {back.lost} of {MOST_TRIES}).")
 
     async def _is_its_own(self, key: TaskKey, name: str) -> bool:
         """Also with its result here: whoever missed the answer to that asks again, and is told."""
@@ -252,7 +232,7 @@ class Desk:
     async def _hand_over(self, worker: WorkerId, message: Msg, task: PoolTask, hears_until: float) -> None:
         await self._log.system(task.key, f"Running on {worker.name}.")
         if asyncio.get_running_loop().time() > hears_until:
-            await self._take_up(worker.name, task.key)
+            await self.lost.take_up(worker.name, task.key)
         else:
             order = json.dumps({"task": _order(task)}).encode()
             await self._say(message, order, returned=f"{self._returned}.{worker.name}.{task.key}")
@@ -260,17 +240,7 @@ class Desk:
     async def _came_back(self, message: Msg) -> None:
         _, name, key = message.subject.rsplit(".", 2)
         if (message.headers or {}).get(Header.STATUS) == NO_RESPONDERS_STATUS:
-            self._nursery.start(f"{key} came back", self._take_up(name, TaskKey(key)))
-
-    async def _take_up(self, name: str, key: TaskKey) -> None:
-        """Who had asked has left, or waits no longer: the task waits for another."""
-        reason = f"{name} had left before the task reached it"
-        try:
-            back = await self._book.take_back(key, name, reason, self._clock(), lost=False, refused=False)
-            if back is not None:
-                await self._tell_end(back, f"{reason}. Another worker gets it.")
-        except OSError as error:  # the worker will say that it does not have it
-            log.info("%s stays with %s for now: %s", key, name, error)
+            self._nursery.start(f"{key} came back", self.lost.take_up(name, TaskKey(key)))
 
     def _load(self, node: PoolNode) -> Load:
         return load_of(each.task for each in self._book.held_by(node.node_id) if _is_running(each.task))
@@ -319,14 +289,8 @@ class Desk:
         if record is not None and not for_good and not record.task.state.has_ended:
             self._patience.given_back(key, name)
         elif record is not None:
-            await self._tell_end(record, f"{name} gave the task back: {reason}")
+            await self.lost.tell_end(record, f"{name} gave the task back: {reason}")
         return {"ok": True}
-
-    async def _tell_end(self, record: TaskRecord, text: str) -> None:
-        await self._log.system(record.task.key, text)
-        if record.task.state is PoolTaskState.FAILED:
-            await self._log.system(record.task.key, record.task.message)
-            await self._archives.remove_task(record.task.key)
 
     async def _result(self, worker: WorkerId, message: Msg) -> Answer:
         """One piece of a result; with the last one the result is complete, and judged."""
@@ -373,75 +337,20 @@ class Desk:
             await self._archives.remove_result_pieces(task.key, digest, range(count_of(size)))
         return _again(now, digest)
 
-    # tasks of workers that were lost
-
     async def run(self) -> None:
         """Look at the tasks of workers that ask, each second, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
             try:
                 await self._tell_heard()
-                await self.look()
+                await self.lost.look()
                 await self._arrears.look(self._monotonic())
-                await self._look_for_held()
-                await self._look_for_overdue()
             except (OSError, Error) as error:
                 log.log(
                     self._book.outage.level(logging.WARNING, error),
                     "running tasks were not looked at: %s",
                     error,
                 )
-
-    async def look(self) -> None:
-        """Take back what silent workers had, and tell workers of stops that they have not heard."""
-        for task in await self._book.tasks_in(PoolTaskState.RUNNING):
-            node = self._book.node(task.node_id)
-            if node is not None and node.asks and self._is_silent(task.node_id):
-                await self._lose(task)
-        for task in await self._book.untold_stops():
-            node = self._book.node(task.node_id)
-            if node is not None and node.asks and not self._is_silent(task.node_id):
-                await self._engine.client.publish(stop_subject(task.node_id), task.key.encode())
-
-    async def _look_for_held(self) -> None:
-        """Take back what a worker says it has and never ends."""
-        if self._monotonic() < self._held_at:
-            return
-        self._held_at = self._monotonic() + min(HELD_LOOK_S, self._held_s)
-        for record, limit_s in await self._book.held_too_long(self._held_s):
-            key, name = record.task.key, record.task.node_id
-            reason = f"{name} has had the task for more than {_span(limit_s)} without an end"
-            back = await self._book.take_back(key, name, reason, self._clock(), lost=True, refused=True)
-            if back is not None:
-                waits = back.task.state is PoolTaskState.PENDING
-                await self._tell_end(back, f"{reason}. {'Another worker gets the task.' if waits else ''}")
-
-    async def _look_for_overdue(self) -> None:
-        if self._monotonic() < self._overdue_at:
-            return
-        self._overdue_at = self._monotonic() + OVERDUE_S
-        for record in await self._book.overdue():
-            waited = record.task.state is PoolTaskState.PENDING
-            text = f"{'No worker took it' if waited else 'It had no end'} within {OPEN_S / DAY_S:.0f} days."
-            if await self._book.end(record.task.key, PoolTaskState.FAILED, text, self._clock()):
-                await self._log.system(record.task.key, text)
-                await self._archives.remove_task(record.task.key)
-
-    def _is_silent(self, name: str) -> bool:
-        since = max(self._heard.get(name, self._begun), self._begun)
-        return self._monotonic() - since > SILENT_S
-
-    async def _lose(self, task: PoolTask) -> None:
-        reason = f"{task.node_id} was not heard from for {SILENT_S:.0f} s"
-        record = await self._book.take_back(
-            task.key, task.node_id, reason, self._clock(), lost=True, refused=False
-        )  # fmt: skip
-        if record is not None:
-            waits = record.task.state is PoolTaskState.PENDING
-            tries = f" (try {record.lost} of {MOST_TRIES})"
-            await self._tell_end(
-                record, f"{reason}{tries}. {'Another worker gets the task.' if waits else ''}"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -460,10 +369,6 @@ def _asked_for(message: Msg) -> Asked:
     )
     # What is no number at all is 0.
     return Asked(wait_s=min(max(0.0, wait_s), LONGEST_WAIT_S), task_limit_s=min(max(0.0, limit_s), OPEN_S))
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds / 3600:.0f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
 
 
 def _has(name: str, record: TaskRecord) -> bool:
