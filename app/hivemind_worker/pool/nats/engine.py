@@ -236,6 +236,8 @@ class Engine:
                 heed_cancel()
                 return _answered(answer.data), tries
             except (nats.errors.TimeoutError, nats.errors.NoRespondersError, ServiceUnavailableError) as gone:
+                if isinstance(gone, ServiceUnavailableError) and gone.err_code in FULL:
+                    raise  # it will be full in a second too
                 await _again(gone, until)
         raise AssertionError("there is always one more try")
 
