@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QPlainTextEdit
+from PySide6.QtWidgets import QLabel, QPlainTextEdit
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pools import Leaving
@@ -220,6 +221,19 @@ def test_a_sent_task_is_followed_to_its_result(tmp_path: Path, node: FakeNode) -
         assert stand.says(
             "The task's archive has no Python script to start. Put a main.py at the top of the zip."
         )
+
+
+@pytest.mark.parametrize("step", [SendStep.FAILED, SendStep.STOPPED])
+def test_why_a_sent_task_failed_or_was_stopped_stands_below_it_as_plain_text(
+    tmp_path: Path, node: FakeNode, step: SendStep
+) -> None:
+    said = "The worker reports: Stopped by <b>the owner</b> of the computer it ran on."
+    with standing(tmp_path, "pools", node) as stand:
+        node.sending.put(sending("coast-tiles", step, NOW_S, message=said, result="/home/mira/r"))
+        stand.look()
+        assert stand.says(said)
+        label = next(each for each in stand.screen.findChildren(QLabel) if said in each.text())
+        assert label.textFormat() is Qt.TextFormat.PlainText
 
 
 def test_its_log_is_shown_without_what_a_terminal_would_act_upon(tmp_path: Path, node: FakeNode) -> None:
