@@ -11,6 +11,7 @@ from hivemind_worker.model.machine import Gpu, GpuTrouble, Sample
 from hivemind_worker.model.metrics import Step, point_values
 from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.work import RunFigures
+from hivemind_worker.presentation.page_facts import shares
 from tests.fakes.node import NOW_S, FakeNode
 from tests.screens.scenes import SAMPLE
 from tests.screens.stand import standing
@@ -103,6 +104,15 @@ def test_without_a_card_that_works_its_share_leaves_its_place(
     with standing(tmp_path, "resources", node) as stand:
         shown = [part.name.text() for part in stand.screen.shares if part.isVisible()]  # type: ignore[attr-defined]
         assert shown == ["Cores", "Memory", "Free disk"]
+
+
+def test_the_monitors_page_has_the_card_where_it_is_lent_and_not_else(node: FakeNode) -> None:
+    lent = Resources(cpu=100, memory_gb=8, gpu=50, gpu_memory_gb=10)
+    shown = replace(node.picture, total=lent, available=replace(lent, gpu_memory_gb=4.8))
+    card = shares(shown)[-1]
+    assert (card.name, card.text, card.note) == ("GPU", "5.2 of 10 GiB lent", "4.8 GiB free for tasks")
+    assert (card.lent, card.taken) == (10, pytest.approx(5.2))
+    assert [share.name for share in shares(node.picture)] == ["Cores", "Memory"]
 
 
 def test_the_card_is_told_by_task_where_its_driver_tells_it(tmp_path: Path, node: FakeNode) -> None:
