@@ -1,4 +1,6 @@
-"""A hello task through the worker against the bare child that runs it: time of one, throughput of many."""
+"""A hello task through the worker against the bare child that runs it: time of one, throughput of many; and
+how soon a stopped task has ended.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,14 @@ from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from hivemind_worker.pool.pb import nodepool_pb2_grpc as pb_grpc
 from tests.benchmarks.report import Report
 from tests.benchmarks.stand import Bare, probed, timed
+from tests.contract.stage import Played, Stage, small_sandbox
 from tests.engine.harness import zip_of
 from tests.fakes.pool import ScriptedPool
 
 HELLO = "print('hello')\n"
+SLEEPS = "import time\nprint('on')\ntime.sleep(60)\n"
 SINGLE_RUNS, MANY, TURNS = 20, 200, 8
+STOPS = 20
 
 
 async def through_worker(pool: ScriptedPool, worker: Any, task_id: str) -> None:
@@ -45,7 +50,7 @@ async def many(work: list[asyncio.Future[object] | object], at_once: int) -> flo
 
 
 async def run(report: Report, folder: Path) -> None:
-    """The issue's first two figures."""
+    """The issue's first two figures, and the time of a stop."""
     cores = len(os.sched_getaffinity(0))
     (folder / "bare").mkdir()
     bare = Bare(folder / "bare")
@@ -58,6 +63,7 @@ async def run(report: Report, folder: Path) -> None:
             worker = pb_grpc.WorkerNodeServiceStub(channel)
             await single(report, pool, worker, bare)
             await throughput(report, pool, worker, bare, cores)
+    await stops(report, folder / "stops")
 
 
 async def single(report: Report, pool: ScriptedPool, worker: Any, bare: Bare) -> None:
@@ -81,3 +87,25 @@ async def throughput(report: Report, pool: ScriptedPool, worker: Any, bare: Bare
         whole += await many([through_worker(pool, worker, name) for name in names], cores)
     note = f"{MANY / whole:.1f} tasks/s against {MANY / alone:.1f}, {cores} at once"
     report.add("200 hello tasks, throughput / bare children", alone / whole, "x", least=0.85, note=note)
+
+
+async def stops(report: Report, folder: Path) -> None:
+    """Of tasks that run, and of tasks that are paused, in turns."""
+    folder.mkdir()
+    stage, took_s = Stage(small_sandbox(), folder), []
+    for number in range(STOPS):
+        played = await stage.start(stage.order({"main.py": SLEEPS}))
+        await played.hears(b"on\n")
+        if number % 2:
+            await stage.runtime.pause(played.order.key, 1)
+        took_s.append(await timed(ended(stage, played)))
+    await stage.clear()
+    note = f"slowest of {STOPS}, every other one paused; median {statistics.median(took_s) * 1000:.0f} ms"
+    report.add(
+        "a stopped task of the built-in sandbox has ended", max(took_s) * 1000, "ms", most=100, note=note
+    )
+
+
+async def ended(stage: Stage, played: Played) -> None:
+    await stage.runtime.stop(played.order.key, 1)
+    await played.outcome()

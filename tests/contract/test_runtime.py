@@ -48,6 +48,10 @@ FLOODS = Program(
 )
 
 
+LONG_BEFORE_ITS_END_S = 10.0
+"""For a stopped program that would go on for a minute; how soon it ends a benchmark tells."""
+
+
 @pytest.fixture(params=["fake", "wasm", "docker"])
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     runtime: Runtime
@@ -64,11 +68,6 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     stage = Stage(runtime, tmp_path)
     yield stage
     await stage.clear()
-
-
-def soon_s(stage: Stage) -> float:
-    """An engine takes its time to see a container off; nothing else does."""
-    return 5.0 if stage.runtime.name == "docker" else 0.1
 
 
 async def play(stage: Stage, program: Program, **changes: Any) -> tuple[Outcome, Played]:
@@ -145,13 +144,11 @@ async def test_a_limit_ends_the_program_and_is_named(
     assert time.monotonic() - began < 15
 
 
-async def test_stop_makes_run_return_at_once_without_code_or_problem(stage: Stage) -> None:
+async def test_stop_makes_run_return_without_code_or_problem(stage: Stage) -> None:
     played = await begin(stage, SLEEPS)
     await played.hears(b"on\n")
-    began = time.monotonic()
     await stage.runtime.stop(played.order.key, 1)
-    outcome = await played.outcome()
-    assert time.monotonic() - began < soon_s(stage)
+    outcome = await played.outcome(LONG_BEFORE_ITS_END_S)
     assert (outcome.exit_code, outcome.problem) == (None, None)
 
 
@@ -174,13 +171,11 @@ async def test_nothing_comes_from_a_paused_program_and_it_goes_on_afterwards(sta
 
 
 async def test_a_paused_program_can_be_stopped(stage: Stage) -> None:
-    played = await begin(stage, COUNTS)
-    await played.hears(b"3\n")
+    played = await begin(stage, SLEEPS)
+    await played.hears(b"on\n")
     await stage.runtime.pause(played.order.key, 1)
-    began = time.monotonic()
     await stage.runtime.stop(played.order.key, 1)
-    assert (await played.outcome()).problem is None
-    assert time.monotonic() - began < soon_s(stage)
+    assert (await played.outcome(LONG_BEFORE_ITS_END_S)).problem is None
 
 
 async def test_paused_time_does_not_count_for_the_time_limit(stage: Stage) -> None:
