@@ -465,6 +465,9 @@ class FakeNode:
     def snapshot(self) -> Snapshot:
         return replace(self.picture, at_s=self._clock())
 
+    def open_tasks(self) -> tuple[Task, ...]:
+        return self.picture.tasks
+
     def reconnect(self) -> None:
         self.reconnects += 1
 

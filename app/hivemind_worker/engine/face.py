@@ -308,6 +308,10 @@ class NodeFace(Protocol):
         """The latest picture; cheap."""
         ...
 
+    def open_tasks(self) -> tuple[Task, ...]:
+        """The open tasks alone, as in the latest picture: for who looks at each change."""
+        ...
+
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Have `changed` called whenever the picture may have changed; call what this returns to end that."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import platform
@@ -27,6 +28,7 @@ def cores_here() -> int:
     return os.cpu_count() or 1
 
 
+@functools.cache  # asked at each change of a task
 def memory_here_gb() -> float:
     """Installed memory in GiB."""
     return float(psutil.virtual_memory().total) / GIB

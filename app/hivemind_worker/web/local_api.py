@@ -135,13 +135,13 @@ class LocalApi:
         await self._runner.setup()
         for own in sockets:
             await self._serve(own, self._doorway(self._max_connections))
-        self._tally.begin(self._node.snapshot().tasks)
+        self._tally.begin(self._node.open_tasks())
         self._unwatch = self._node.watch(self._changed)
         return self._port
 
     def _changed(self) -> None:
         self._seed.forget()
-        self._tally.look(self._node.snapshot().tasks)
+        self._tally.look(self._node.open_tasks())
 
     async def listen_remote(
         self, address: str, port: int, names: Sequence[str], context: ssl.SSLContext

@@ -99,6 +99,9 @@ class Front:
             shown, switching_to=self.pools.switching_to, vpn=self.vpn.view, newer=self.releases.newer
         )
 
+    def open_tasks(self) -> tuple[Task, ...]:
+        return tuple(self.parts.engine.shown.tasks.values())
+
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         self._watchers.append(changed)
         return lambda: self._watchers.remove(changed)
