@@ -18,6 +18,7 @@ from hivemind_worker.store.secrets import Login, login_store
 from tests.contract.stage import session_sandbox
 
 PROGRAM = [sys.executable, "-m", "hivemind_worker"]
+UP = " is up: "
 START_LIMIT_S, STOP_LIMIT_S = 30.0, 15.0
 READY_LIMIT_S = 120.0  # the sandbox is compiled once, with whatever else is done on this computer
 
@@ -116,6 +117,7 @@ async def worker(
     made = WorkerProcess(home, process)
     reader = asyncio.ensure_future(_read(made))
     try:
+        await made.said(UP, READY_LIMIT_S)  # its sandbox may be ready sooner
         await made.said(says, READY_LIMIT_S)
         yield made
     finally:

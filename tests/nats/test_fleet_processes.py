@@ -13,13 +13,13 @@ import pytest
 from hivemind_worker.places import find_places
 from hivemind_worker.pool.nats.credential import Credential, keep
 from hivemind_worker.store import settings_file
-from tests.e2e.process import command, until, worker
+from tests.e2e.process import UP, command, until, worker
 from tests.nats.here import secure_pool
 from tests.nats.server import enrolled, running_server
 
 pytestmark = pytest.mark.release
 LIMIT_S = 90.0  # under load; it takes a moment otherwise
-UP = " is up: "  # its sandbox may still be made: what is waited for says when it is
+
 MACHINES = (("larch", "anna"), ("attic", "anna"), ("birch", "bert"))
 
 

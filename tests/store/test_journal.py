@@ -6,6 +6,8 @@ import errno
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -53,6 +55,15 @@ def task(name: str, **changes: object) -> Task:
     return Task(**{**row, **changes})  # type: ignore[arg-type]
 
 
+CUT_SHORT = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.executescript("PRAGMA cache_size=1; BEGIN; CREATE TABLE made (content)")
+for _ in range(100):
+    connection.execute("INSERT INTO made VALUES (randomblob(3000))")
+os._exit(0)
+"""
+"""As a kill in the middle of the making: written in part, and beside it what is needed to undo it."""
 ENDED = {"state": TaskState.COMPLETED, "ended_at_s": 5.0, "delivery": Delivery.DELIVERED}
 
 
@@ -472,3 +483,14 @@ async def test_a_journal_of_a_released_version_opens_for_ever(tmp_path: Path, sc
     assert {row.task_id: row for row in await journal.open_tasks()} == rows
     await journal.close()
     thread.close()
+
+
+def test_a_journal_whose_making_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    subprocess.run([sys.executable, "-c", CUT_SHORT, str(path)], check=True)
+    assert path.stat().st_size and Path(f"{path}-journal").stat().st_size
+    connection, wrong = open_or_salvage(path, "now")
+    with closing(connection):
+        assert (wrong, layout(connection)) == ("", layout_of(SCHEMA_VERSION))
+        write(connection, JournalEntry(tasks=(task("a"),)))
+    assert not list(tmp_path.glob("*damaged*"))

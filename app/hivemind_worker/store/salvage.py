@@ -33,7 +33,7 @@ from hivemind_worker.store.journal import (
 from hivemind_worker.store.silent_damage import silent_damage
 
 BATCH = 1000
-SUFFIXES = ("", "-wal", "-shm")
+SUFFIXES = ("", "-wal", "-shm", "-journal")
 SMALLEST_PAGE_BYTES = 512
 
 
@@ -51,6 +51,7 @@ def open_or_salvage(path: Path, stamp: str) -> tuple[sqlite3.Connection, str]:
     if _is_stump(path):  # SQLite takes it for a new one, and removes the log without a word
         return start_anew(path, stamp, "only its log is left", carry_over=False)
     try:
+        _undo_unfinished(path)
         if wrong := silent_damage(path) or _trouble(path):
             return start_anew(path, stamp, wrong)
         return connect(path), ""
@@ -63,6 +64,17 @@ def _is_stump(path: Path) -> bool:
     log = Path(f"{path}-wal")
     size = path.stat().st_size if path.exists() else 0
     return size < SMALLEST_PAGE_BYTES and log.exists() and log.stat().st_size > 0
+
+
+def _undo_unfinished(path: Path) -> None:
+    """Roll back the making of a journal that a crash cut short: who may only read it could not.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    if Path(f"{path}-journal").exists():
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA user_version").fetchone()
 
 
 def _trouble(path: Path) -> str:
