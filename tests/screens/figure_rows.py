@@ -335,6 +335,8 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
             {"2 GiB are always kept free": "9 GiB are always kept free"}),
         Row("how much memory there is", measured(memory_total_gb=16.0),
             {"Memory, 31.3 GiB": "Memory, 16.0 GiB"}),
+        Row("the card's memory", measured(gpus=(replace(SAMPLE.gpus[0], memory_gb=8),)),
+            {"12.0 GiB stay yours": "8.0 GiB stay yours"}),
         GRAPHS,
         Row("the network", measured(net_down_bps=3 << 20, net_up_bps=1 << 20),
             {"down 0.2 · up 0.0 MiB/s": "down 3.0 · up 1.0 MiB/s"}),
