@@ -72,9 +72,13 @@ class TestEngine:
     """One dockerd in a folder of its own. `restart`, `freeze` and `thaw` are for fault drills."""
 
     __test__ = False
+    prefix: tuple[str, ...] = ()
+    """Before a command that shall see the engine's network."""
+    network: tuple[str, ...] = ("--bridge", "none", "--iptables=false", "--ip6tables=false")
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hivemind-engine-"))
+        self.temporary = self.folder / "tmp"
         self.socket = self.folder / "docker.sock"
         self.url = f"unix://{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,18 +91,20 @@ class TestEngine:
     def start(self) -> None:
         """Start it and wait until it answers."""
         words = [
-            "dockerd", "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec",
-            "--pidfile", f"{self.folder}/pid", "-H", self.url, "--bridge", "none", "--iptables=false",
-            "--ip6tables=false", "--log-level", "warn",
+            *self.prefix, "dockerd", "-H", self.url, "--pidfile", f"{self.folder}/pid", *self.network,
+            "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec", "--log-level", "warn",
         ]  # fmt: skip
+        env = {**os.environ, "TMPDIR": str(self.temporary)}  # a slow containerd leaves its stacks there
+        self.temporary.mkdir(exist_ok=True)
         with (self.folder / "engine.log").open("ab") as log:
             self._process = in_lasting_thread(
                 lambda: subprocess.Popen(
                     words,
                     cwd=self.folder,
+                    env=env,
                     stdout=log,
                     stderr=log,
-                    preexec_fn=_die_with_the_tests,  # noqa: PLW1509
+                    preexec_fn=die_with_the_tests,  # noqa: PLW1509
                 )
             )
         limit = time.monotonic() + START_LIMIT_S
@@ -194,7 +200,7 @@ def in_lasting_thread(make: Callable[[], _Made]) -> _Made:
     return made.result(30)
 
 
-def _die_with_the_tests() -> None:
+def die_with_the_tests() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG: also when they are killed
     os.setsid()
 

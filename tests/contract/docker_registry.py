@@ -18,7 +18,7 @@ import docker
 import pytest
 
 from hivemind_worker.runtimes.docker import image_facts
-from tests.contract.docker_engine import TestEngine, _die_with_the_tests, shared_engine
+from tests.contract.docker_engine import TestEngine, die_with_the_tests, shared_engine
 
 PROGRAM = Path(__file__).parents[2] / "build/tools/usr/bin/docker-registry"
 START_LIMIT_S = 10.0
@@ -44,7 +44,7 @@ class Registry:
         )
         self._process = subprocess.Popen(
             [program, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=_die_with_the_tests,  # noqa: PLW1509
+            preexec_fn=die_with_the_tests,  # noqa: PLW1509
         )  # fmt: skip
         limit = time.monotonic() + START_LIMIT_S
         while not self._answers():

@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import io
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
 import tarfile
-import time
 from pathlib import Path
 
 import pip
 import pytest
 
-from tests.contract.docker_engine import START_LIMIT_S, TestEngine, python_root, why_not
+from tests.contract.docker_engine import TestEngine, die_with_the_tests, python_root, why_not
 from tests.process_state import lasts
 
 HOME_OF_ENGINE, HOME_NEIGHBOUR = "192.168.77.2", "192.168.77.1"
@@ -57,11 +54,6 @@ def why_no_town() -> str:
     return why_not() or (f"no network of the tests' own ({', '.join(missing)} not found)" if missing else "")
 
 
-def _die_with_the_tests() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
-    os.setsid()
-
-
 def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
 
@@ -69,35 +61,12 @@ def _ip(*words: str) -> None:
 class TownEngine(TestEngine):
     """The engine inside its namespace; it has bridges and sets packet rules."""
 
+    network = ()
+
     def __init__(self, namespace: str) -> None:
         super().__init__()
         self.namespace = namespace
-
-    @property
-    def prefix(self) -> tuple[str, ...]:
-        """Before a command that shall see the engine's network."""
-        return ("nsenter", f"--net=/run/netns/{self.namespace}")
-
-    def start(self) -> None:
-        """Start it in its namespace and wait until it answers."""
-        words = [
-            *self.prefix, "dockerd", "--data-root", f"{self.folder}/data",
-            "--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/pid",
-            "-H", self.url, "--log-level", "warn",
-        ]  # fmt: skip
-        with (self.folder / "engine.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                words,
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                preexec_fn=_die_with_the_tests,  # noqa: PLW1509
-            )
-        limit = time.monotonic() + START_LIMIT_S
-        while subprocess.run(self._cli("version"), capture_output=True, check=False).returncode:
-            if time.monotonic() > limit or self._process.poll() is not None:
-                raise RuntimeError((self.folder / "engine.log").read_text()[-2000:])
-            time.sleep(0.1)
+        self.prefix = ("nsenter", f"--net=/run/netns/{namespace}")
 
     def import_image_with_pip(self) -> str:
         """Make the tests' own image with pip in it; returns its name."""
@@ -155,7 +124,7 @@ class Town:
         argv = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, *words]
         person = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=self.engine.folder, preexec_fn=_die_with_the_tests,  # noqa: PLW1509
+            cwd=self.engine.folder, preexec_fn=die_with_the_tests,  # noqa: PLW1509
         )  # fmt: skip
         self._people.append(person)
         assert person.stdout is not None

@@ -173,6 +173,17 @@ def test_every_state_has_a_fault_with_words() -> None:
 # --- when it hangs, goes and comes back -------------------------------------------------------
 
 
+async def test_what_the_tests_engine_writes_when_it_is_slow_stays_in_its_own_folder() -> None:
+    """An engine whose containerd does not answer in time asks it for its stacks, then begins it anew."""
+    engine = shared_engine()
+    containerd = int((engine.folder / "exec/containerd/containerd.pid").read_text())
+    os.kill(containerd, signal.SIGUSR1)
+    written = engine.temporary / f"containerd.{containerd}.stacks.log"
+    async with asyncio.timeout(30):
+        while not written.exists():
+            await asyncio.sleep(0.05)
+
+
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[tuple[TestEngine, Stage]]:
     engine = shared_engine()
