@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from hivemind_worker.engine import outbox
@@ -356,6 +357,20 @@ async def test_a_run_that_outlived_a_crash_goes_on_behind_its_mark_before_it_hea
         assert "Status: COMPLETED" in archive.read("execution_log.txt").decode()
         told = link.output[TaskId("a")]
         assert [told.count(line) for line in ("one\n", "two\n", "three\n")] == [1, 1, 1]
+
+
+async def test_an_ended_run_leaves_no_file_open(tmp_path: Path) -> None:
+    async def says_all(order: RunOrder, output: Callable[..., Awaitable[None]]) -> Outcome:
+        await output(b"one\n", b"after one")
+        return OK
+
+    before = {each.path for each in psutil.Process().open_files()}
+    async with rig(tmp_path, Outliving(says_all)) as worker:
+        for task in ("a", "b"):
+            await worker.offer(task, zip_of())
+            await worker.delivered(task)
+        opened = {each.path for each in psutil.Process().open_files()} - before
+        assert [path for path in opened if str(worker.places.tasks) in path] == []
 
 
 async def test_a_run_of_which_nothing_outlived_the_crash_is_reported(tmp_path: Path) -> None:

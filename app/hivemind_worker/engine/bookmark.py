@@ -36,25 +36,32 @@ class Bookmark:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
+        self._is_closed = False
         self._lock = threading.Lock()
         self.kept = Kept()
         self.unsent: bytes | None = b""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether this run, or its earlier life, noted anything: a sandbox without marks never does."""
+        return self._file is not None or self.kept != Kept()
 
     def note_log(self, kept: Kept) -> None:
         """The log's record; called after the log has been written."""
         fields = {"log": kept.log_bytes, "fed": kept.fed_bytes, "whole": kept.is_whole,
                   "dropped": kept.dropped_bytes, "mark": kept.mark.hex()}  # fmt: skip
-        self._put(0, fields, make=True)
+        self._put(0, fields)
 
     def note_sent(self, sent_bytes: int) -> None:
         """The pool's record; called before it is sent, so that a crash meanwhile repeats nothing."""
-        self._put(RECORD_BYTES, {"sent": sent_bytes}, make=False)
+        if self.is_kept:
+            self._put(RECORD_BYTES, {"sent": sent_bytes})
 
-    def _put(self, at: int, fields: dict[str, object], *, make: bool) -> None:
+    def _put(self, at: int, fields: dict[str, object]) -> None:
         with self._lock, contextlib.suppress(OSError):  # a full disk: a crash now would repeat some lines
+            if self._is_closed:
+                return
             if self._file is None:
-                if not make and not self._path.exists():
-                    return
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
             os.lseek(self._file, at, os.SEEK_SET)
             os.write(self._file, json.dumps(fields).encode().ljust(RECORD_BYTES))
@@ -91,7 +98,9 @@ class Bookmark:
         return None
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Let go of the file; nothing is noted any more."""
+        with self._lock:
+            self._is_closed = True
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None

@@ -143,10 +143,17 @@ class LogFile:
 
     async def close(self) -> None:
         """Write the rest and close the file."""
-        await self.flush()
-        if self._file is not None:
-            file, self._file = self._file, None
-            await self._files.call(file.close)
+        async with self._lock:
+            pending, self._pending = self._pending, bytearray()
+            mark, self._mark = self._mark, b""
+            if pending or mark or self._file is not None:
+                await self._files.call(self._finish, pending, mark)
+
+    def _finish(self, chunk: bytearray, mark: bytes) -> None:
+        self._append_marked(chunk, mark)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def abandon(self) -> None:
         """Close the file as it is: the worker ends before the task has."""
@@ -281,7 +288,8 @@ class TaskOutput:
         """The pool never has what the log lacks: after a crash both go on from there, nothing twice."""
         if self._bookmark is not None:
             await self.file.flush()
-            await self._files.call(self._bookmark.note_sent, sent_bytes)
+            if self._bookmark.is_kept:
+                await self._files.call(self._bookmark.note_sent, sent_bytes)
 
     async def _write_on(self) -> None:
         """Write what is pending although nothing new comes, so that `logs --follow` sees it."""
@@ -292,6 +300,8 @@ class TaskOutput:
     def abandon(self) -> None:
         """Let go of everything without waiting."""
         self.file.abandon()
+        if self._bookmark is not None:
+            self._bookmark.close()
 
     async def close_file(self) -> None:
         """Write all that came; to be called when the program has ended."""
@@ -306,3 +316,5 @@ class TaskOutput:
         _, late = await asyncio.wait({self._sender}, timeout=FLUSH_LIMIT_S)
         for task in late:
             task.cancel()
+        if self._bookmark is not None:
+            self._bookmark.close()  # not before: what is sent last is noted, too

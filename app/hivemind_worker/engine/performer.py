@@ -229,9 +229,8 @@ class Performer:
             _unlink(archive)
 
     async def _run(self, task: Task) -> None:
-        bookmark = Bookmark(self._folders.bookmark(task.key))
-        output = self._output(task, bookmark)
-        outcome = await self._to_its_end(self._outcome(task, output), output, bookmark)
+        output = self._output(task, Bookmark(self._folders.bookmark(task.key)))
+        outcome = await self._to_its_end(self._outcome(task, output), output)
         await self._ended(task, outcome, output)
 
     async def _adopt(self, task: Task) -> None:
@@ -242,7 +241,7 @@ class Performer:
             output = self._output(task, bookmark)
         finally:
             self._let_wishes_in(task.key)  # they go on once the runtime, which the next line calls, waits
-        outcome = await self._to_its_end(self._adopted(task, bookmark, output), output, bookmark)
+        outcome = await self._to_its_end(self._adopted(task, bookmark, output), output)
         if outcome is not None:
             await self._ended(task, outcome, output)
             return
@@ -264,7 +263,7 @@ class Performer:
             bookmark=bookmark,
         )
 
-    async def _to_its_end(self, run: Awaitable[Result], output: TaskOutput, bookmark: Bookmark) -> Result:
+    async def _to_its_end(self, run: Awaitable[Result], output: TaskOutput) -> Result:
         try:
             outcome = await run
             await output.close_file()
@@ -272,8 +271,6 @@ class Performer:
         except asyncio.CancelledError:
             output.abandon()
             raise
-        finally:
-            bookmark.close()
 
     async def _ended(self, task: Task, outcome: Outcome, output: TaskOutput) -> None:
         event = RunEnded(at_s=self._clock(), key=task.key, attempt=task.attempt, outcome=outcome)
