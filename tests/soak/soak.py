@@ -1,6 +1,6 @@
-"""Many tasks through one worker, in the real sandbox; what it holds at the end is what it held at the start.
+"""Many tasks through one worker, in a real sandbox; what it holds at the end is what it held at the start.
 
-`python -m tests.soak [--tasks 2000]` plays the long form, tests/soak/test_soak.py a shorter one.
+`python -m tests.soak [--tasks 2000] [--docker]` plays the long form, tests/soak/test_soak.py a shorter one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import psutil
 from hivemind_worker.runtimes.wasm.spares import SPARE_LIFE_S
 from hivemind_worker.store.history import FILE_NAME
 from hivemind_worker.web.endpoint import read_endpoint
+from tests.contract.docker_engine import IMAGE, TestEngine
 from tests.e2e.process import WorkerProcess, keep_login, until, worker
 from tests.engine.harness import zip_of
 from tests.fakes.pool import ScriptedPool
@@ -43,12 +44,13 @@ class Held:
     temporary: int
     memory_mib: float
 
-    def against(self, before: Held) -> list[str]:
-        """What it holds more than before; memory may be 5 % more."""
+    def against(self, before: Held, threads: int = 0) -> list[str]:
+        """What it holds more than before; memory may be 5 % more, and so many threads may have come."""
         found = []
         for row in fields(self):
             now, then = getattr(self, row.name), getattr(before, row.name)
             most = then * (1 + MEMORY_SHARE) if row.name == "memory_mib" else then
+            most += threads if row.name == "threads" else 0
             if now > most:
                 found.append(f"{row.name}: {now:g}, {then:g} at the start")
         return found
@@ -115,7 +117,7 @@ class Soak:
 
 
 @asynccontextmanager
-async def soaking(home: Path, **more: str) -> AsyncIterator[Soak]:
+async def soaking(home: Path, warm_up: int = WARM_UP, **more: str) -> AsyncIterator[Soak]:
     """A worker that has got over what the first tasks make it load."""
     temporary = home / "temporary"
     temporary.mkdir(parents=True)
@@ -125,10 +127,18 @@ async def soaking(home: Path, **more: str) -> AsyncIterator[Soak]:
         async with worker(home, pool.address, **settings) as made:
             await pool.heard("RegisterWorkerNode")
             soak = Soak(pool, made, await made.address(), temporary)
-            await soak.run(WARM_UP, AT_ONCE)
+            await soak.run(warm_up, AT_ONCE)
             await until(_keeps_figures(made), FIGURES_LIMIT_S)
             await _fill_pools(made)
             yield soak
+
+
+def in_docker(engine: TestEngine) -> dict[str, str]:
+    """Settings of a worker that runs its tasks in the tests' own engine."""
+    return {
+        "HIVEMIND_RUNTIME": "docker", "DOCKER_HOST": engine.url, "HIVEMIND_TASK_IMAGE": IMAGE,
+        "HIVEMIND_PULL_IMAGES": "false",
+    }  # fmt: skip
 
 
 async def _fill_pools(made: WorkerProcess) -> None:

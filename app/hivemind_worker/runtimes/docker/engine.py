@@ -97,8 +97,6 @@ class Engine:
         self._threads = NamedThread("docker", threads=CONNECT_THREADS)
         self._look_thread = NamedThread("docker-look")
         self._clients = threading.local()
-        self._all: set[APIClient] = set()
-        self._closed = False
         self._endpoint = find()
         self._facts: EngineFacts | None = None
 
@@ -133,22 +131,20 @@ class Engine:
         from docker.errors import DockerException  # noqa: PLC0415
 
         try:
-            return function(self._client())
+            # It keeps a connection for every address it ever asked, and each container has its own.
+            with contextlib.closing(self._client()) as client:
+                return function(client)
         except (DockerException, requests.exceptions.RequestException, OSError) as error:
             raise as_engine_error(error) from error
 
     def _client(self) -> APIClient:
-        """This thread's own client: the SDK does not promise that one may be shared."""
+        """This thread's own client, which opens anew once closed: the SDK says nothing of sharing."""
         endpoint = self._endpoint
         kept: tuple[Endpoint, APIClient] | None = getattr(self._clients, "kept", None)
         if kept is not None and kept[0] == endpoint:
             return kept[1]
         client = self.new_client(endpoint, self._limit_s)
         self._clients.kept = (endpoint, client)
-        self._all.add(client)
-        if self._closed:  # while it was made: nobody else would close it
-            client.close()
-            raise EngineError(Trouble.AWAY, "it has been closed")
         return client
 
     def new_client(self, endpoint: Endpoint | None = None, timeout_s: float = CALL_LIMIT_S) -> APIClient:
@@ -214,12 +210,9 @@ class Engine:
         return EngineView(state=EngineState.UNSUITABLE, detail=f"{text} ({where})")
 
     async def close(self) -> None:
-        """Close all connections; calls that still wait end by their own limits."""
-        self._closed = True
+        """Take no more calls; those that still wait end by their own limits."""
         for threads in (self._threads, self._look_thread):
             threads.close(wait=False)
-        for client in tuple(self._all):
-            client.close()
 
 
 def judge(version: dict[str, Any], info: dict[str, Any]) -> EngineView:

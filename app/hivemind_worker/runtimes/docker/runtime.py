@@ -130,7 +130,7 @@ class DockerRuntime:
         self._nursery = Nursery("docker")
         self._runs: dict[Pair, Run] = {}
         self._ended: dict[Pair, Run] = {}
-        self._warm: dict[Pair, tuple[Run, asyncio.Task[Problem | None]]] = {}
+        self._warm: dict[Pair, tuple[Run, asyncio.Task[Problem | None], asyncio.TimerHandle]] = {}
         self._image: ImageFacts | None = None
         self._view = EngineView(state=EngineState.NOT_RUNNING, detail="it is being looked for")
         self._watching: asyncio.Task[None] | None = None
@@ -238,17 +238,19 @@ class DockerRuntime:
         if self._closed or self._image is None or pair in self._warm or len(self._warm) >= WARM_AT_MOST:
             return
         run = self._new_run(order)
-        self._warm[pair] = (run, self._nursery.start("warm", run.launch.prepare()))
-        self._nursery.start("cool", self._cool_down(pair, run))
+        cooling = asyncio.get_running_loop().call_later(WARM_LIMIT_S, self._discard, pair)
+        self._warm[pair] = (run, self._nursery.start("warm", run.launch.prepare()), cooling)
 
-    async def _cool_down(self, pair: Pair, run: Run) -> None:
-        await asyncio.sleep(WARM_LIMIT_S)
-        if self._warm.get(pair, (None,))[0] is run:
-            self._discard(pair)
+    def _taken(self, pair: Pair) -> tuple[Run, asyncio.Task[Problem | None]] | None:
+        if pair not in self._warm:
+            return None
+        run, making, cooling = self._warm.pop(pair)
+        cooling.cancel()
+        return run, making
 
     def _discard(self, pair: Pair) -> None:
-        run, making = self._warm.pop(pair)
-        self._remove_soon(run, making)
+        if (taken := self._taken(pair)) is not None:
+            self._remove_soon(*taken)
 
     async def run(
         self,
@@ -264,7 +266,7 @@ class DockerRuntime:
             return Outcome(exit_code=None, problem=problem)
         if pair in self._warm and self._warm[pair][0].order != order:
             self._discard(pair)
-        run, making = self._warm.pop(pair, None) or (self._new_run(order), None)
+        run, making = self._taken(pair) or (self._new_run(order), None)
         return await self._kept(pair, run, lambda: run.run(output, started, preparing, making))
 
     async def adopt(self, order: RunOrder, where: str, mark: bytes, output: OutputSink) -> Outcome | None:
@@ -320,7 +322,7 @@ class DockerRuntime:
         """End a run, or what was prepared for it."""
         if run := self._runs.get((key, attempt)):
             run.stop(grace_s)
-        elif (key, attempt) in self._warm:
+        else:
             self._discard((key, attempt))
 
     async def limit(self, key: TaskKey, attempt: int, cores: float) -> None:
