@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -192,6 +193,7 @@ def _read_record(place: Path) -> _Record | None:
         return None
 
 
+@functools.cache
 def _engine_version() -> str:
     try:
         return importlib.metadata.version("wasmtime")
@@ -199,6 +201,7 @@ def _engine_version() -> str:
         return "unknown"  # a frozen build: the engine itself refuses modules of another version
 
 
+@functools.cache
 def _processor() -> str:
     """What the machine code depends on; the engine checks again, this only saves it the trouble."""
     wanted = ("model name", "flags", "Features", "CPU part")
