@@ -305,6 +305,19 @@ async def test_a_server_that_is_away_is_told_as_unreachable_and_the_next_one_is_
         pass
 
 
+async def test_a_server_that_is_away_and_was_asked_first_ends_no_connection(server: Server) -> None:
+    """Else whoever tries the lost one of a cluster first leaves the good one at once."""
+    credential = await enrolled(server, "larch")
+    ended: list[str] = []
+    away = replace(credential, servers=("tls://127.0.0.1:1",))
+    assert isinstance(await connect(away, on_close=lambda: ended.append("never began")), Problem)
+    assert ended == []
+    client = await connect(credential, on_close=lambda: ended.append("ended"))
+    assert isinstance(client, Client)
+    await client.close()
+    assert ended == ["ended"]
+
+
 async def test_the_pools_own_processes_may_use_streams(server: Server) -> None:
     async with line(server.authority.for_pool()) as pool:
         streams = pool.client.jetstream()

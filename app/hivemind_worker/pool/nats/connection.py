@@ -92,6 +92,7 @@ async def _try(
 ) -> Client | Problem | None:
     """The connection to one server; None when it cannot be reached."""
     told: list[str] = []
+    is_open = False
 
     async def note(error: Exception) -> None:
         told.append(str(error) or type(error).__name__)
@@ -100,7 +101,7 @@ async def _try(
             on_error(told[-1])
 
     async def closed() -> None:
-        if on_close is not None:
+        if is_open and on_close is not None:  # a try that failed is no connection that has ended
             on_close()
 
     client = Client()
@@ -115,7 +116,8 @@ async def _try(
         told.append(str(error))
         await _shut(client)
         return _problem(told)
-    return client
+    is_open = True
+    return _problem(told) if client.is_closed else client
 
 
 async def _shut(client: Client) -> None:
