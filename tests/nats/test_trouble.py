@@ -20,6 +20,7 @@ from hivemind_worker.model.snapshot import LinkState
 from hivemind_worker.model.task import Offer, Problem, TaskId, key_of
 from hivemind_worker.pool.nats import layout
 from hivemind_worker.pool.nats.authority import Authority, make_authority
+from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.credential import keep
 from hivemind_worker.pool.nats.enrolment import tell_servers
 from hivemind_worker.pool.nats.entrances import entrance
@@ -221,6 +222,20 @@ async def test_a_worker_whose_clock_is_hours_wrong_works_like_any_other(tmp_path
             async with asyncio.timeout(30):
                 await fill.ended(names)
                 await crowd.until(lambda: len(crowd.accepted) == len(names))
+
+
+async def test_a_server_that_goes_away_while_a_pool_process_starts_is_told_as_that(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = NatsPoolBook.signing_key
+
+    async def after_the_end(book: NatsPoolBook) -> bytes:
+        await here.end()
+        return await key(book)
+
+    monkeypatch.setattr(NatsPoolBook, "signing_key", after_the_end)
+    problem = await EnginePool(here.connect, tmp_path / "starts", "127.0.0.1:0").start()
+    assert isinstance(problem, Problem) and problem.code is FaultCode.SERVER_UNREACHABLE
 
 
 @pytest.mark.release

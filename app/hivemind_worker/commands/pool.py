@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -210,6 +211,8 @@ async def _serve(
     book: PoolBook, store: Store, address: str, endpoint: Path, args: argparse.Namespace, *,
     ended: asyncio.Event,
 ) -> int:  # fmt: skip
+    from hivemind_worker.pool.local.book import StoreAwayError
+
     metrics = await _metrics(book, store, args.metrics)
     if isinstance(metrics, Problem):
         return fail(metrics, args.json)
@@ -218,8 +221,9 @@ async def _serve(
         gc.freeze()
         gc.set_threshold(GARBAGE_AFTER, 10, 10)
         _announce(endpoint, address, metrics[1] if metrics else "", args.json)
-        if not await book.accounts():
-            _hint("No account yet. Make one with: hivemind-worker pool user add NAME", args.json)
+        with contextlib.suppress(StoreAwayError):
+            if not await book.accounts():
+                _hint("No account yet. Make one with: hivemind-worker pool user add NAME", args.json)
         await ended.wait()
     finally:
         endpoint.unlink(missing_ok=True)  # noqa: ASYNC240 - a moment, at the end
@@ -319,11 +323,15 @@ def list_users(args: argparse.Namespace) -> int:
 
 
 async def _list_users(args: argparse.Namespace) -> int:
+    from hivemind_worker.pool.local.book import StoreAwayError
+
     book = await _opened(args)
     if isinstance(book, int):
         return book
     try:
         accounts = await book.accounts()
+    except StoreAwayError as away:
+        return fail(away.problem, args.json)
     finally:
         await book.close()
     if args.json:

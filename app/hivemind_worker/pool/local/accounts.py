@@ -7,7 +7,7 @@ from hivemind_worker.model.pool_records import MOST_TOKENS
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.pool.local import passwords
-from hivemind_worker.pool.local.book import PoolBook
+from hivemind_worker.pool.local.book import PoolBook, StoreAwayError
 from hivemind_worker.pool.local.limits import bad_text
 
 NAME_BYTES = 128
@@ -20,8 +20,11 @@ async def open_account(
     reason = _reason_against(name, password, tokens)
     if reason is None:
         salt, digest = await hashing.call(passwords.seal, password)
-        if await book.add_account(name, salt, digest, tokens):
-            return None
+        try:
+            if await book.add_account(name, salt, digest, tokens):
+                return None
+        except StoreAwayError as away:
+            return away.problem
         reason = f"There is an account of that name already: {name}."
     return Problem(code=FaultCode.BAD_USAGE, about=reason)
 

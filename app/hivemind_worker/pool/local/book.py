@@ -23,7 +23,15 @@ from hivemind_worker.model.pool_records import (
     PoolTaskState,
     Queue,
 )
-from hivemind_worker.model.task import TaskKey
+from hivemind_worker.model.task import Problem, TaskKey
+
+
+class StoreAwayError(OSError):
+    """The book is kept elsewhere, and not to be had from there just now: `problem` tells a person why."""
+
+    def __init__(self, words: str, problem: Problem) -> None:
+        super().__init__(words)
+        self.problem = problem
 
 
 class PoolBook(Protocol):

@@ -21,7 +21,7 @@ from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread, Nursery
 from hivemind_worker.pool.local.accounts import open_account
 from hivemind_worker.pool.local.archives import Archives, ArchiveStore, DiskArchives
-from hivemind_worker.pool.local.book import PoolBook
+from hivemind_worker.pool.local.book import PoolBook, StoreAwayError
 from hivemind_worker.pool.local.callout import Callout
 from hivemind_worker.pool.local.dispatch import Dispatch
 from hivemind_worker.pool.local.door import handlers
@@ -78,11 +78,15 @@ class LocalPool:
         try:
             await self._store.prepare()
             key = await self._signing()
+        except StoreAwayError as away:
+            return await self._not_started(away.problem)
         except OSError as error:
             about = f"{self._folder} ({error.strerror or error})"
             return await self._not_started(Problem(code=FaultCode.NO_PERMISSION, about=about))
         try:
             return await self._serve(Tokens(key, self._clock), *address)
+        except StoreAwayError as away:
+            return await self._not_started(away.problem)
         except OSError as error:
             return await self._not_started(_listen_problem(error, self._listen))
 

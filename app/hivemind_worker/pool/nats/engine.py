@@ -31,6 +31,7 @@ from hivemind_worker.model.outage import Outage
 from hivemind_worker.model.pool_figures import Keeper, StreamFigures
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import comes_within, heed_cancel
+from hivemind_worker.pool.local.book import StoreAwayError
 from hivemind_worker.pool.nats.following import Follow, Kept, delivered, placed
 from hivemind_worker.pool.nats.layout import CLOCK, STREAMS, Stream, stream_of
 
@@ -182,8 +183,10 @@ class Engine:
         Raises:
             OSError: there is none.
         """
-        if self._client is None or self._retired:
-            raise OSError(self._retired or "the pool's NATS server is away")
+        if self._retired:
+            raise OSError(self._retired)
+        if self._client is None:
+            raise _away("the pool's NATS server is away", FaultCode.SERVER_UNREACHABLE, "no connection")
         return self._client
 
     def retire(self, reason: str) -> None:
@@ -393,11 +396,13 @@ class _Alive:
         try:
             await self._limit.__aexit__(kind, error, trace)
         except TimeoutError as late:
-            raise OSError("the pool's NATS server: no answer") from late
+            words = "the pool's NATS server: no answer"
+            raise _away(words, FaultCode.SERVER_UNREACHABLE, "no answer") from late
         if isinstance(error, APIError) and error.err_code in FULL:
             raise OSError(errno.ENOSPC, "the pool's NATS server is full") from error
         if isinstance(error, (Error, TimeoutError)):  # the library's API errors too
-            raise OSError(f"the pool's NATS server: {error or type(error).__name__}") from error
+            words = f"the pool's NATS server: {error or type(error).__name__}"
+            raise _away(words, _is_why(error), words) from error
 
 
 def _answered(content: bytes) -> dict[str, Any]:
@@ -422,11 +427,24 @@ def _keeper(peer: PeerInfo, stream: str) -> Keeper:
 
 
 def why_not(error: OSError) -> Problem:
+    """What a person is told of a failed call."""
+    if isinstance(error, StoreAwayError):
+        return error.problem
+    return Problem(code=FaultCode.NO_STREAMS, about=str(error))
+
+
+def _away(words: str, code: FaultCode, about: str) -> StoreAwayError:
+    return StoreAwayError(words, Problem(code=code, about=about))
+
+
+def _is_why(error: Exception) -> FaultCode:
     """Of a server that answers and does not keep: it has no streams at all, or its cluster does not agree."""
-    cause = error.__cause__
-    waits = isinstance(cause, (nats.errors.TimeoutError, TimeoutError))
-    waits = waits or (isinstance(cause, APIError) and _is_passing(cause))
-    return Problem(code=FaultCode.NO_QUORUM if waits else FaultCode.NO_STREAMS, about=str(error))
+    if isinstance(error, (nats.errors.TimeoutError, TimeoutError)):
+        return FaultCode.NO_QUORUM
+    if isinstance(error, APIError):
+        return FaultCode.NO_QUORUM if _is_passing(error) else FaultCode.NO_STREAMS
+    none = isinstance(error, (NoStreamResponseError, nats.errors.NoRespondersError))
+    return FaultCode.NO_STREAMS if none else FaultCode.SERVER_UNREACHABLE
 
 
 def _last(stream: Stream, subject: str) -> Callable[[JetStreamContext], Awaitable[RawStreamMsg]]:

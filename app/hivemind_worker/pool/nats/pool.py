@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread, Nursery
+from hivemind_worker.pool.local.book import StoreAwayError
 from hivemind_worker.pool.local.pool import LocalPool
 from hivemind_worker.pool.nats.archives import NatsArchives
 from hivemind_worker.pool.nats.book import NatsPoolBook
@@ -63,7 +64,11 @@ class EnginePool:
         if isinstance(address, Problem):
             await self.close()
             return address
-        await self.desk.open()
+        try:
+            await self.desk.open()
+        except StoreAwayError as away:
+            await self.close()
+            return away.problem
         self._nursery.start("desk", self.desk.run())
         return address
 
