@@ -486,6 +486,48 @@ async def test_a_slow_pool_gets_a_mark_and_the_file_gets_every_line(tmp_path: Pa
         assert max(map(len, link.output_calls)) <= 8 * 1024 + 100
 
 
+async def test_a_line_that_is_written_in_pieces_reaches_the_pool_as_one(tmp_path: Path) -> None:
+    """A pool ends a line behind each text; without buffers a program writes a line in several pieces."""
+    sent = asyncio.Event()
+
+    async def talk(order: RunOrder, output: Output) -> Outcome:
+        await output(b"step 0\nstep")
+        await asyncio.wait_for(sent.wait(), 10)
+        await output(b" 1\n")
+        return OK
+
+    class Told(FakeLink):
+        async def send_output(self, task_id: TaskId, text: str) -> Sent:
+            sent.set()
+            return await super().send_output(task_id, text)
+
+    link = Told()
+    async with rig(tmp_path, ScriptedRuntime(talk), link) as worker:
+        await worker.offer("a", zip_of())
+        await worker.delivered("a")
+        assert link.output_calls[0] == "step 0\n" and link.output_calls[1].startswith("step 1\n")
+
+
+async def test_a_line_without_an_end_reaches_the_pool_all_the_same(tmp_path: Path) -> None:
+    sent = asyncio.Event()
+
+    async def ask(order: RunOrder, output: Output) -> Outcome:
+        await output(b"50 %")
+        await asyncio.wait_for(sent.wait(), 20)
+        return OK
+
+    class Told(FakeLink):
+        async def send_output(self, task_id: TaskId, text: str) -> Sent:
+            sent.set()
+            return await super().send_output(task_id, text)
+
+    link = Told()
+    async with rig(tmp_path, ScriptedRuntime(ask), link) as worker:
+        await worker.offer("a", zip_of())
+        await worker.delivered("a")
+        assert link.output_calls[0] == "50 %"
+
+
 async def test_the_log_file_is_cut_with_a_mark_at_its_limit(tmp_path: Path) -> None:
     async def flood(order: RunOrder, output: Output) -> Outcome:
         for _ in range(40):

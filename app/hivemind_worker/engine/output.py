@@ -28,6 +28,8 @@ WRITE_EVERY_S = 0.1
 SEND_FROM_BYTES = 4 * 1024
 SEND_MOST_BYTES = 8 * 1024
 SEND_EVERY_S = 1.0
+UNFINISHED_TURNS = 3
+"""So often a line that has no end yet waits for it: a pool ends a line behind each text that it is sent."""
 BACKLOG_BYTES = 64 * 1024
 FLUSH_LIMIT_S = 5.0
 RETRY_S = 2.0
@@ -181,6 +183,7 @@ class PoolStream:
         self._fed_bytes = 0
         self._skipped_lines = 0
         self._mid_line = False
+        self._unfinished_turns = 0
         self._more = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = False
@@ -227,10 +230,14 @@ class PoolStream:
             await self._send_all()
             if self._closing and not self._backlog:
                 return
+            if self._backlog:
+                self._more.set()  # a line without an end is looked at again
 
     async def _send_all(self) -> None:
         while self._backlog or self._unsent:
             text = self._unsent or self._next()
+            if not text:
+                return
             if self._before_send is not None:
                 await self._before_send(self._fed_bytes - len(self._backlog))
             sent = await self._link.send_output(self._task_id, text)
@@ -241,10 +248,18 @@ class PoolStream:
                 return  # the rest waits for company
 
     def _next(self) -> str:
-        """A mark for the lines missing here, and whole lines up to the size of one call."""
-        cut = SEND_MOST_BYTES
-        if len(self._backlog) > cut and (line_end := self._backlog.rfind(b"\n", 0, cut)) >= 0:
-            cut = line_end + 1
+        """A mark for the lines missing here, and whole lines up to the size of one call.
+
+        Of a line without an end what there is after a while, or when it is long: an empty text before.
+        """
+        cut = self._backlog.rfind(b"\n", 0, SEND_MOST_BYTES) + 1
+        if not cut:
+            self._unfinished_turns += 1
+            waits = self._unfinished_turns <= UNFINISHED_TURNS and not self._closing
+            if waits and len(self._backlog) < SEND_FROM_BYTES:
+                return ""
+            cut = SEND_MOST_BYTES
+        self._unfinished_turns = 0
         skipped, self._skipped_lines = self._skipped_lines, 0
         text = self._decoder.decode(bytes(self._backlog[:cut]))
         del self._backlog[:cut]
