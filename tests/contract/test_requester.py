@@ -7,6 +7,7 @@ import os
 import random
 import re
 import stat
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -227,12 +228,18 @@ async def test_a_token_that_ended_is_renewed_by_itself(pool: Pool, ada: Requeste
     assert not isinstance(await ada.log_text("t"), Problem)
 
 
-async def test_a_pool_that_restarts_is_waited_for(pool: Pool, ada: Requester, tmp_path: Path) -> None:
+async def test_a_pool_that_restarts_is_waited_for_which_is_told_once(pool: Pool, tmp_path: Path) -> None:
+    told: list[Problem | None] = []
+
+    async def heard() -> list[Problem | None]:
+        return told
+
+    ada = Requester(pool.address, "ada", PASSWORD, patience_s=10, on_away=told.append)
+    assert await ada.login() is None
     assert await ada.upload("t", archive_in(tmp_path), Demand()) is None
     waiting = asyncio.create_task(ada.wait("t"))
-    await asyncio.sleep(0.2)
     await pool.stop()
-    await asyncio.sleep(1.0)
+    await until(heard)
     assert not waiting.done()
     await pool.start()
     async with tiny_worker(pool, "wim") as worker:
@@ -240,6 +247,9 @@ async def test_a_pool_that_restarts_is_waited_for(pool: Pool, ada: Requester, tm
         await worker.send_result("t", result_zip("FAILED"))
         view = await asyncio.wait_for(waiting, 10)
     assert isinstance(view, TaskView) and view.status == "FAILED"
+    away, back = told
+    assert away is not None and away.code is FaultCode.POOL_UNREACHABLE and back is None
+    await ada.close()
 
 
 async def test_a_pool_that_stays_away_ends_the_wait_with_a_problem(pool: Pool, tmp_path: Path) -> None:
@@ -247,9 +257,11 @@ async def test_a_pool_that_stays_away_ends_the_wait_with_a_problem(pool: Pool, t
     assert await requester.login() is None
     assert await requester.upload("t", archive_in(tmp_path), Demand()) is None
     await pool.local.close()
+    begun_s = time.monotonic()
     assert [line async for line in requester.follow("t")] == []
     view = await requester.wait("t")
     assert isinstance(view, Problem) and view.code is FaultCode.POOL_UNREACHABLE
+    assert time.monotonic() - begun_s >= 0.5
     await requester.close()
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hivemind_worker.commands.login import read_password
-from hivemind_worker.commands.printing import fail, say, say_json
+from hivemind_worker.commands.printing import fail, plain, say, say_json
 from hivemind_worker.commands.resolve import home_places
-from hivemind_worker.model.faults import FaultCode
+from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.runtimes.workspace.bundle import Bundle, bundle
@@ -145,12 +147,28 @@ async def _submit(args: argparse.Namespace, account: Account, made: Bundle, out:
         names.close(wait=False)
     if isinstance(target, Problem):
         return fail(target, args.json)
-    requester = Requester(target, account.user, account.password)
+    requester = Requester(
+        target, account.user, account.password, on_away=partial(_tell_away, as_json=args.json)
+    )  # fmt: skip
     try:
         problem = await requester.login()
         return fail(problem, args.json) if problem else await _send(args, requester, made, out)
     finally:
         await requester.close()
+
+
+def _tell_away(problem: Problem | None, *, as_json: bool) -> None:
+    """The pool is away while the task is waited for, or (None) back."""
+    from hivemind_worker.pool.requester import PATIENCE_S
+
+    if as_json:
+        told = {"event": "pool_away", "code": problem.code.value} if problem else {"event": "pool_back"}
+        say_json(told)
+    elif problem is None:
+        print("The pool is back.", file=sys.stderr, flush=True)
+    else:
+        text = f"{sentence(problem.code, problem.about)} It is asked again for {PATIENCE_S:.0f} seconds."
+        print(plain(text), file=sys.stderr, flush=True)
 
 
 async def _send(args: argparse.Namespace, requester: Requester, made: Bundle, out: Path | None) -> int:

@@ -36,6 +36,7 @@ ARCHIVE_BYTES_MOST = MESSAGE_BYTES - 64 * 1024  # what is left of a message besi
 LOGIN_S, ASK_S, MOVE_S = 15.0, 30.0, 60.0
 POLL_S = 0.5
 PATIENCE_S = 60.0
+AWAY = (FaultCode.POOL_UNREACHABLE, FaultCode.POOL_MUTE)
 ENDED = frozenset({"COMPLETED", "FAILED", "STOPPED"})
 
 
@@ -75,12 +76,17 @@ def new_task_id(at_s: float | None = None) -> str:
 class Requester:
     """One account's conversation with one pool. `login` first, `close` last.
 
-    `patience_s`: for how long a pool that went away is waited for while following or waiting.
+    `patience_s`: for how long a pool that went away is waited for while following or waiting;
+    `on_away` hears once that it is, and why, and once with None that it is back.
     """
 
-    def __init__(self, address: str, user: str, password: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, address: str, user: str, password: str, *, patience_s: float = PATIENCE_S,
+        on_away: Callable[[Problem | None], None] = lambda _: None,
+    ) -> None:  # fmt: skip
         self._address, self._user, self._password = address, user, password
-        self._patience_s = patience_s
+        self._patience_s, self._on_away = patience_s, on_away
+        self._away_since_s: float | None = None
         self._token = ""
         self._channel: grpc.aio.Channel | None = None
         self._files = NamedThread("requester-files")
@@ -183,7 +189,7 @@ class Requester:
             )
 
         answer = await self._ask(attempt)
-        if isinstance(answer, Problem) and answer.code in (FaultCode.POOL_UNREACHABLE, FaultCode.POOL_MUTE):
+        if isinstance(answer, Problem) and answer.code in AWAY:
             # The answer was lost, perhaps not the task: the pool's list tells.
             return None if isinstance(await self.status(task_id), TaskView) else answer
         return answer if isinstance(answer, Problem) else None
@@ -206,15 +212,18 @@ class Requester:
         return Problem(code=FaultCode.POOL_REFUSED, about=f"it does not list the task {task_id}.")
 
     async def _patient(self, ask: Callable[[], Awaitable[Any | Problem]]) -> Any | Problem:
-        """Ask again while the pool is away, for as long as our patience lasts."""
-        until = time.monotonic() + self._patience_s
+        """Ask again while the pool is away, for as long as our patience lasts; one patience for all calls."""
         while True:
             answer = await ask()
-            away = isinstance(answer, Problem) and answer.code in (
-                FaultCode.POOL_UNREACHABLE,
-                FaultCode.POOL_MUTE,
-            )
-            if not away or time.monotonic() >= until:
+            if not isinstance(answer, Problem) or answer.code not in AWAY:
+                if self._away_since_s is not None:
+                    self._away_since_s = None
+                    self._on_away(None)
+                return answer
+            if self._away_since_s is None:
+                self._away_since_s = time.monotonic()
+                self._on_away(answer)
+            if time.monotonic() >= self._away_since_s + self._patience_s:
                 return answer
             await asyncio.sleep(POLL_S)
 

@@ -40,6 +40,8 @@ def channel_options() -> list[tuple[str, int]]:
         ("grpc.http2.max_pings_without_data", 0),
         # A proxy of the environment is meant for the web, not for a pool.
         ("grpc.enable_http_proxy", 0),
+        # Else who waits for a pool that was away for a while notices up to two minutes late that it is back.
+        ("grpc.max_reconnect_backoff_ms", 5_000),
         # Otherwise channels of one process share the back-off of a dead connection.
         ("grpc.use_local_subchannel_pool", 1),
     ]
