@@ -11,8 +11,9 @@ import pytest
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.pool_records import PoolNode
+from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState
-from hivemind_worker.model.task import Problem, TaskId, key_of
+from hivemind_worker.model.task import Offer, Problem, TaskId, key_of
 from hivemind_worker.pool.nats.archives import COUNT
 from hivemind_worker.pool.nats.credential import keep
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES
@@ -126,6 +127,63 @@ async def test_a_worker_is_given_only_what_it_has_room_for(
         assert waiting == ["PENDING", "PENDING"]
         await finished(pool, worker, tmp_path, "half")
         await worker.got("more")
+
+
+@pytest.mark.parametrize("most_tasks", [0, 2])
+async def test_a_task_that_asks_for_nothing_takes_a_core_and_one_of_the_places(
+    pool: PoolOnEngine, here: Here, tmp_path: Path, most_tasks: int
+) -> None:
+    token, announced = await pool.account("ada"), replace(ANNOUNCED, most_tasks=most_tasks)
+    async with asking_worker(here.address, "anna", tmp_path, announced=announced) as first:
+        fitting = [f"t{number}" for number in range(most_tasks or ANNOUNCED.cpu_cores)]
+        for name in fitting:
+            assert (await pool.upload(token, name)).success
+            await first.got(name)
+        assert (await pool.upload(token, "more")).success
+        async with asking_worker(here.address, "bert", tmp_path) as second:
+            await second.got("more")
+        assert [offer.task_id for offer, _ in first.offers] == fitting
+        assert "anna" not in await pool.log(token, "more")
+        await finished(pool, first, tmp_path, "t0")
+        assert (await pool.upload(token, "next")).success
+        await first.got("next")
+
+
+async def test_a_worker_that_takes_nothing_new_asks_for_nothing_and_is_known(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    token = await pool.account("ada")
+    finishing = replace(ANNOUNCED, accepts=False)
+    async with asking_worker(here.address, "anna", tmp_path, announced=finishing) as first:
+        await first.shows(LinkState.REGISTERED)
+        assert (await pool.upload(token, "t")).success
+        async with asking_worker(here.address, "bert", tmp_path) as second:
+            await second.got("t")
+        assert first.offers == [] and "anna" not in await pool.log(token, "t")
+
+
+async def test_what_a_worker_has_no_room_for_goes_back_before_its_archive_is_fetched_and_is_told(
+    pool: PoolOnEngine, here: Here, tmp_path: Path
+) -> None:
+    token, asked = await pool.account("ada"), list[Resources]()
+
+    def full(demand: Resources) -> Problem:
+        asked.append(demand)
+        return Problem(code=FaultCode.NO_ROOM, about="cpu")
+
+    def never(_: Offer) -> Problem:
+        raise AssertionError("its archive was fetched")
+
+    async with asking_worker(here.address, "anna", tmp_path, refuses=never, objects=full):
+        assert (await pool.upload(token, "t", cpu_score=150, memory_gb=2)).success
+
+        async def given_back() -> bool:
+            return "anna gave the task back" in await pool.log(token, "t")
+
+        await until(given_back, 20)
+        async with asking_worker(here.address, "bert", tmp_path) as second:
+            await second.got("t")
+    assert [(each.cpu, each.memory_gb) for each in asked] == [(150, 2)]
 
 
 async def test_the_task_of_a_worker_that_is_cut_off_ends_on_another_with_the_story_of_both(

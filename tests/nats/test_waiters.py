@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hivemind_worker.model.task import TaskId, key_of
+from hivemind_worker.pool.local.placing import Room
 from hivemind_worker.pool.nats.waiters import NO_NEWS, News, Waiters
 
 LONG_S = 30.0
@@ -83,19 +84,21 @@ async def test_who_waits_in_vain_is_told_after_the_time() -> None:
 
 async def test_no_word_of_a_task_goes_to_who_has_no_room_but_of_one_that_asks_for_little() -> None:
     waiters = Waiters()
-    full = asyncio.create_task(waiters.wait("a", LONG_S, full=True))
+    none = asyncio.create_task(waiters.wait("c", LONG_S, Room.NONE))
+    full = asyncio.create_task(waiters.wait("a", LONG_S, Room.LITTLE))
     (free,) = await waiting(waiters, "b")
     waiters.wake_one(TASK)
     assert await woken([full, free]) == [False, True]
     waiters.wake_one(TASK)  # nobody else: the one without room sleeps on
     assert await woken([full]) == [False]
-    waiters.wake_one(TASK, full=True)
-    assert await woken([full]) == [True]
+    waiters.wake_one(TASK, little=True)
+    assert await woken([full, none]) == [True, False]
+    await end([none])
 
 
 async def test_who_has_no_room_is_woken_when_it_has_some_again() -> None:
     waiters = Waiters()
-    tasks = [asyncio.create_task(waiters.wait(name, LONG_S, full=True)) for name in ("a", "b")]
+    tasks = [asyncio.create_task(waiters.wait(name, LONG_S, Room.NONE)) for name in ("a", "b")]
     await asyncio.sleep(0)
     waiters.wake("b")
     assert await woken(tasks) == [False, True]

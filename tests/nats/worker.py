@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hivemind_worker.model.effects import Accepted, Refused, Reply
 from hivemind_worker.model.fleet import Standing, Values, Wish
+from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskKey
 from hivemind_worker.model.work import Announcement
@@ -94,6 +95,7 @@ class AskingWorker:
 async def asking_worker(
     address: str, name: str, folder: Path, *, credential: Path | None = None, account: str = "",
     announced: Announcement | None = ANNOUNCED, refuses: Callable[[Offer], Problem | None] | None = None,
+    objects: Callable[[Resources], Problem | None] = lambda _: None,
 ) -> AsyncIterator[AskingWorker]:  # fmt: skip
     """A running client; at the end its connection just ends, as when the line is cut."""
     spool = folder / name
@@ -114,6 +116,7 @@ async def asking_worker(
     worker.client = PullClient(
         address, way, lambda: worker.announced, worker.views.append, handler=lambda: worker,
         held=lambda: worker.has, spool=spool, files=files, standing=worker.standing, obey=worker.obey,
+        objection=objects,
     )  # fmt: skip
     nursery.start("pool", worker.client.run())
     try:

@@ -51,7 +51,12 @@ def _amounts(asked: Resources, there: Resources, names: tuple[str, ...]) -> str:
 def new_offer_problem(state: State, event: TaskOffered) -> Problem | None:
     """Why a task not yet known is not taken now, or None. The inspection's finding comes last:
     it is only counted when the offer would have been taken otherwise."""
-    return objection(state) or room_problem(state, event.offer.demand) or event.problem
+    return demand_problem(state, event.offer.demand) or event.problem
+
+
+def demand_problem(state: State, demand: Resources) -> Problem | None:
+    """Why no task of this demand is taken now, or None: told before its archive is here."""
+    return objection(state) or room_problem(state, demand)
 
 
 def times_refused(state: State, event: TaskOffered) -> int:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from hivemind_worker.core.admission import demand_problem
 from hivemind_worker.core.decide import decide
 from hivemind_worker.core.draft import Decision
 from hivemind_worker.core.state import State
@@ -27,6 +28,7 @@ from hivemind_worker.model.events import (
 )  # fmt: skip
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.history import JournalEntry
+from hivemind_worker.model.resources import Resources
 from hivemind_worker.model.task import Delivery, Problem, Task, TaskKey, TaskState
 
 log = logging.getLogger(__name__)
@@ -108,6 +110,10 @@ class Engine:
             task = self.state.tasks.get(effect.key)
             if task is not None and task.attempt == effect.attempt and task.state is TaskState.RUNNING:
                 self._perform(ResumeRun(key=effect.key, attempt=effect.attempt))
+
+    def objection(self, demand: Resources) -> Problem | None:
+        """Why no task of this demand would be taken now."""
+        return demand_problem(self.shown, demand)
 
     def task(self, key: TaskKey) -> Task | None:
         """The open task of this key."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from hivemind_worker.core.ledger import available
-from hivemind_worker.core.policy import wants_announcement
+from hivemind_worker.core.policy import most_tasks, objection, wants_announcement
 from hivemind_worker.core.state import State
 from hivemind_worker.core.trust import group
 from hivemind_worker.model.capacity import Offer
@@ -91,4 +91,6 @@ def announcement(
         running_tasks=len(state.unended()),
         cpu_percent=round(sample.cpu_percent),
         memory_percent=round(sample.memory_percent),
+        accepts=objection(state) is None,
+        most_tasks=most_tasks(state),
     )

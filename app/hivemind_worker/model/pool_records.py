@@ -70,6 +70,7 @@ class PoolNode:
     docker_status: str
     status: str
     heard_at_s: float
+    most_tasks: int = 0  # tasks at once at most; 0: not said
 
     @property
     def asks(self) -> bool:

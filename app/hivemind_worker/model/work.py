@@ -72,6 +72,8 @@ class Announcement:
     running_tasks: int
     cpu_percent: int
     memory_percent: int
+    accepts: bool = True  # false: tasks are here, and no other would be taken now
+    most_tasks: int = 0  # tasks at once at most; 0: not said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,9 @@ CREATE TABLE IF NOT EXISTS log_sizes (
     key TEXT PRIMARY KEY, kept_bytes INTEGER NOT NULL, cut_bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-NODE_COLUMNS = ", ".join(each.name for each in fields(PoolNode))
+NODE_NAMES = tuple(each.name for each in fields(PoolNode) if each.name != "most_tasks")
+"""A node that is called has no word for how many tasks it takes at once, and others never come here."""
+NODE_COLUMNS = ", ".join(NODE_NAMES)
 TASK_COLUMNS = ", ".join(each.name for each in fields(PoolTask))
 # One text, as in the index: of several columns compared together SQLite would look at each task.
 DEMAND = " || ' ' || ".join(Demand._fields)
@@ -84,7 +86,7 @@ def _task(row: Sequence[Any]) -> PoolTask:
 
 
 def _node(row: Sequence[Any]) -> PoolNode:
-    return PoolNode(**dict(zip((each.name for each in fields(PoolNode)), row, strict=True)))
+    return PoolNode(**dict(zip(NODE_NAMES, row, strict=True)))
 
 
 def _account(row: Sequence[Any]) -> PoolAccount:
@@ -190,7 +192,7 @@ class PoolTables:
     # nodes
 
     def put_node(self, node: PoolNode) -> None:
-        values = astuple(node)
+        values = [getattr(node, name) for name in NODE_NAMES]
         with self._change():
             self._base.execute(
                 f"INSERT OR REPLACE INTO nodes ({NODE_COLUMNS}) VALUES ({_marks(len(values))})",  # noqa: S608

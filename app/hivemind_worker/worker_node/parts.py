@@ -228,6 +228,7 @@ class Parts:
             spool=self.places.spool, files=self.files, moved=self.traffic.moved,
             standing=hooks.standing, obey=hooks.obey,
             task_limit_s=self.settings.task_time_limit_h * 3600,
+            objection=self.engine.objection,
         )  # fmt: skip
 
     def _way_to(self, hooks: Hooks) -> Callable[[str], Awaitable[Way | Problem]]:

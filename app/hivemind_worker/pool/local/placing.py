@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from hivemind_worker.model.pool_records import Demand, PoolNode, PoolTask
+from hivemind_worker.model.resources import DEFAULT_CPU_SCORE, DEFAULT_MEMORY_GB
 
+USUAL_CPU, USUAL_MEMORY_GB = int(DEFAULT_CPU_SCORE), int(DEFAULT_MEMORY_GB)
 ANY_GPU = frozenset({"", "any"})
 
 
@@ -15,15 +18,29 @@ def _nothing() -> dict[str, int]:
     return defaultdict(int)
 
 
+class Room(Enum):
+    """What a node still has room for."""
+
+    SOME = auto()
+    LITTLE = auto()  # only for a task that asks for no processor or no memory
+    NONE = auto()
+
+
 @dataclass(slots=True)
 class Load:
-    """What the tasks on each node take together, by node id; grows as offers are made."""
+    """What the tasks on each node take together, by node id; grows as offers are made.
+
+    What a task does not ask for it gets all the same: one core and 1 GiB (`model.resources.normal_demand`).
+    Without counting that, a full node would be given one such task after the other and refuse each.
+    """
 
     cpu: dict[str, int] = field(default_factory=_nothing)
     memory_gb: dict[str, int] = field(default_factory=_nothing)
     gpu: dict[str, int] = field(default_factory=_nothing)
     gpu_memory_gb: dict[str, int] = field(default_factory=_nothing)
     tasks: dict[str, int] = field(default_factory=_nothing)
+    usual_cpu: dict[str, int] = field(default_factory=_nothing)
+    usual_memory_gb: dict[str, int] = field(default_factory=_nothing)
 
     def add(self, node_id: str, task: PoolTask) -> None:
         """Count a task on a node."""
@@ -32,6 +49,8 @@ class Load:
         self.gpu[node_id] += task.gpu_score
         self.gpu_memory_gb[node_id] += task.gpu_memory_gb
         self.tasks[node_id] += 1
+        self.usual_cpu[node_id] += task.cpu_score or USUAL_CPU
+        self.usual_memory_gb[node_id] += task.memory_gb or USUAL_MEMORY_GB
 
     def has_room(self, node: PoolNode, demand: Demand) -> bool:
         """Whether the node announced enough for such a task beside the others.
@@ -45,16 +64,29 @@ class Load:
             and self.gpu[name] + demand.gpu_score <= node.gpu_score
             and self.gpu_memory_gb[name] + demand.gpu_memory_gb <= node.gpu_memory_gb
             and _gpu_suits(node, demand)
+            and self._fits_beside(node, demand.cpu_score or USUAL_CPU, demand.memory_gb or USUAL_MEMORY_GB)
         )
 
-    def is_full(self, node: PoolNode) -> bool:
-        """Whether no task fits that asks for processor and memory at all."""
+    def _fits_beside(self, node: PoolNode, cpu: int, memory_gb: int) -> bool:
+        """The first task may always come: a small node that announces less than the usual may yet take it."""
         name = node.node_id
-        return self.cpu[name] >= node.cpu_score or self.memory_gb[name] >= node.memory_gb
+        return not self.tasks[name] or (
+            self.usual_cpu[name] + cpu <= max(node.cpu_score, node.cpu_cores * USUAL_CPU)
+            and self.usual_memory_gb[name] + memory_gb <= node.memory_gb
+            and (not node.most_tasks or self.tasks[name] < node.most_tasks)
+        )
+
+    def room(self, node: PoolNode) -> Room:
+        """What a new task may ask for to be worth a look at this node."""
+        name = node.node_id
+        if not self._fits_beside(node, 1, 1):
+            return Room.NONE
+        is_full = self.cpu[name] >= node.cpu_score or self.memory_gb[name] >= node.memory_gb
+        return Room.LITTLE if is_full else Room.SOME
 
 
 def asks_for_little(task: PoolTask) -> bool:
-    """Whether the task may fit where `is_full` says that others do not."""
+    """Whether the task may fit where there is `Room.LITTLE`."""
     return task.cpu_score <= 0 or task.memory_gb <= 0
 
 

@@ -121,7 +121,7 @@ class Desk:
 
     def _take_task(self, record: TaskRecord) -> None:
         if record.task.state is PoolTaskState.PENDING:
-            self._waiters.wake_one(record.task.key, full=asks_for_little(record.task))
+            self._waiters.wake_one(record.task.key, little=asks_for_little(record.task))
         elif record.task.state.has_ended:
             self._patience.forget(record.task.key)
             self._unfinished.forget(record.task.key)
@@ -192,6 +192,7 @@ class Desk:
 
     def _node(self, worker: WorkerId, untrusted: dict[str, Any]) -> PoolNode | str:
         amounts = {each: int(untrusted[each]) for each in NUMBERS}
+        most_tasks = max(0, int(untrusted.get("most_tasks", 0)))
         texts = {each: str(untrusted[each]) for each in TEXTS}
         reason = bad_amounts(**amounts)
         for each, text in texts.items():
@@ -201,7 +202,7 @@ class Desk:
         return PoolNode(
             node_id=worker.name, account=worker.account, hostname="", port=0, peer="", status="Idle",
             location=texts["region"], gpu_name=texts["gpu_name"], docker_status=texts["docker_status"],
-            heard_at_s=self._clock(), **amounts,
+            heard_at_s=self._clock(), most_tasks=most_tasks, **amounts,
         )  # fmt: skip
 
     async def _pull(self, worker: WorkerId, message: Msg) -> Answer | None:
@@ -225,8 +226,8 @@ class Desk:
             if record is not None:
                 await self._hand_over(worker, message, record.task, hears_until)
                 return None
-            full = self._load(node).is_full(node)  # of now: its task may have ended meanwhile
-            news = await self._waiters.wait(worker.name, until - self._monotonic(), full=full)
+            room = self._load(node).room(node)  # of now: its task may have ended meanwhile
+            news = await self._waiters.wait(worker.name, until - self._monotonic(), room)
         return {}
 
     async def _hand_over(self, worker: WorkerId, message: Msg, task: PoolTask, hears_until: float) -> None:
@@ -286,10 +287,11 @@ class Desk:
         record = await self._book.take_back(
             key, name, reason, self._clock(), lost=False, refused=for_good
         )  # fmt: skip
-        if record is not None and not for_good and not record.task.state.has_ended:
+        if record is None:
+            return {"ok": True}
+        if not for_good and not record.task.state.has_ended:
             self._patience.given_back(key, name)
-        elif record is not None:
-            await self.lost.tell_end(record, f"{name} gave the task back: {reason}")
+        await self.lost.tell_end(record, f"{name} gave the task back: {reason}")
         return {"ok": True}
 
     async def _result(self, worker: WorkerId, message: Msg) -> Answer:

@@ -27,7 +27,7 @@ from nats.errors import Error
 from hivemind_worker.model.effects import Refused, Reply
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.fleet import Standing, Wish
-from hivemind_worker.model.resources import normal_demand
+from hivemind_worker.model.resources import Resources, normal_demand
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskId, TaskKey, key_of
 from hivemind_worker.model.traffic import Moved, uncounted
@@ -130,15 +130,17 @@ class PullClient:
         files: NamedThread, clock: Clock | None = None, moved: Moved = uncounted,
         standing: Callable[[], Standing | None] = lambda: None,
         obey: Callable[[Wish], Awaitable[None]] = _unheeded, task_limit_s: float = 0.0,
+        objection: Callable[[Resources], Problem | None] = lambda _: None,
     ) -> None:  # fmt: skip
         """`held` are the tasks that this worker has of the pool, those included whose result is owed.
 
         `standing` is what the owner's other machines are shown of this one (None: nothing yet), `obey` does
         what was asked on one of them. `task_limit_s`: so long a task may run here (0: not said).
+        `objection`: why no task of a demand is taken now, asked before its archive is fetched.
         """
         self._address, self._way, self._announcement, self._on_change = address, way, announcement, on_change
         self._handler, self._held, self._spool, self._files = handler, held, spool, files
-        self._task_limit_s = task_limit_s
+        self._task_limit_s, self._objection = task_limit_s, objection
         self._clock, self._moved = clock or SystemClock(), moved
         self._backoff = Backoff(random.Random())  # noqa: S311 - jitter, not a secret
         self.fleet = FleetClient(self._ask, self._clock, standing, obey)
@@ -286,7 +288,7 @@ class PullClient:
         while not self._ended.is_set():
             announced = self._announcement()
             await self._beat_when_due(announced)
-            if announced is not None and self._clock.steady() >= self._ask_at:
+            if announced is not None and announced.accepts and self._clock.steady() >= self._ask_at:
                 await self._ask_for_work()
             else:
                 await self._rest(LOOK_S)
@@ -304,6 +306,7 @@ class PullClient:
             "memory_gb": announced.memory_gb, "gpu_score": announced.gpu_score,
             "gpu_memory_gb": announced.gpu_memory_gb, "gpu_name": announced.gpu_name,
             "region": announced.region, "docker_status": announced.docker_status,
+            "most_tasks": announced.most_tasks,
         }  # fmt: skip
         answer = await self._ask("beat", {"announced": told, "has": has})
         self._backoff.reset()
@@ -358,6 +361,9 @@ class PullClient:
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             return Refused(problem=Problem(code=FaultCode.BAD_REQUEST, about=str(error)))
+        is_here = key_of(task_id) in set(self._held())  # what it says then is for the worker to know
+        if not is_here and (problem := self._objection(demand)) is not None:
+            return Refused(problem=problem)
         path = self._spool / f"{secrets.token_hex(16)}.zip"
         try:
             digest, size = await self._fetch(key_of(task_id), path)

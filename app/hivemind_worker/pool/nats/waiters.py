@@ -11,6 +11,7 @@ from itertools import count
 from typing import NamedTuple
 
 from hivemind_worker.model.task import TaskKey
+from hivemind_worker.pool.local.placing import Room
 
 
 class News(NamedTuple):
@@ -25,11 +26,11 @@ NO_NEWS = News(0, TaskKey(""))
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One request that waits. `news`: which piece of news woke it; `full`: its worker has no room."""
+    """One request that waits. `news`: which piece of news woke it; `room`: what its worker has."""
 
     name: str
     since: int
-    full: bool = False
+    room: Room = Room.SOME
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     news: News = NO_NEWS
 
@@ -38,19 +39,18 @@ class Waiters:
     """Those who wait, the longest first."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Waiter, None] = {}
-        self._full: dict[Waiter, None] = {}
+        self._waiting: dict[Room, dict[Waiter, None]] = {room: {} for room in Room}
         self._by_name: dict[str, dict[Waiter, None]] = {}
         self._numbers = count(1)
 
-    async def wait(self, name: str, limit_s: float, *, full: bool = False) -> News | None:
+    async def wait(self, name: str, limit_s: float, room: Room = Room.SOME) -> News | None:
         """The news that woke this request; None when there was none within the time.
 
-        Of a worker that is `full` no word of a new task comes here, but for what asks for little: else each
-        word went through the hands of hundreds who have no use for it.
+        Who has no room hears no word of a new task, who has little only of one that asks for little: else
+        each word went through the hands of hundreds who have no use for it.
         """
-        waiter = Waiter(name, next(self._numbers), full)
-        (self._full if full else self._waiting)[waiter] = None
+        waiter = Waiter(name, next(self._numbers), room)
+        self._waiting[room][waiter] = None
         self._by_name.setdefault(name, {})[waiter] = None
         try:
             async with asyncio.timeout(max(0.0, limit_s)):
@@ -65,11 +65,11 @@ class Waiters:
             self._leave(waiter)
         return waiter.news
 
-    def wake_one(self, key: TaskKey, *, full: bool = False) -> None:
-        """This task waits: somebody may have room for it; with `full` even who has none for others."""
-        if full:
-            self._waiting |= self._full
-            self._full.clear()
+    def wake_one(self, key: TaskKey, *, little: bool = False) -> None:
+        """This task waits: somebody may have room for it; with `little` also who has none for others."""
+        if little:
+            self._waiting[Room.SOME] |= self._waiting[Room.LITTLE]
+            self._waiting[Room.LITTLE].clear()
         self.pass_on(News(next(self._numbers), key))
 
     def wake(self, name: str) -> None:
@@ -79,7 +79,7 @@ class Waiters:
 
     def pass_on(self, news: News) -> None:
         """Let the next one hear it, of those who have waited since before the news."""
-        waiter = next(iter(self._waiting), None)
+        waiter = next(iter(self._waiting[Room.SOME]), None)
         if waiter is not None and waiter.since < news.number:
             self._wake(waiter, news)
 
@@ -89,8 +89,8 @@ class Waiters:
         waiter.woken.set()
 
     def _leave(self, waiter: Waiter) -> None:
-        self._waiting.pop(waiter, None)
-        self._full.pop(waiter, None)
+        for waiting in self._waiting.values():
+            waiting.pop(waiter, None)
         same = self._by_name.get(waiter.name, {})
         same.pop(waiter, None)
         if not same:
