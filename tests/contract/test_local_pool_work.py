@@ -267,7 +267,7 @@ async def test_of_many_tasks_that_fit_all_are_handed_out(pool: Pool) -> None:
     token = await pool.account("ada")
     for number in range(70):
         await pool.upload(token, f"t{number}", cpu_score=1)
-    async with tiny_worker(pool, "wim") as worker:
+    async with tiny_worker(pool, "wim", memory_gb=100) as worker:
         await count(worker, 70)
         assert len({each.task_id for _, each in worker.offers}) == 70
 
@@ -275,7 +275,7 @@ async def test_of_many_tasks_that_fit_all_are_handed_out(pool: Pool) -> None:
 async def test_tasks_that_a_node_has_just_refused_hold_up_none_of_those_behind_them(pool: Pool) -> None:
     token = await pool.account("ada")
     refused = [f"refused {number}" for number in range(3 * FIRST_LOOKED_AT)]
-    async with tiny_worker(pool, "wim", cpu_score=100) as worker:
+    async with tiny_worker(pool, "wim", cpu_score=100, memory_gb=100) as worker:
         assert pool.local._dispatch is not None
         for name in refused:
             pool.local._dispatch._patience.tried(key_of(TaskId(name)), "wim")
@@ -305,7 +305,7 @@ async def test_archives_too_large_to_be_on_their_way_together_wait_and_smaller_o
             return True, ""
 
         worker.answer = slowly
-        await worker.register()
+        await worker.register(memory_gb=100)
         await count(worker, 2)
         assert {each.task_id for _, each in worker.offers} == {"large 0", "small"}
         go_on.set()

@@ -16,7 +16,7 @@ from hivemind_worker.pool.nats.connection import connect
 from hivemind_worker.pool.nats.credential import load
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.following import Kept
-from hivemind_worker.pool.nats.layout import NODES, node_subject
+from hivemind_worker.pool.nats.layout import NODES, STREAMS, node_subject
 from tests.contract.local_pool import until
 from tests.nats.cluster import HOSTS, ClusterServers, cluster
 
@@ -65,6 +65,38 @@ async def test_what_is_followed_is_told_by_another_server_and_no_call_is_given_u
             assert engine.client is before
         finally:
             await engine.close()
+
+
+@pytest.mark.release
+async def test_what_one_server_keeps_is_kept_by_all_once_that_is_asked_for_and_never_by_fewer(
+    tmp_path: Path,
+) -> None:
+    """An owner who makes accounts before the first start of the pool makes the streams, too."""
+    async with cluster(tmp_path / "owner") as servers:
+        engine = by_way_of(servers, 0)
+        engine.replicas = 1
+
+        async def kept_by() -> set[int]:
+            return {len(await engine.keepers(stream)) for stream in STREAMS}
+
+        async def opened() -> bool:
+            return await engine.open() is None
+
+        for replicas, servers_each in ((1, {0}), (3, {3}), (1, {3})):
+            engine.replicas = replicas
+            await until(opened, LIMIT_S)  # a new cluster takes a while to agree
+            try:
+                if replicas == 1 and servers_each == {0}:
+                    assert await engine.write(node_subject("larch"), b"{}") is not None
+
+                async def so(wanted: set[int] = servers_each) -> bool:
+                    return await kept_by() == wanted
+
+                await until(so, LIMIT_S)
+                kept = await engine.read(NODES, node_subject("larch"))
+                assert kept is not None and kept.data == b"{}"
+            finally:
+                await engine.close()
 
 
 @pytest.mark.release

@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from hivemind_worker.model.faults import FaultCode, sentence
-from hivemind_worker.model.snapshot import LinkState
+from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskId, key_of
 from hivemind_worker.pool.nats import layout
 from hivemind_worker.pool.nats.authority import Authority, make_authority
@@ -62,6 +62,7 @@ async def test_a_server_that_is_away_is_told_once_and_once_that_it_is_back_with_
     pool: PoolOnEngine, here: Here, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = await pool.account("ada")
+    await pool.account("anna", 0)
     async with asking_worker(here.address, "anna", tmp_path) as worker:
         await worker.shows(LinkState.REGISTERED)
         caplog.set_level(logging.DEBUG, "hivemind_worker.pool")
@@ -78,6 +79,22 @@ async def test_a_server_that_is_away_is_told_once_and_once_that_it_is_back_with_
     assert away.startswith("the pool's NATS server is away: nats://127.0.0.1:")
     assert re.fullmatch(r"the pool's NATS server is back after \d+\.\d s; 7 requests .*", back)
     assert await said(caplog, logging.DEBUG, "UploadTask given up")
+
+
+async def test_a_worker_whose_account_nobody_made_is_told_of_once(
+    pool: PoolOnEngine, here: Here, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = "anna works for nothing: the pool has no account anna to pay"
+    async with asking_worker(here.address, "anna", tmp_path) as worker:
+        await worker.shows(LinkState.REGISTERED)
+        before = len(worker.views)
+        worker.client.wake()  # says once more that it is here
+        await until(lambda: more(worker.views, before), 20)
+    assert [each.getMessage() for each in caplog.records].count(words) == 1
+
+
+async def more(found: list[PoolView], before: int) -> bool:
+    return len(found) > before
 
 
 async def said(caplog: pytest.LogCaptureFixture, level: int, words: str) -> bool:

@@ -223,7 +223,8 @@ async def _serve(
         _announce(endpoint, address, metrics[1] if metrics else "", args.json)
         with contextlib.suppress(StoreAwayError):
             if not await book.accounts():
-                _hint("No account yet. Make one with: hivemind-worker pool user add NAME", args.json)
+                pool = f"pool --engine {args.engine}" if args.engine else "pool"
+                _hint(f"No account yet. Make one with: hivemind-worker {pool} user add NAME", args.json)
         await ended.wait()
     finally:
         endpoint.unlink(missing_ok=True)  # noqa: ASYNC240 - a moment, at the end

@@ -87,6 +87,7 @@ class Desk:
             engine, book, archives, self._log, clock=clock, monotonic=monotonic, held_s=held_s
         )
         self._nursery, self._serving, self._charges = nursery, 0, charges
+        self._unpaid: set[str] = set()  # accounts that workers belong to and nobody has made
         self._verbs: dict[str, Callable[[WorkerId, Msg], Awaitable[Answer | None]]] = {
             "beat": self._beat, "pull": self._pull, "archive": self._archive, "output": self._output,
             "result": self._result, "back": self._back, "standing": self.fleet.standing,
@@ -180,6 +181,9 @@ class Desk:
         has = {TaskKey(str(each)) for each in untrusted["has"][:1000]}
         ours = {record.task.key for record in self._book.held_by(name) if _is_running(record.task)}
         account = await self._book.account_lately(worker.account)
+        if account is None and worker.account not in self._unpaid:
+            self._unpaid.add(worker.account)
+            log.warning("%s works for nothing: the pool has no account %s to pay", name, worker.account)
         for key in ours - has:
             await self.lost.miss(key, name)
         dropped = [key for key in has - ours if not await self._is_its_own(key, name)]
