@@ -296,7 +296,10 @@ async def test_a_folder_of_ones_own_runs_at_a_worker_and_its_result_comes_back(
         "open('answer.txt', 'w').write('42')\n"
     )
     good = task_folder(tmp_path / "good", script)
-    bad = task_folder(tmp_path / "bad", "print('about to fail')\nraise SystemExit(3)\n")
+    bad = task_folder(
+        tmp_path / "bad",
+        "import os\nos.symlink('main.py', 'link')\nprint('about to fail')\nraise SystemExit(3)\n",
+    )
     home, node_home, out = tmp_path / "pool-home", tmp_path / "node", tmp_path / "out"
     async with pool(home) as running:
         for name in ("ada", "wim"):
@@ -319,13 +322,14 @@ async def test_a_folder_of_ones_own_runs_at_a_worker_and_its_result_comes_back(
             ended = events[-1]
             assert (ended["event"], ended["status"], ended["node"]) == ("ended", "COMPLETED", "wim")
             folder = out / str(ended["task_id"])
-            assert ended["result"] == str(folder)
+            assert ended["result"] == str(folder) and ended["left_out"] == []
             assert (folder / "answer.txt").read_text() == "42"
             assert (folder / "main.py").read_text() == script
             assert "Status: COMPLETED" in (folder / "execution_log.txt").read_text()
 
             code, text, err = await submit(tmp_path, str(bad), *login, "--out", str(out))
             assert code == 1 and "about to fail" in text and "FAILED" in text, err
+            assert "\nNot in it: link: " in text
             code, text, _ = await command(home, "pool", "user", "list", "--json")
             balances = {each["user"]: each["tokens"] for each in objects(text)}
             assert balances == {"ada": 1000, "wim": 1001}

@@ -19,11 +19,13 @@ from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import NamedThread
 from hivemind_worker.runtimes.workspace.bundle import Bundle, bundle
+from hivemind_worker.runtimes.workspace.listing import LEFT_OUT_NAME
 
 if TYPE_CHECKING:
     from hivemind_worker.pool.requester import Requester, TaskView
 
 RESULT_FOLDER = "results"
+LEFT_OUT_LETTERS, LEFT_OUT_SHOWN = 16_384, 5
 STOP_LIMIT_S = 10.0
 
 
@@ -240,6 +242,7 @@ def _tell(args: argparse.Namespace, view: TaskView, folder: Path | None, took_s:
                 "message": view.message,
                 "node": view.node,
                 "result": str(folder) if folder else None,
+                "left_out": _left_out(folder),
             }
         )
         return
@@ -247,6 +250,20 @@ def _tell(args: argparse.Namespace, view: TaskView, folder: Path | None, took_s:
     say(f"{view.status}{where} after {took_s:.1f} s. {view.message}".rstrip())
     if folder is not None:
         say(f"Result: {folder}")
+    for line in _left_out(folder)[:LEFT_OUT_SHOWN]:
+        say(f"Not in it: {line}")
+
+
+def _left_out(folder: Path | None) -> list[str]:
+    """What the worker could not pack, as the result itself says; a task may have written that file too."""
+    if folder is None:
+        return []
+    try:
+        with (folder / LEFT_OUT_NAME).open(encoding="utf-8", errors="replace") as file:
+            text = file.read(LEFT_OUT_LETTERS)
+    except OSError:
+        return []
+    return [plain(line[2:]) for line in text.splitlines() if line.startswith("- ")]
 
 
 async def fetch_result(requester: Requester, view: TaskView, out: Path) -> Path | Problem:
