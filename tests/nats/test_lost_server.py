@@ -10,17 +10,21 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
+from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.nursery import Nursery
+from hivemind_worker.pool.nats.authority import Member
 from hivemind_worker.pool.nats.connection import connect
 from hivemind_worker.pool.nats.credential import load
 from hivemind_worker.pool.nats.engine import Engine
+from hivemind_worker.pool.nats.enrolment import tell_servers
 from hivemind_worker.pool.nats.following import Kept
 from hivemind_worker.pool.nats.layout import NODES, STREAMS, node_subject
 from tests.contract.local_pool import until
 from tests.nats.cluster import HOSTS, ClusterServers, cluster
+from tests.nats.server import enrolled
 
-LIMIT_S = 60.0
+LIMIT_S, SHUT_OUT_S = 60.0, 20.0
 
 
 def by_way_of(servers: ClusterServers, *numbers: int) -> Engine:
@@ -97,6 +101,34 @@ async def test_what_one_server_keeps_is_kept_by_all_once_that_is_asked_for_and_n
                 assert kept is not None and kept.data == b"{}"
             finally:
                 await engine.close()
+
+
+@pytest.mark.release
+async def test_a_server_that_was_away_while_a_worker_was_shut_out_soon_hears_of_it_from_the_others(
+    tmp_path: Path,
+) -> None:
+    async with cluster(tmp_path / "owner") as servers:
+        larch = await enrolled(servers, "larch")
+        there = replace(larch, servers=(servers.addresses[0],))
+
+        async def told() -> bool:
+            return await tell_servers(servers.authority) is None
+
+        await until(told, LIMIT_S)
+        await servers.kill(0)
+        assert isinstance(servers.authority.revoke("larch"), Member)
+        await until(told, LIMIT_S)
+        await servers.start(0)
+        await servers.listens(0)
+
+        async def shut_out() -> bool:
+            found = await connect(there)
+            if isinstance(found, Client):
+                await found.close()
+                return False
+            return found.code is FaultCode.CREDENTIAL_REFUSED
+
+        await until(shut_out, SHUT_OUT_S)
 
 
 @pytest.mark.release

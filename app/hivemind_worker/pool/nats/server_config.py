@@ -72,7 +72,7 @@ def server_config(plan: ServerPlan, trust: Trust) -> str:
             "type": "full",
             "dir": str(folder / ACCOUNTS),
             "allow_delete": False,
-            "interval": "2m",
+            "interval": "5s",  # so long a server that was away may let in whom the others have shut out
             "limit": 100,
         },
         "resolver_preload": {trust.system: trust.system_claim},
