@@ -24,6 +24,7 @@ from hivemind_worker.pool.nats.connection import connect_here
 from hivemind_worker.pool.nats.entrances import entrance
 from hivemind_worker.pool.nats.layout import LOG_SLACK_BYTES
 from tests.contract.local_pool import PASSWORD, Pool, TinyWorker, result_zip, tiny_worker, until, zipped
+from tests.e2e.process import command
 from tests.nats.here import Here, PoolOnEngine, pool_on_engine, server_here
 
 ROOT = Path(__file__).parents[2]
@@ -171,6 +172,28 @@ async def test_where_no_server_is_and_what_is_no_address_is_said(tmp_path: Path)
 
 
 # real processes
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("pool", "--engine", "tls://127.0.0.1:1"), 4, "pool nats-config; elsewhere name a copy with"),
+        (("pool", "--engine", "tls://127.0.0.1:1", "servers"), 4, "pool nats-config; elsewhere name a copy"),
+        (
+            ("pool", "--engine", "tls://127.0.0.1:1", "user", "list"),
+            4,
+            "credential of the pool's own processes",
+        ),
+        (("pool", "--engine", "nats://127.0.0.1:1", "user", "list"), 4, "server cannot be reached"),
+        (("pool", "--engine", "{here}", "--replicas", "3"), 2, "needs a cluster of NATS servers"),
+        (("login", "--pool", "{here}", "--user", "anna", "--password-file", "/dev/null"), 0, "Signed in"),
+    ],
+)
+async def test_commands_tell_the_pools_owner_what_to_do(
+    here: Here, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    exit_code, out, err = await command(tmp_path, *(each.format(here=here.address) for each in words))
+    assert exit_code == code and said in out + err, out + err
 
 
 @asynccontextmanager

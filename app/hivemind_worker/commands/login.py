@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     logout.set_defaults(func=log_out)
 
 
-def read_password(file: str | None) -> str | Problem:
+def read_password(file: str | None, *, may_be_empty: bool = False) -> str | Problem:
     """The password from a file, standard input or the terminal; never from the command line."""
     try:
         if file == "-":
@@ -55,15 +55,16 @@ def read_password(file: str | None) -> str | Problem:
     except (OSError, UnicodeDecodeError) as error:
         return Problem(code=FaultCode.BAD_PATH, about=f"the password file: {error}")
     password = text.rstrip("\r\n")
-    if not password:
+    if not password and not may_be_empty:
         return Problem(code=FaultCode.BAD_USAGE, about="The password is empty.")
     return password
 
 
-def _password(args: argparse.Namespace) -> str | Problem:
+def _password(args: argparse.Namespace, pool: str) -> str | Problem:
     if not args.user:
         return Problem(code=FaultCode.BAD_USAGE, about="Name the account with --user.")
-    return read_password(args.password_file)
+    is_own_server = pool.startswith("nats://")  # on this computer: it may ask for none
+    return read_password(args.password_file, may_be_empty=is_own_server)
 
 
 def _misspelt(pool: str) -> Problem | None:
@@ -88,7 +89,7 @@ def log_in(args: argparse.Namespace) -> int:
     if resolved.settings.master_address.startswith("tls://"):
         return _join_with_credential(args, resolved.settings.master_address)
     pool = resolved.settings.master_address
-    password = _misspelt(pool) or _password(args)
+    password = _misspelt(pool) or _password(args, pool)
     if isinstance(password, Problem):
         return fail(password, args.json)
     balance = asyncio.run(_try(pool, args.user, password, insecure=args.insecure))

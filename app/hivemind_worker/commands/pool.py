@@ -132,7 +132,7 @@ async def _engine_book(args: argparse.Namespace) -> NatsPoolBook | int:
 
     connect = _entrance(args)
     if isinstance(connect, Problem):
-        return fail(connect, args.json)
+        return fail(for_owner(connect), args.json)
     book = NatsPoolBook(Engine(connect))
     problem = await book.open()
     return book if problem is None else fail(for_owner(problem), args.json)
@@ -190,7 +190,7 @@ async def _run_on_engine(args: argparse.Namespace) -> int:
 
     connect = _entrance(args)
     if isinstance(connect, Problem):
-        return fail(connect, args.json)
+        return fail(for_owner(connect), args.json)
     folder = pool_folder() / "engine"
     pool = EnginePool(
         connect, folder, args.listen, replicas=args.replicas, charges=args.charge,

@@ -34,6 +34,12 @@ NOT_HEARD = (
 )
 
 
+OF_OWNER = {
+    FaultCode.POOL_UNREACHABLE: FaultCode.SERVER_UNREACHABLE,
+    FaultCode.BAD_CREDENTIAL: FaultCode.BAD_POOL_CREDENTIAL,
+}
+
+
 def add_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare `pool worker invite|join|list|revoke`."""
     _add_worker_parsers(verbs.add_parser("worker", help="let workers in by invitation, shut one out"))
@@ -98,9 +104,7 @@ def credential_file() -> Path:
 
 def for_owner(problem: Problem) -> Problem:
     """What the pool's owner is told where a worker would be told of its pool."""
-    if problem.code is FaultCode.POOL_UNREACHABLE:
-        return replace(problem, code=FaultCode.SERVER_UNREACHABLE)
-    return problem
+    return replace(problem, code=OF_OWNER.get(problem.code, problem.code))
 
 
 def _authority() -> Authority | Problem:

@@ -74,6 +74,7 @@ class FaultCode(StrEnum):
     # a pool on a NATS server
     NO_AUTHORITY = "no_authority"
     BAD_CREDENTIAL = "bad_credential"
+    BAD_POOL_CREDENTIAL = "bad_pool_credential"
     BAD_INVITATION = "bad_invitation"
     CREDENTIAL_KEPT = "credential_kept"
     INVITATION_OVER = "invitation_over"
@@ -87,6 +88,7 @@ class FaultCode(StrEnum):
     MACHINE_IS_CALLED = "machine_is_called"
     NO_STREAMS = "no_streams"
     NO_QUORUM = "no_quorum"
+    NO_CLUSTER = "no_cluster"
     LATER_POOL = "later_pool"
     SERVER_UNREACHABLE = "server_unreachable"
     NATS_IN_THE_OPEN = "nats_in_the_open"
@@ -340,6 +342,15 @@ FAULTS: dict[FaultCode, Fault] = {
         "This credential cannot be used: {about}.",
         "Ask the pool's owner for a new invitation; the file must be readable by you alone.",
         exit_code=4,
+    ),
+    FaultCode.BAD_POOL_CREDENTIAL: _owner(
+        "The credential of the pool's own processes cannot be used: {about}.",
+        "Make it with: hivemind-worker pool nats-config; elsewhere name a copy with --engine-credential.",
+        exit_code=4,
+    ),
+    FaultCode.NO_CLUSTER: _owner(
+        "{about} needs a cluster of NATS servers; this server is alone.",
+        "Leave --replicas out, or make a cluster with: hivemind-worker pool nats-config --cluster NAME",
     ),
     FaultCode.BAD_INVITATION: _owner(
         "This is no invitation: {about}.", "Copy the whole of it, as the pool's owner sent it.", exit_code=4

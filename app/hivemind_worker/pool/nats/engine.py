@@ -48,6 +48,7 @@ WRONG_SEQUENCE = (10071, 10164)
 GONE = (10037, 10043, 10057)  # no such message
 API = "$JS.API.STREAM.MSG"
 FULL = (10002, 10023, 10047, 10077)  # of an account, a server, a stream
+ALONE = 10074  # more than one replica, at a server without a cluster
 NOT_YET = (10005, 10049)  # no servers to place a stream at; it is being made there
 
 Connect = Callable[[Callable[[], None]], Awaitable[Client | Problem]]
@@ -403,6 +404,8 @@ class _Alive:
             raise _away(words, FaultCode.SERVER_UNREACHABLE, "no answer") from late
         if isinstance(error, APIError) and error.err_code in FULL:
             raise OSError(errno.ENOSPC, "the pool's NATS server is full") from error
+        if isinstance(error, APIError) and error.err_code == ALONE:
+            raise _away(str(error), FaultCode.NO_CLUSTER, "--replicas") from error
         if isinstance(error, (Error, TimeoutError)):  # the library's API errors too
             words = f"the pool's NATS server: {error or type(error).__name__}"
             raise _away(words, _is_why(error), words) from error
