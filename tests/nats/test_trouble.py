@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import shutil
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from hivemind_worker.model.faults import FaultCode, sentence
 from hivemind_worker.model.snapshot import LinkState, PoolView
 from hivemind_worker.model.task import Offer, Problem, TaskId, key_of
-from hivemind_worker.pool.nats import layout
+from hivemind_worker.pool.nats import engine, layout
 from hivemind_worker.pool.nats.authority import Authority, make_authority
 from hivemind_worker.pool.nats.book import NatsPoolBook
 from hivemind_worker.pool.nats.credential import keep
@@ -79,6 +80,29 @@ async def test_a_server_that_is_away_is_told_once_and_once_that_it_is_back_with_
     assert away.startswith("the pool's NATS server is away: nats://127.0.0.1:")
     assert re.fullmatch(r"the pool's NATS server is back after \d+\.\d s; 7 requests .*", back)
     assert await said(caplog, logging.DEBUG, "UploadTask given up")
+
+
+async def test_a_server_that_answers_late_is_not_left_and_breaks_nothing(
+    pool: PoolOnEngine, here: Here, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's reader breaks at an answer to a question that was given up."""
+    monkeypatch.setattr(engine, "MUTE_S", 0.3)
+    token, before = await pool.account("ada"), pool.engine_pool.engine.client
+    looks: list[bool] = []
+    answers = engine.Engine._answers
+
+    async def noted(of: engine.Engine) -> bool:
+        looks.append(await answers(of))
+        return looks[-1]
+
+    monkeypatch.setattr(engine.Engine, "_answers", noted)
+    here.process.send_signal(signal.SIGSTOP)
+    await until(lambda: _any([each for each in looks if not each]), 20)
+    here.process.send_signal(signal.SIGCONT)
+    await until(lambda: _any(looks[-1:] if looks[-1] else []), 20)
+    assert (await pool.upload(token, "t")).success
+    assert pool.engine_pool.engine.client is before
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
 async def test_a_worker_whose_account_nobody_made_is_told_of_once(

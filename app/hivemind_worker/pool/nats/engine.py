@@ -63,6 +63,7 @@ class Engine:
         together, where they do not say it themselves."""
         self._connect, self.replicas, self._keep_bytes = connect, replicas, keep_bytes
         self._client: Client | None = None
+        self._asked: asyncio.Task[bool] | None = None
         self._ended = asyncio.Event()
         self._there = asyncio.Event()
         self._limits: set[asyncio.Timeout] = set()
@@ -150,13 +151,14 @@ class Engine:
         self._end()
 
     async def _answers(self) -> bool:
+        """Not asked anew before the last answer: the library's reader breaks at one that nobody waits for."""
         try:
-            async with self._alive():
-                await self.client.flush(MUTE_S)
-                heed_cancel()
+            async with self._alive(MUTE_S):
+                if self._asked is None or self._asked.done():
+                    self._asked = asyncio.ensure_future(_pinged(self.client))
+                return await asyncio.shield(self._asked)
         except OSError:
             return False
-        return True
 
     def _tell_back(self) -> None:
         if (over := self.outage.ends()) is not None:
@@ -179,6 +181,9 @@ class Engine:
         client, self._client = self._client, None
         if client is not None:
             await _shut(client)
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.cancel()
 
     @property
     def client(self) -> Client:
@@ -486,6 +491,14 @@ async def _again(error: Exception, until: float) -> None:
 def _is_passing(error: APIError) -> bool:
     """Whether servers that have just started say so until they know each other."""
     return isinstance(error, ServiceUnavailableError) or error.err_code in NOT_YET
+
+
+async def _pinged(client: Client) -> bool:
+    try:
+        await client.flush(int(LONGEST_S))
+    except (Error, OSError):
+        return False
+    return True
 
 
 async def _shut(client: Client) -> None:
