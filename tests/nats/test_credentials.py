@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -316,6 +319,47 @@ async def test_a_server_that_is_away_and_was_asked_first_ends_no_connection(serv
     assert isinstance(client, Client)
     await client.close()
     assert ended == ["ended"]
+
+
+async def test_a_connection_leaves_nothing_behind_however_it_ends(server: Server) -> None:
+    """A worker that is refused tries again for weeks; each try once kept its whole TLS context."""
+    larch = await enrolled(server, "larch")
+
+    async def tries(count: int) -> int:
+        for _ in range(count):
+            found = await connect(larch)
+            if isinstance(found, Client):
+                await found.close()
+        gc.collect()
+        return sum(isinstance(each, ssl.SSLContext) for each in gc.get_objects())
+
+    before = await tries(3)
+    assert await tries(10) <= before
+    assert isinstance(server.authority.revoke("larch"), Member)
+    assert await tell_servers(server.authority) is None
+    before = await tries(3)
+    assert await tries(10) <= before
+    assert isinstance(await connect(larch), Problem)
+
+
+async def test_a_cancel_that_the_library_swallows_while_it_connects_counts(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    larch = await enrolled(server, "larch")
+    connects, begun = Client.connect, asyncio.Event()
+
+    async def swallowing(client: Client, *words: Any, **options: Any) -> None:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(LIMIT_S)
+        await connects(client, *words, **options)
+
+    monkeypatch.setattr(Client, "connect", swallowing)
+    task = asyncio.create_task(connect(larch))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_the_pools_own_processes_may_use_streams(server: Server) -> None:

@@ -20,6 +20,7 @@ from nats.errors import Error
 
 from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
+from hivemind_worker.nursery import heed_cancel
 from hivemind_worker.pool.local.limits import is_loopback
 from hivemind_worker.pool.nats.credential import Credential
 from hivemind_worker.pool.nats.subjects import inbox_of
@@ -115,7 +116,13 @@ async def _try(
     except (Error, OSError, TimeoutError) as error:
         told.append(str(error))
         await _shut(client)
+        heed_cancel()
         return _problem(told)
+    try:
+        heed_cancel()
+    except asyncio.CancelledError:
+        await _shut(client)
+        raise
     is_open = True
     return _problem(told) if client.is_closed else client
 
@@ -133,12 +140,12 @@ def _proof(credential: Credential) -> dict[str, Any]:
     The library would answer a server that does not ask for TLS in the open: whoever sits between could pass
     our answer on and be us. So nothing is answered before a handshake with a certificate of the pool's.
     """
-    shaken: list[ssl.SSLObject] = []
+    shaken: list[bool] = []
 
     class Noted(ssl.SSLObject):
         def do_handshake(self) -> None:
             super().do_handshake()
-            shaken.append(self)
+            shaken.append(True)  # not itself: context and connection would keep each other for ever
 
     context = ssl.create_default_context(cadata=credential.authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
