@@ -21,6 +21,7 @@ from hivemind_worker.model.faults import FaultCode
 from hivemind_worker.model.task import Problem
 from hivemind_worker.pool.nats import subjects
 from hivemind_worker.pool.nats.authority import Authority, Member, make_authority
+from hivemind_worker.pool.nats.claims import read_claim
 from hivemind_worker.pool.nats.connection import connect
 from hivemind_worker.pool.nats.credential import Credential
 from hivemind_worker.pool.nats.enrolment import enrol, host, tell_servers
@@ -191,10 +192,28 @@ async def test_a_revoked_worker_is_cut_off_at_once_and_stays_out_after_a_restart
 
 async def test_two_workers_revoked_in_one_second_are_both_shut_out(server: Server) -> None:
     both = [await enrolled(server, name) for name in ("anna", "bert")]
+    dates = [read_claim(server.authority.account())["iat"]]
     for name in ("anna", "bert"):
         server.authority.revoke(name)
         assert await tell_servers(server.authority) is None
+        dates.append(read_claim(server.authority.account())["iat"])
     assert [refused(await connect(each)) for each in both] == [True, True]
+    assert dates[0] < dates[1] < dates[2]  # else servers of a cluster might take the earlier for the later
+
+
+async def test_thousands_who_are_shut_out_date_the_claim_ahead_and_servers_take_it(server: Server) -> None:
+    larch, now_s = await enrolled(server, "larch"), server.authority.now_s()
+    for number in range(2000):
+        server.authority._remember(Member(
+            name=f"w{number}", public=new_key(Kind.USER).public, joined_at_s=now_s, revoked_at_s=now_s,
+        ))  # fmt: skip
+    server.authority.revoke("larch")
+    assert await tell_servers(server.authority) is None
+    assert refused(await connect(larch))
+    await server.restart()
+    assert refused(await connect(larch))
+    async with line(await enrolled(server, "birch")):
+        pass
 
 
 async def test_a_name_is_free_again_once_its_worker_was_shut_out(server: Server) -> None:

@@ -114,11 +114,14 @@ class Authority:
         return config
 
     def account(self) -> str:
-        """The pool's account as its servers are to know it now, with everybody who is shut out."""
+        """The pool's account as its servers are to know it now, with everybody who is shut out.
+
+        Servers of a cluster take the claim with the later date from one another, in whole seconds: with one
+        more shut out it is always later, also in the same second, or a claim of before might come back.
+        """
         revoked = {each.public: each.revoked_at_s for each in self.members() if each.revoked_at_s}
-        return account_claim(
-            self._operator, self._account.public, POOL, self.now_s(), revoked=revoked, streams=True
-        )
+        at_s = max(revoked.values()) + len(revoked) if revoked else self.now_s()
+        return account_claim(self._operator, self._account.public, POOL, at_s, revoked=revoked, streams=True)
 
     def for_pool(self, keep_bytes: int | None = None) -> Credential:
         """A new credential of the pool's own processes: all of the pool's account.
