@@ -17,11 +17,12 @@ from hivemind_worker.model.task import Offer, Problem, TaskId, key_of
 from hivemind_worker.pool.nats.archives import COUNT
 from hivemind_worker.pool.nats.credential import keep
 from hivemind_worker.pool.nats.layout import MOST_TRIES, PIECE_BYTES
+from hivemind_worker.pool.nats.pool_error import PoolError
 from hivemind_worker.pool.nats.subjects import WorkerId, asks
 from hivemind_worker.pool.pb import nodepool_pb2 as pb
 from tests.contract.link import ANNOUNCED
 from tests.contract.local_pool import TinyWorker, result_zip, tiny_worker, until, zipped
-from tests.nats.here import Here, PoolOnEngine, secure_pool
+from tests.nats.here import Here, PoolOnEngine, pool_on_engine, secure_pool
 from tests.nats.server import enrolled, running_server
 from tests.nats.stand import anything
 from tests.nats.worker import AskingWorker, asking_worker
@@ -73,6 +74,35 @@ async def test_a_task_goes_to_a_worker_that_asks_and_its_result_comes_back(
         assert not refused.delivered and not refused.retry
         account = await pool.book.account("anna")
         assert account is not None and account.balance == 5
+
+
+async def test_output_whose_answer_was_lost_stands_in_the_log_once_whichever_process_hears_it_again(
+    pool: PoolOnEngine, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, heard = await pool.account("ada"), list[bool]()
+    async with (
+        pool_on_engine(tmp_path / "second", here),
+        asking_worker(here.address, "anna", tmp_path) as worker,
+    ):
+        assert (await pool.upload(token, "t")).success
+        await worker.got("t")
+        request = worker.client._request
+
+        async def every_other(verb: str, data: bytes, *words: Any, **options: Any) -> Any:
+            answer = await request(verb, data, *words, **options)
+            if verb == "output":
+                heard.append(len(heard) % 2 == 1)
+                if not heard[-1]:
+                    raise PoolError("", retry=True, code=FaultCode.POOL_MUTE)
+            return answer
+
+        monkeypatch.setattr(worker.client, "_request", every_other)
+        said = [f"line {number}\n" for number in range(8)] + ["same\n", "same\n"]
+        for text in said:
+            first = await worker.client.send_output(TaskId("t"), text)
+            assert first.retry and (await worker.client.send_output(TaskId("t"), text)).delivered
+    lines = [line for line in (await pool.log(token, "t")).splitlines() if "[system]" not in line]
+    assert lines == [text.strip() for text in said]
 
 
 async def test_a_worker_that_missed_the_answer_to_its_result_is_not_told_to_stop_but_asks_again(

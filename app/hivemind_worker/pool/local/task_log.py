@@ -13,6 +13,11 @@ from hivemind_worker.pool.local.book import PoolBook
 from hivemind_worker.pool.local.limits import LOG_BYTES
 
 
+def line_ended(text: str) -> str:
+    """Output as it is kept: it ends a line, as the protocol says that each call does."""
+    return text if text.endswith("\n") else f"{text}\n"
+
+
 class TaskLog:
     """Appends; the book keeps the last 1 MiB of each task."""
 
@@ -26,9 +31,9 @@ class TaskLog:
         await self._book.append_log(key, [f"[{stamp}] [system] {line}\n"], LOG_BYTES)
 
     async def output(self, key: TaskKey, text: str) -> None:
-        """Add output of the task. It ends a line, as the protocol says that each call does."""
+        """Add output of the task."""
         if text:
-            await self._book.append_log(key, [text if text.endswith("\n") else f"{text}\n"], LOG_BYTES)
+            await self._book.append_log(key, [line_ended(text)], LOG_BYTES)
 
     async def read(self, key: TaskKey) -> tuple[int, str]:
         """Bytes cut off at the start so far, and the text."""

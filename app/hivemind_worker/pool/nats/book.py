@@ -651,6 +651,10 @@ class NatsPoolBook:
         """Append texts in order, keeping the last `keep_bytes`."""
         await self._pieces.append(key, "".join(texts).encode(), keep_bytes)
 
+    async def append_once(self, key: TaskKey, text: str, keep_bytes: int, said: str) -> None:
+        """The same for a text that may come again under the same name, while it is the last one there."""
+        await self._pieces.append(key, text.encode(), keep_bytes, said)
+
     async def log(self, key: TaskKey) -> tuple[int, str]:
         """Bytes cut off at the start so far, and the text that is left."""
         return await self._pieces.read(key)

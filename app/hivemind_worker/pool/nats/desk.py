@@ -25,10 +25,10 @@ from nats.js.api import Header
 from hivemind_worker.model.pool_records import PoolNode, PoolResult, PoolTask, PoolTaskState
 from hivemind_worker.model.task import TaskKey
 from hivemind_worker.nursery import Nursery
-from hivemind_worker.pool.local.limits import TEXT_BYTES, bad_amounts, bad_text
+from hivemind_worker.pool.local.limits import LOG_BYTES, TEXT_BYTES, bad_amounts, bad_text
 from hivemind_worker.pool.local.pay import reward
 from hivemind_worker.pool.local.placing import Load, asks_for_little, load_of
-from hivemind_worker.pool.local.task_log import TaskLog
+from hivemind_worker.pool.local.task_log import TaskLog, line_ended
 from hivemind_worker.pool.local.workers import end_message
 from hivemind_worker.pool.nats.archives import COUNT, NatsArchives, count_of
 from hivemind_worker.pool.nats.arrears import Arrears
@@ -57,6 +57,7 @@ WAIT_S, LONGEST_WAIT_S = 4.0, 15.0
 """A request for a task is answered after so long at the latest, if the worker does not say how long."""
 PIECES_MOST = 200
 TOLD_AT_ONCE = 5_000
+SAID_LETTERS = 64
 MOST_AT_ONCE = 5_000
 NUMBERS = ("cpu_cores", "cpu_score", "memory_gb", "gpu_score", "gpu_memory_gb")
 TEXTS = ("gpu_name", "region", "docker_status")
@@ -279,8 +280,10 @@ class Desk:
         record = await self._held(worker.name, key)
         if isinstance(record, str):
             return {"problem": record, "retry": False}
-        if record.task.node_id == worker.name:
-            await self._log.output(key, str(untrusted["text"]))
+        text, said = str(untrusted["text"]), str(untrusted.get("said", ""))
+        if text and record.task.node_id == worker.name:
+            said = said if len(said) <= SAID_LETTERS and said.isalnum() and said.isascii() else ""
+            await self._book.append_once(key, line_ended(text), LOG_BYTES, said)
         return {"ok": True}
 
     async def _back(self, worker: WorkerId, message: Msg) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 from hivemind_worker.model.pool_records import log_pieces
 from hivemind_worker.model.task import TaskKey
@@ -10,8 +11,19 @@ from hivemind_worker.pool.local.turns import Turns
 from hivemind_worker.pool.nats.engine import Engine
 from hivemind_worker.pool.nats.layout import LOG_SLACK_BYTES, LOGS, PIECE_BYTES, log_subject
 
-END = "Hivemind-End"
+END, SAID = "Hivemind-End", "Hivemind-Said"
 REMEMBERED = 10_000
+
+
+class LogEnd(NamedTuple):
+    """Where a log ends in the whole, by which record, and under which name that was said."""
+
+    byte: int
+    revision: int
+    said: str
+
+
+EMPTY = LogEnd(0, 0, "")
 
 
 class LogPieces:
@@ -19,36 +31,42 @@ class LogPieces:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._turns = engine, Turns()
-        # Where each of the logs written to lately ended, and by which record.
-        self._ends: OrderedDict[TaskKey, tuple[int, int]] = OrderedDict()
+        self._ends: OrderedDict[TaskKey, LogEnd] = OrderedDict()  # of the logs written to lately
 
-    async def append(self, key: TaskKey, text: bytes, keep_bytes: int) -> None:
-        """Append UTF-8, keeping at least the last `keep_bytes` of the log."""
-        for piece in log_pieces(text, PIECE_BYTES):
+    async def append(self, key: TaskKey, text: bytes, keep_bytes: int, said: str = "") -> None:
+        """Append UTF-8, keeping at least the last `keep_bytes` of the log.
+
+        `said` is of this text alone: what lies last under that name is not appended again (a try whose answer
+        was lost).
+        """
+        for number, piece in enumerate(log_pieces(text, PIECE_BYTES)):
             async with self._turns.of(key):  # two at once would each refuse the other, and read
-                end = await self._append(key, piece)
+                end = await self._append(key, piece, f"{said}.{number}" if said else "")
             # Cutting reads the whole: it is done once each so many bytes.
             over = end > keep_bytes + LOG_SLACK_BYTES
             if over and end // LOG_SLACK_BYTES != (end - len(piece)) // LOG_SLACK_BYTES:
                 await self._cut(log_subject(key), end - keep_bytes)
 
-    async def _append(self, key: TaskKey, piece: bytes) -> int:
+    async def _append(self, key: TaskKey, piece: bytes, said: str) -> int:
         # A log that this process has not written to is taken for empty, as a new one is. What is remembered
         # may be old, when another process wrote meanwhile: in both cases the server refuses.
-        last, over = self._ends.pop(key, (0, 0))
-        while True:
-            end = last + len(piece)
-            written = await self._engine.write(log_subject(key), piece, over=over, headers={END: str(end)})
+        last = self._ends.pop(key, EMPTY)
+        while not (said and last.said == said):
+            end = last.byte + len(piece)
+            headers = {END: str(end)} | ({SAID: said} if said else {})
+            written = await self._engine.write(log_subject(key), piece, over=last.revision, headers=headers)
             if written is not None:
-                self._ends[key] = (end, written)
-                if len(self._ends) > REMEMBERED:
-                    self._ends.popitem(last=False)
-                return end
-            last, over = await self._end(key)
+                last = LogEnd(end, written, said)
+                break
+            last = await self._end(key)
+        self._ends[key] = last
+        if len(self._ends) > REMEMBERED:
+            self._ends.popitem(last=False)
+        return last.byte
 
-    async def _end(self, key: TaskKey) -> tuple[int, int]:
+    async def _end(self, key: TaskKey) -> LogEnd:
         last = await self._engine.read(LOGS, log_subject(key))
-        return (int(last.headers[END]), last.revision) if last else (0, 0)
+        return LogEnd(int(last.headers[END]), last.revision, last.headers.get(SAID, "")) if last else EMPTY
 
     async def _cut(self, subject: str, from_byte: int) -> None:
         for kept in await self._engine.all_of(LOGS, subject):

@@ -14,6 +14,7 @@ import logging
 import os
 import random
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -55,6 +56,7 @@ is soon to beat, and hears what it is to let go."""
 TEXT_LETTERS = 100_000  # of output in one message: at most six bytes each, and a message has 1 MiB
 FULL_S = 5.0  # the worker's own room is asked again after so long
 LOOK_S = 1.0
+UNSURE_MOST = 100
 LOOK_FOR_LOGIN_S = 30.0
 MOST_PIECES = count_of(MAX_ARCHIVE_BYTES)
 FOR_NOW = frozenset({
@@ -147,6 +149,8 @@ class PullClient:
         self._client: Client | None = None
         self._worker: WorkerId | None = None
         self._fetching: TaskKey | None = None
+        self._unsure: OrderedDict[TaskKey, tuple[str, str]] = OrderedDict()
+        """Output of which no answer came, and under which name it was sent."""
         self._beat_at = self._ask_at = 0.0
         self._limits: set[asyncio.Timeout] = set()
         self._woken, self._ended = asyncio.Event(), asyncio.Event()
@@ -185,10 +189,17 @@ class PullClient:
     async def send_output(self, task_id: TaskId, text: str) -> Sent:
         """Append text to the task's log at the pool."""
         valid, key = text.encode("utf-8", "replace").decode(), key_of(task_id)
+        unsure, said = self._unsure.pop(key, ("", ""))
+        if unsure != valid:  # else the same again: perhaps it is there already
+            said = secrets.token_hex(8)
         try:
-            for part in _parts(valid):
-                await self._ask("output", {"key": key, "text": part})
+            for number, part in enumerate(_parts(valid)):
+                await self._ask("output", {"key": key, "text": part, "said": f"{said}p{number}"})
         except PoolError as error:
+            if error.retry:
+                self._unsure[key] = (valid, said)
+                if len(self._unsure) > UNSURE_MOST:
+                    self._unsure.popitem(last=False)
             return Sent(delivered=False, retry=error.retry, problem=error.problem)
         return Sent(delivered=True)
 
