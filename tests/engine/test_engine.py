@@ -486,22 +486,28 @@ async def test_a_slow_pool_gets_a_mark_and_the_file_gets_every_line(tmp_path: Pa
         assert max(map(len, link.output_calls)) <= 8 * 1024 + 100
 
 
+class ToldLink(FakeLink):
+    """Notes that output was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = asyncio.Event()
+
+    async def send_output(self, task_id: TaskId, text: str) -> Sent:
+        self.told.set()
+        return await super().send_output(task_id, text)
+
+
 async def test_a_line_that_is_written_in_pieces_reaches_the_pool_as_one(tmp_path: Path) -> None:
     """A pool ends a line behind each text; without buffers a program writes a line in several pieces."""
-    sent = asyncio.Event()
+    link = ToldLink()
 
     async def talk(order: RunOrder, output: Output) -> Outcome:
         await output(b"step 0\nstep")
-        await asyncio.wait_for(sent.wait(), 10)
+        await asyncio.wait_for(link.told.wait(), 10)
         await output(b" 1\n")
         return OK
 
-    class Told(FakeLink):
-        async def send_output(self, task_id: TaskId, text: str) -> Sent:
-            sent.set()
-            return await super().send_output(task_id, text)
-
-    link = Told()
     async with rig(tmp_path, ScriptedRuntime(talk), link) as worker:
         await worker.offer("a", zip_of())
         await worker.delivered("a")
@@ -509,19 +515,13 @@ async def test_a_line_that_is_written_in_pieces_reaches_the_pool_as_one(tmp_path
 
 
 async def test_a_line_without_an_end_reaches_the_pool_all_the_same(tmp_path: Path) -> None:
-    sent = asyncio.Event()
+    link = ToldLink()
 
     async def ask(order: RunOrder, output: Output) -> Outcome:
         await output(b"50 %")
-        await asyncio.wait_for(sent.wait(), 20)
+        await asyncio.wait_for(link.told.wait(), 20)
         return OK
 
-    class Told(FakeLink):
-        async def send_output(self, task_id: TaskId, text: str) -> Sent:
-            sent.set()
-            return await super().send_output(task_id, text)
-
-    link = Told()
     async with rig(tmp_path, ScriptedRuntime(ask), link) as worker:
         await worker.offer("a", zip_of())
         await worker.delivered("a")
