@@ -350,7 +350,7 @@ FAULTS: dict[FaultCode, Fault] = {
     ),
     FaultCode.NO_CLUSTER: _owner(
         "{about} needs a cluster of NATS servers; this server is alone.",
-        "Leave --replicas out, or make a cluster with: hivemind-worker pool nats-config --cluster NAME",
+        "Leave --replicas out, or make and start a cluster first (pool nats-config --cluster NAME).",
     ),
     FaultCode.BAD_INVITATION: _owner(
         "This is no invitation: {about}.", "Copy the whole of it, as the pool's owner sent it.", exit_code=4
