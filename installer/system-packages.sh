@@ -7,7 +7,7 @@ window=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libxkbcommon0 libxkbcommon-x11
   libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1)
 vpn=(wireguard-tools wireguard-go iproute2)
 tests=(xvfb xdotool dbus dbus-x11 at-spi2-core python3-gi gir1.2-atspi-2.0 fonts-inter fonts-noto-cjk
-  chromium chromium-driver nats-server)
+  fonts-noto-mono chromium chromium-driver nats-server)
 
 command -v dpkg-query >/dev/null || exit 0
 app=("${window[@]}" "${vpn[@]}")
