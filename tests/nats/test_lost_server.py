@@ -27,7 +27,7 @@ from tests.nats.server import enrolled
 LIMIT_S, SHUT_OUT_S = 60.0, 20.0
 
 
-def by_way_of(servers: ClusterServers, *numbers: int) -> Engine:
+def by_way_of(servers: ClusterServers, *numbers: int, replicas: int = 3) -> Engine:
     kept = load(servers.credential)
     assert not isinstance(kept, Problem)
     only = replace(kept, servers=tuple(servers.addresses[each] for each in numbers))
@@ -35,7 +35,16 @@ def by_way_of(servers: ClusterServers, *numbers: int) -> Engine:
     async def come(ended: Callable[[], None]) -> Client | Problem:
         return await connect(only, on_close=ended)
 
-    return Engine(come, replicas=3)
+    return Engine(come, replicas=replicas)
+
+
+async def is_open(engine: Engine) -> None:
+    """Once it is: a new cluster takes a while to agree."""
+
+    async def opened() -> bool:
+        return await engine.open() is None
+
+    await until(opened, LIMIT_S)
 
 
 async def where_it_is_told(engine: Engine) -> list[str]:
@@ -48,11 +57,7 @@ async def where_it_is_told(engine: Engine) -> list[str]:
 async def test_what_is_followed_is_told_by_another_server_and_no_call_is_given_up(tmp_path: Path) -> None:
     async with cluster(tmp_path / "owner") as servers:
         engine, heard = by_way_of(servers, 0), list[Kept]()
-
-        async def opened() -> bool:
-            return await engine.open() is None
-
-        await until(opened, LIMIT_S)  # a new cluster takes a while to agree
+        await is_open(engine)
         try:
             followed = 0
             while not (away := set(await where_it_is_told(engine)) - {HOSTS[0]}):
@@ -77,24 +82,15 @@ async def test_what_one_server_keeps_is_kept_by_all_once_that_is_asked_for_and_n
 ) -> None:
     """An owner who makes accounts before the first start of the pool makes the streams, too."""
     async with cluster(tmp_path / "owner") as servers:
-        engine = by_way_of(servers, 0)
-        engine.replicas = 1
-
-        async def kept_by() -> set[int]:
-            return {len(await engine.keepers(stream)) for stream in STREAMS}
-
-        async def opened() -> bool:
-            return await engine.open() is None
-
-        for replicas, servers_each in ((1, {0}), (3, {3}), (1, {3})):
-            engine.replicas = replicas
-            await until(opened, LIMIT_S)  # a new cluster takes a while to agree
+        for replicas, keepers in ((1, 0), (3, 3), (1, 3)):  # a stream at one server names no keepers
+            engine = by_way_of(servers, 0, replicas=replicas)
+            await is_open(engine)
             try:
-                if replicas == 1 and servers_each == {0}:
+                if keepers == 0:
                     assert await engine.write(node_subject("larch"), b"{}") is not None
 
-                async def so(wanted: set[int] = servers_each) -> bool:
-                    return await kept_by() == wanted
+                async def so(engine: Engine = engine, wanted: int = keepers) -> bool:
+                    return {len(await engine.keepers(stream)) for stream in STREAMS} == {wanted}
 
                 await until(so, LIMIT_S)
                 kept = await engine.read(NODES, node_subject("larch"))
@@ -135,11 +131,7 @@ async def test_a_server_that_was_away_while_a_worker_was_shut_out_soon_hears_of_
 async def test_a_server_that_hangs_without_ending_its_connections_is_left_for_another(tmp_path: Path) -> None:
     async with cluster(tmp_path / "owner") as servers:
         engine, nursery = by_way_of(servers, 0, 1), Nursery("engine")
-
-        async def opened() -> bool:
-            return await engine.open() is None
-
-        await until(opened, LIMIT_S)
+        await is_open(engine)
         nursery.start("engine", engine.run())
         try:
             before = engine.client

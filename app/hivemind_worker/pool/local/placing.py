@@ -40,17 +40,16 @@ class Load:
     gpu_memory_gb: dict[str, int] = field(default_factory=_nothing)
     tasks: dict[str, int] = field(default_factory=_nothing)
     usual_cpu: dict[str, int] = field(default_factory=_nothing)
-    usual_memory_gb: dict[str, int] = field(default_factory=_nothing)
+    """Beside `cpu`, since what a node announces of slow cores is less than its cores."""
 
     def add(self, node_id: str, task: PoolTask) -> None:
         """Count a task on a node."""
         self.cpu[node_id] += task.cpu_score
-        self.memory_gb[node_id] += task.memory_gb
+        self.memory_gb[node_id] += task.memory_gb or USUAL_MEMORY_GB
         self.gpu[node_id] += task.gpu_score
         self.gpu_memory_gb[node_id] += task.gpu_memory_gb
         self.tasks[node_id] += 1
         self.usual_cpu[node_id] += task.cpu_score or USUAL_CPU
-        self.usual_memory_gb[node_id] += task.memory_gb or USUAL_MEMORY_GB
 
     def has_room(self, node: PoolNode, demand: Demand) -> bool:
         """Whether the node announced enough for such a task beside the others.
@@ -72,7 +71,7 @@ class Load:
         name = node.node_id
         return not self.tasks[name] or (
             self.usual_cpu[name] + cpu <= max(node.cpu_score, node.cpu_cores * USUAL_CPU)
-            and self.usual_memory_gb[name] + memory_gb <= node.memory_gb
+            and self.memory_gb[name] + memory_gb <= node.memory_gb
             and (not node.most_tasks or self.tasks[name] < node.most_tasks)
         )
 

@@ -61,7 +61,7 @@ class Engine:
     def __init__(self, connect: Connect, *, replicas: int = 1, keep_bytes: int | None = None) -> None:
         """`replicas`: so many servers keep each record at least; `keep_bytes`: how much the servers may keep
         together, where they do not say it themselves."""
-        self._connect, self.replicas, self._keep_bytes = connect, replicas, keep_bytes
+        self._connect, self._replicas, self._keep_bytes = connect, replicas, keep_bytes
         self._client: Client | None = None
         self._asked: asyncio.Task[bool] | None = None
         self._ended = asyncio.Event()
@@ -108,12 +108,12 @@ class Engine:
         """The sequence of the stream's last record."""
         config = StreamConfig(
             name=stream.name, subjects=list(stream.subjects), max_msgs_per_subject=stream.each,
-            max_age=stream.age_s, storage=StorageType.FILE, num_replicas=self.replicas,
+            max_age=stream.age_s, storage=StorageType.FILE, num_replicas=self._replicas,
             allow_direct=True,
         )  # fmt: skip
         try:
             found = await _insist(client, lambda jetstream: jetstream.stream_info(stream.name))
-            if (found.config.num_replicas or 1) < self.replicas:  # never fewer: another process may ask so
+            if (found.config.num_replicas or 1) < self._replicas:  # never fewer: another process may ask so
                 found = await _insist(client, lambda jetstream: jetstream.update_stream(config))
         except NotFoundError:  # twice with the same configuration is harmless
             found = await _insist(client, lambda jetstream: jetstream.add_stream(config))
